@@ -1,0 +1,46 @@
+# kist_module(NAME DEPS a b [LIBS target...]) declares src/NAME as a static library kist_NAME, made
+# of all its .cpp files, and its *_test.cpp files as one test program NAME_test. Modules are declared
+# bottom first; tools/tidy.py reads the same lines and compares them with every #include.
+add_library(kist_options INTERFACE)
+target_compile_options(kist_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+  -Wno-gnu-statement-expression $<$<BOOL:${KIST_WERROR}>:-Werror> -fno-plt -ffunction-sections
+  -fdata-sections "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=")
+target_include_directories(kist_options INTERFACE ${CMAKE_SOURCE_DIR}/src ${CMAKE_BINARY_DIR}/generated)
+target_compile_definitions(kist_options INTERFACE _FILE_OFFSET_BITS=64
+  KIST_VERSION="${PROJECT_VERSION}")
+target_link_libraries(kist_options INTERFACE fmt::fmt-header-only tl::expected)
+target_link_options(kist_options INTERFACE -Wl,--gc-sections)
+if(KIST_SANITIZE)
+  target_compile_options(kist_options INTERFACE -fsanitize=${KIST_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(kist_options INTERFACE -fsanitize=${KIST_SANITIZE})
+endif()
+find_program(MOLD mold)
+if(MOLD)
+  target_link_options(kist_options INTERFACE -fuse-ld=mold)
+endif()
+
+function(kist_module name)
+  cmake_parse_arguments(M "" "" "DEPS;LIBS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp)
+  set(tests ${sources})
+  list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
+  list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
+  if(sources)
+    add_library(kist_${name} STATIC ${sources})
+    target_link_libraries(kist_${name} PUBLIC kist_options ${M_LIBS})
+    foreach(dep ${M_DEPS})
+      target_link_libraries(kist_${name} PUBLIC kist_${dep})
+    endforeach()
+  else()
+    add_library(kist_${name} INTERFACE)
+    foreach(dep ${M_DEPS})
+      target_link_libraries(kist_${name} INTERFACE kist_${dep})
+    endforeach()
+  endif()
+  if(KIST_TESTS AND tests)
+    add_executable(${name}_test ${tests})
+    target_link_libraries(${name}_test PRIVATE kist_${name} GTest::gmock GTest::gtest_main)
+    gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST
+      PROPERTIES LABELS unit)
+  endif()
+endfunction()
