@@ -50,17 +50,17 @@ def layer_errors(src, sources):
 
 
 def try_errors(sources):
-    good = re.compile(r"^\s*(TRY\(|return TRY\(|(?!.*\bTRY\(.*\bTRY\()[^()]*=\s*TRY\()")
     for path in sources:
         if path.name == "result.h":
             continue
         for number, line in enumerate(path.read_text().splitlines(), 1):
-            code = line.split("//")[0]
-            if re.search(r"\bTRY\(", code) and not good.match(code):
-                # A declaration with parentheses in its type, or a line that goes on from the one above.
-                if re.match(r"^\s*(const )?[\w:<>,& *]+\([^()]*\)[\w:<>,& *]*=\s*TRY\(", code):
-                    continue
-                yield f"{path}:{number}: error: TRY inside a larger expression"
+            code = re.sub(r'"(\\.|[^"\\])*"', '""', line.split("//")[0])
+            for use in re.finditer(r"\bTRY\(", code):
+                before = code[: use.start()]
+                # What stands before it on the line may be a whole condition, never half a call.
+                closed = before.count("(") == before.count(")")
+                if not closed or not re.search(r"(^|[;{)=:]|\breturn|\belse)\s*$", before):
+                    yield f"{path}:{number}: error: TRY inside a larger expression"
 
 
 def banned_errors(src, sources):

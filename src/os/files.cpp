@@ -117,8 +117,8 @@ Result<Fd> open_at(const Fd& dir, const std::string& path, int flags, mode_t mod
 Result<Fd> open_in_root(const Fd& root, const std::string& path, int flags, mode_t mode) {
   open_how how = {};
   how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
-  // The kernel refuses a mode without O_CREAT or O_TMPFILE.
-  if ((flags & (O_CREAT | O_TMPFILE)) != 0) how.mode = mode;
+  // The kernel refuses a mode without O_CREAT or O_TMPFILE (which has the bit of O_DIRECTORY in it).
+  if ((flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE) how.mode = mode;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
   long raw;
   // EAGAIN: a rename raced with the walk and the kernel could not prove that it stayed inside.

@@ -1,0 +1,202 @@
+#include "cli/verbs.h"
+
+#include <array>
+
+#include "base/text.h"
+
+namespace kist::cli {
+namespace {
+
+// Flags that several verbs share, so that each is spelt and explained once.
+constexpr FlagSpec kHelp{"--help", "-h", "", "show this help"};
+constexpr FlagSpec kEnv{"--env", "", "NAME",
+                        "use environment NAME of the project (with '=', a variable as -e)", true};
+constexpr FlagSpec kFrom{"--from", "", "FILE", "take the requirements from FILE, whatever else there is"};
+constexpr FlagSpec kLocked{"--locked", "", "", "fail if the lock does not match the inputs"};
+constexpr FlagSpec kFrozen{"--frozen", "", "", "use the lock as it is, without looking at the inputs"};
+constexpr FlagSpec kOffline{"--offline", "", "", "use only what is on this machine"};
+constexpr FlagSpec kJson{"--json", "", "", "print the result as JSON"};
+constexpr FlagSpec kQuiet{"--quiet", "-q", "", "print no progress"};
+constexpr FlagSpec kVerbose{"--verbose", "", "", "say more"};
+constexpr FlagSpec kProject{"--project", "", "FOLDER", "work on the project in FOLDER"};
+constexpr FlagSpec kVolume{"--volume", "-v", "SRC:DST[:ro]", "mount a folder or file of the host", true};
+constexpr FlagSpec kMount{"--mount", "", "type=…,source=…,target=…", "the same, in docker's long form", true};
+constexpr FlagSpec kVariable{"--variable", "-e", "NAME[=VALUE]", "set a variable, or pass the host's on", true};
+constexpr FlagSpec kEnvFile{"--env-file", "", "FILE", "set the variables that FILE lists", true};
+constexpr FlagSpec kWorkdir{"--workdir", "-w", "FOLDER", "start in FOLDER"};
+constexpr FlagSpec kReadOnly{"--read-only", "", "", "no writing outside of mounts and /tmp"};
+constexpr FlagSpec kTmpfs{"--tmpfs", "", "PATH[:size=…]", "mount an empty memory file system", true};
+constexpr FlagSpec kRoot{"--root", "", "", "be uid 0 inside"};
+constexpr FlagSpec kNetwork{"--network", "", "host|none", "the network to see (default host)"};
+constexpr FlagSpec kMemory{"--memory", "-m", "SIZE", "limit the memory, for example 8g"};
+constexpr FlagSpec kCpus{"--cpus", "", "N", "limit the processor time, for example 1.5"};
+constexpr FlagSpec kPids{"--pids-limit", "", "N", "limit the number of processes"};
+constexpr FlagSpec kShm{"--shm-size", "", "SIZE", "size of /dev/shm (default: half of the memory)"};
+constexpr FlagSpec kHostname{"--hostname", "", "NAME", "host name inside"};
+constexpr FlagSpec kBestEffort{"--best-effort", "", "", "go on where a limit cannot be enforced"};
+
+constexpr std::array kRunFlags{kEnv,     kVolume,  kMount,    kVariable, kEnvFile, kWorkdir, kReadOnly,
+                               kTmpfs,   kRoot,    kNetwork,  kMemory,   kCpus,    kPids,    kShm,
+                               kHostname, kBestEffort, kFrom, kLocked,   kFrozen,  kOffline, kProject,
+                               kQuiet,   kVerbose, kHelp};
+constexpr FlagSpec kPlatform{"--platform", "", "OS/ARCH", "lock for this platform, for example linux/arm64", true};
+constexpr FlagSpec kUpgrade{"--upgrade", "-U", "", "take the newest versions"};
+constexpr FlagSpec kUpgradePackage{"--upgrade-package", "-P", "NAME", "take the newest version of NAME", true};
+constexpr FlagSpec kPython{"--python", "", "X.Y", "lock for this version of Python"};
+constexpr std::array kLockFlags{kUpgrade, kUpgradePackage, kPlatform, kPython, kEnv,  kFrom, kLocked,
+                                kOffline, kProject,        kJson,     kQuiet,  kVerbose, kHelp};
+constexpr std::array kVerifyFlags{kEnv, kFrom, kOffline, kProject, kJson, kQuiet, kVerbose, kHelp};
+constexpr std::array kStatusFlags{kEnv, kFrom, kProject, kJson, kQuiet, kHelp};
+constexpr FlagSpec kDryRun{"--dry-run", "", "", "say what would be removed"};
+constexpr FlagSpec kAll{"--all", "-a", "", "also packages that only no environment uses any more"};
+constexpr std::array kGcFlags{kAll, kDryRun, kJson, kQuiet, kHelp};
+constexpr FlagSpec kFull{"--full", "", "", "read and hash every object"};
+constexpr FlagSpec kRepair{"--repair", "", "", "set bad objects aside, so that they are fetched again"};
+constexpr std::array kFsckFlags{kFull, kRepair, kJson, kQuiet, kHelp};
+constexpr std::array kListFlags{kJson, kHelp};
+constexpr FlagSpec kBare{"--bare", "", "", "only kist.toml, no example requirements"};
+constexpr std::array kInitFlags{kBare, kPython, kProject, kHelp};
+constexpr FlagSpec kSystem{"--system", "", "", "NAME is a Debian package"};
+constexpr std::array kEditFlags{kSystem, kEnv, kProject, kQuiet, kVerbose, kHelp};
+constexpr std::array kOnlyHelp{kHelp};
+
+constexpr VerbSpec kProjectVerbs[] = {
+    {"run", "run a command in the project's environment", "CMD [ARG…]", 1, 0, true,
+     "Finds out what the project needs, locks it, assembles the environment and runs CMD in a\n"
+     "container as you, in the project's folder. A CMD ending in .py is run by Python; a script\n"
+     "with inline metadata (PEP 723) gets an environment of its own. The exit status is CMD's;\n"
+     "125: kist failed, 126: CMD cannot be executed, 127: not found, 128+n: ended by signal n.\n\n"
+     "  kist run python train.py\n"
+     "  kist run -v ~/data:/data:ro -e OMP_NUM_THREADS=2 python train.py", kRunFlags},
+    {"shell", "open a shell in the project's environment", "[-- ARG…]", 0, 0, true, "", kRunFlags},
+    {"task", "run a task that kist.toml names", "NAME [ARG…]", 1, 0, true,
+     "Tasks stand under [tasks] in kist.toml. Further arguments are appended.", kRunFlags},
+    {"lock", "write the lock", "", 0, 0, false,
+     "Resolves what the inputs ask for and writes pylock.kist.toml (PEP 751) with everything\n"
+     "pinned by hash: base, Debian packages, Python, wheels. Versions that are locked already\n"
+     "stay, unless the inputs forbid them or --upgrade asks for newer ones.", kLockFlags},
+    {"init", "start a project here", "", 0, 0, false, "", kInitFlags},
+    {"add", "add packages to the project's inputs and lock", "NAME…", 1, 1000, false, "", kEditFlags},
+    {"remove", "remove packages from the project's inputs and lock", "NAME…", 1, 1000, false, "", kEditFlags},
+    {"status", "say whether lock and environment match the inputs", "", 0, 0, false,
+     "Exit status 0: all is up to date; 3: something differs.", kStatusFlags},
+    {"size", "show what the environment's packages weigh", "", 0, 0, false, "", kStatusFlags},
+    {"tree", "show which package needs which", "", 0, 0, false, "", kStatusFlags},
+    {"why", "say which requirement brings a package in", "NAME", 1, 1, false, "", kStatusFlags},
+    {"verify", "rebuild the environment from nothing and compare", "", 0, 0, false,
+     "Assembles the locked environment in a clean store and compares the digests of its tree\n"
+     "and layers. Exit status 0: identical; 3: they differ.", kVerifyFlags},
+};
+
+constexpr VerbSpec kMachineVerbs[] = {
+    {"doctor", "check what this machine can do, with a fix for what it cannot", "", 0, 0, false, "", kListFlags},
+    {"du", "show what the store holds", "", 0, 0, false,
+     "apparent: as if it were alone; unique: what would be freed without it; shared: the rest.", kListFlags},
+    {"gc", "remove from the store what nothing needs", "", 0, 0, false, "", kGcFlags},
+    {"fsck", "check the store", "", 0, 0, false,
+     "Quick: every object exists and has its size. --full: its content has its hash.", kFsckFlags},
+    {"completion", "print a completion script", "bash|zsh|fish", 1, 1, false,
+     "  kist completion bash > ~/.local/share/bash-completion/completions/kist", kOnlyHelp},
+    {"version", "print the version", "", 0, 0, false, "", kOnlyHelp},
+    {"help", "explain a verb", "[VERB]", 0, 1, false, "", kOnlyHelp},
+};
+
+constexpr VerbGroup kGroups[] = {{"the project and its environment", kProjectVerbs},
+                                 {"this machine", kMachineVerbs}};
+
+std::string all_names() {
+  std::string out;
+  for (const VerbGroup& group : kGroups)
+    for (const VerbSpec& verb : group.verbs) out += fmt::format("{}{}", out.empty() ? "" : " ", verb.name);
+  return out;
+}
+
+std::string flag_names(const VerbSpec& verb) {
+  std::string out;
+  for (const FlagSpec& flag : verb.flags) out += fmt::format("{}{}", out.empty() ? "" : " ", flag.name);
+  return out;
+}
+
+std::string bash_completion() {
+  std::string out = "_kist() {\n  local cur=${COMP_WORDS[COMP_CWORD]} flags=\n"
+                    "  if [ \"$COMP_CWORD\" = 1 ]; then\n"
+                    "    COMPREPLY=($(compgen -W \"" + all_names() + "\" -- \"$cur\")); return\n  fi\n"
+                    "  case ${COMP_WORDS[1]} in\n";
+  for (const VerbGroup& group : kGroups)
+    for (const VerbSpec& verb : group.verbs)
+      out += fmt::format("    {}) flags=\"{}\";;\n", verb.name, flag_names(verb));
+  return out + "  esac\n  case $cur in\n"
+               "    -*) COMPREPLY=($(compgen -W \"$flags\" -- \"$cur\"));;\n"
+               "    *) COMPREPLY=($(compgen -f -- \"$cur\"));;\n  esac\n}\n"
+               "complete -o filenames -F _kist kist\n";
+}
+
+std::string zsh_completion() {
+  return "#compdef kist\nautoload -U +X bashcompinit && bashcompinit\n" + bash_completion();
+}
+
+std::string fish_completion() {
+  std::string out = "complete -c kist -n __fish_use_subcommand -f\n";
+  for (const VerbGroup& group : kGroups) {
+    for (const VerbSpec& verb : group.verbs) {
+      out += fmt::format("complete -c kist -n __fish_use_subcommand -a {} -d {}\n", verb.name,
+                         shell_quote(verb.summary));
+      for (const FlagSpec& flag : verb.flags)
+        out += fmt::format("complete -c kist -n '__fish_seen_subcommand_from {}' -l {} -d {}\n",
+                           verb.name, flag.name.substr(2), shell_quote(flag.help));
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::span<const VerbGroup> verb_groups() { return kGroups; }
+
+const VerbSpec* find_verb(std::string_view name) {
+  for (const VerbGroup& group : kGroups)
+    for (const VerbSpec& verb : group.verbs)
+      if (verb.name == name) return &verb;
+  return nullptr;
+}
+
+std::string overview() {
+  std::string out =
+      "kist gives a data-science project a container: locked, reproducible, started in\n"
+      "milliseconds, with no Dockerfile, no daemon and no root.\n\n"
+      "usage: kist VERB [FLAGS] [ARG…]\n\nfirst: kist run python your_script.py\n";
+  for (const VerbGroup& group : kGroups) {
+    out += fmt::format("\n{}:\n", group.title);
+    for (const VerbSpec& verb : group.verbs) out += fmt::format("  {:12}{}\n", verb.name, verb.summary);
+  }
+  return out + "\n`kist VERB --help` explains a verb.\n";
+}
+
+Error unknown_verb(std::string_view name) {
+  std::vector<std::string> names;
+  for (const VerbGroup& group : kGroups)
+    for (const VerbSpec& verb : group.verbs) names.emplace_back(verb.name);
+  Error error(Code::invalid, "kist has no verb '{}'", printable(name));
+  if (const auto near = nearest(name, names))
+    return std::move(error).hint(fmt::format("did you mean `kist {}`?", *near));
+  return std::move(error).hint("`kist help` lists them; `kist run CMD` runs a command");
+}
+
+std::string reference() {
+  std::string out = "# Reference\n\nWritten by `kist help --markdown`; do not edit.\n";
+  for (const VerbGroup& group : kGroups) {
+    out += fmt::format("\n## {}\n", group.title);
+    for (const VerbSpec& verb : group.verbs)
+      out += fmt::format("\n### kist {}\n\n```text\n{}```\n", verb.name, help(verb));
+  }
+  return out;
+}
+
+Result<std::string> completion(std::string_view shell) {
+  if (shell == "bash") return bash_completion();
+  if (shell == "zsh") return zsh_completion();
+  if (shell == "fish") return fish_completion();
+  return Error(Code::invalid, "no completion for shell '{}', only bash, zsh and fish", printable(shell));
+}
+
+}  // namespace kist::cli

@@ -1,0 +1,29 @@
+// The table of all verbs: what `kist help` lists and every verb's flags.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "cli/flags.h"
+
+namespace kist::cli {
+
+struct VerbGroup {
+  std::string_view title;
+  std::span<const VerbSpec> verbs;
+};
+
+std::span<const VerbGroup> verb_groups();
+/// Null when there is no such verb.
+const VerbSpec* find_verb(std::string_view name);
+/// The text of `kist help`.
+std::string overview();
+/// An error with the nearest verb as a hint.
+Error unknown_verb(std::string_view name);
+/// The reference in Markdown: every verb with its help, as docs/reference.md has it.
+std::string reference();
+/// A script for `shell` (bash, zsh, fish). Errors: invalid (another shell).
+Result<std::string> completion(std::string_view shell);
+
+}  // namespace kist::cli

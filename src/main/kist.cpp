@@ -1,0 +1,67 @@
+// kist, the program people call: static, and small on purpose. It starts containers of ready
+// environments itself, in about a millisecond; everything else it hands to kist-engine, which is
+// linked with what resolving, fetching and assembling need (docs/adr/0003-two-programs.md).
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+
+#include "cli/run_args.h"
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+#include "main/host.h"
+
+namespace kist {
+namespace {
+
+constexpr int kKistFailed = 125;  // As docker.
+
+int fail(const Error& error, int status) {
+  cli::Terminal("auto", ::getenv("NO_COLOR") != nullptr).error(error);
+  return status;
+}
+
+int exec_engine(char** argv) {
+  const std::string engine = sibling_program("kist-engine");
+  ::execv(engine.c_str(), argv);
+  return fail(Error::from_errno(errno, "start '{}'", engine)
+                  .hint("build or install kist again: kist and kist-engine belong together"),
+              kKistFailed);
+}
+
+// The fast path: a fresh ready file, and nothing between here and the container.
+int run_or_exec_engine(const cli::VerbSpec& verb, const std::vector<std::string>& args,
+                       char** argv) {
+  const auto parsed = cli::parse(verb, args);
+  if (!parsed) return fail(parsed.error(), kKistFailed);
+  if (parsed->has("--help")) return exec_engine(argv);
+  const auto host = read_host();
+  if (!host) return fail(host.error(), kKistFailed);
+  const auto request = cli::run_request(verb, *parsed, *host);
+  if (!request) return fail(request.error(), kKistFailed);
+  const auto ready = launch::find_ready(*request, *host);
+  if (!ready) return exec_engine(argv);
+  const auto spec = launch::container_of(*ready, *request, *host);
+  if (!spec) return fail(spec.error(), kKistFailed);
+  const auto status = runtime::run(*spec);
+  if (!status) return fail(status.error(), kKistFailed);
+  return *status;
+}
+
+int kist_main(int argc, char** argv) {
+  if (argc == 2 && (std::strcmp(argv[1], "--version") == 0 || std::strcmp(argv[1], "version") == 0))
+    return std::puts("kist " KIST_VERSION) < 0 ? 1 : 0;
+  if (argc >= 2) {
+    const std::string_view name = argv[1];
+    const cli::VerbSpec* verb =
+        name == "run" || name == "shell" || name == "task" ? cli::find_verb(name) : nullptr;
+    if (verb != nullptr)
+      return run_or_exec_engine(*verb, std::vector<std::string>(argv + 2, argv + argc), argv);
+  }
+  return exec_engine(argv);
+}
+
+}  // namespace
+}  // namespace kist
+
+int main(int argc, char** argv) { return kist::kist_main(argc, argv); }
