@@ -28,8 +28,9 @@ namespace kist::store {
 /// name() becomes visible to others only in commit(), after everything it names is durable.
 /// Dropping a transaction without commit() leaves garbage for gc and nothing else.
 ///
-/// Holds the store's shared lock, so gc waits for it. Threads: all methods from any thread, commit
-/// from one.
+/// Holds the store's shared lock, so gc waits for it. A child that is forked while a transaction is
+/// open holds it too, until it executes another program. Threads: all methods from any thread,
+/// commit from one. Writers from begin() must not outlive the transaction.
 class Transaction final : public ObjectSink {
  public:
   Transaction(Transaction&&) noexcept;
@@ -41,15 +42,16 @@ class Transaction final : public ObjectSink {
   /// Errors: unavailable (disk full).
   Result<oci::Digest> put_tree(const Tree& tree);
   /// Names: "wheel/<key>", "deb/<key>", "env/<key>" …: letters, digits, ".", "-", "_", "+" and '/'.
+  /// A name that breaks these rules is an error of commit(). A later call for the same name wins.
   void name(std::string name, const oci::Digest& tree);
-  /// Names several trees at once, for a package that gives more than one.
-  /// Makes all durable with one syncfs, then writes the names. Blocks on the disk: a run calls it
-  /// after the program was started.
+  /// Makes all durable with one syncfs, after which the names appear, one by one: each stands for
+  /// something whole and durable. Blocks on the disk: a run calls it after the program was
+  /// started. Errors: invalid (a name), unavailable (disk full).
   Result<void> commit() &&;
 
  private:
   friend class Store;
-  struct State;
+  struct State;  // transaction_state.h
   explicit Transaction(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
@@ -62,20 +64,26 @@ class Store {
   static Result<Store> open(const std::string& home, bool read_only = false);
 
   const std::string& home() const { return home_; }
+  /// Waits while gc works. After a power cut it first checks what unfinished transactions wrote.
+  /// Errors: denied (read-only), unavailable (disk full).
   Result<Transaction> begin() const;
 
-  /// The tree that a name stands for; empty when there is none.
+  /// The tree that a name stands for; empty when there is none. Marks the name as used (at most
+  /// once a day, by its file's time), which is what gc goes by. Errors: invalid (no such name can
+  /// be), unavailable.
   Result<std::optional<oci::Digest>> find(std::string_view name) const;
+  /// All that begin so, sorted: names("wheel/").
   Result<std::vector<std::string>> names(std::string_view prefix) const;
   Result<void> remove_name(std::string_view name) const;
   /// Errors: not_found, corrupt.
   Result<Tree> tree(const oci::Digest& digest) const;
   /// Where the object lies; `mode` as it was put.
   std::string object_path(const oci::Digest& object, uint32_t mode) const;
+  /// The whole content, checked against its digest. Errors: not_found, corrupt (hint: fsck).
   Result<std::string> read_object(const Entry& file) const;
 
  private:
-  explicit Store(std::string home) : home_(std::move(home)) {}
+  Store(std::string home, bool read_only) : home_(std::move(home)), read_only_(read_only) {}
   std::string home_;
   bool read_only_ = false;
 };

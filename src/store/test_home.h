@@ -1,0 +1,68 @@
+// Shared by the tests of this module: a store that goes away, and short ways to make trees.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "os/files.h"
+#include "store/store.h"
+
+namespace kist::store {
+
+/// The value, or a failed test with the whole error.
+template <class T>
+T must(Result<T> result, const char* what = "") {
+  if (!result.has_value()) {
+    ADD_FAILURE() << what << result.error().render();
+    std::abort();
+  }
+  if constexpr (!std::is_void_v<T>) return std::move(*result);
+}
+
+class TestHome {
+ public:
+  TestHome() : folder_(must(os::TempDir::make("/tmp", "kist-store-test."))) {}
+  std::string path() const { return os::join(folder_.path(), "home"); }
+  std::string beside(std::string_view name) const { return os::join(folder_.path(), name); }
+  Store open() const { return must(Store::open(path())); }
+
+ private:
+  os::TempDir folder_;
+};
+
+inline Entry folder(std::string path, uint32_t mode = 0755) {
+  Entry entry;
+  entry.path = std::move(path);
+  entry.kind = Kind::folder;
+  entry.mode = mode;
+  return entry;
+}
+
+inline Entry file(std::string path, std::string_view bytes = "", uint32_t mode = 0644) {
+  Entry entry;
+  entry.path = std::move(path);
+  entry.mode = mode;
+  entry.object = oci::Sha256::of(bytes);
+  entry.size_bytes = bytes.size();
+  return entry;
+}
+
+inline Entry symlink(std::string path, std::string target) {
+  Entry entry;
+  entry.path = std::move(path);
+  entry.kind = Kind::symlink;
+  entry.mode = 0777;
+  entry.target = std::move(target);
+  return entry;
+}
+
+inline std::string paths_of(const Tree& tree) {
+  std::string out;
+  for (const Entry& entry : tree.entries()) out += (out.empty() ? "" : " ") + entry.path;
+  return out;
+}
+
+}  // namespace kist::store

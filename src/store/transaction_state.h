@@ -1,0 +1,27 @@
+// What a Transaction holds; the parts of this module that work inside one share it. Module-private.
+#pragma once
+
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "os/files.h"
+#include "store/name_files.h"
+#include "store/object_files.h"
+#include "store/staging.h"
+#include "store/store.h"
+
+namespace kist::store {
+
+struct Transaction::State {
+  std::string home;
+  os::FileLock lock;  // Shared: gc waits for us.
+  Staging staging;
+  ObjectFiles files;
+  std::mutex mutex;  // Guards names and roots.
+  std::vector<NamedTree> names;
+  std::vector<std::string> roots;  // Folders of roots that become durable with us.
+  bool finished = false;
+};
+
+}  // namespace kist::store
