@@ -1,0 +1,211 @@
+/* The kernel floor: what the kernel alone needs to make the container that kist makes: the same
+ * namespaces, mounts, capabilities and filter, then the command as the first process in it. No
+ * checks, no init, no choice: an honest lower bound, and nothing that one could use.
+ *
+ *   floor [--erofs IMG --objects DIR | --lower DIR...] [--project DIR] CMD...   (up to 60 lowers) */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runtime/seccomp_filter.inc"
+
+#define CHECK(call) do { if ((call) < 0) { perror(#call); _exit(125); } } while (0)
+#define EMPTY (MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
+#define RECURSIVE 0x8000
+static const char *erofs, *objects, *lowers[60], *project;
+static int lower_count, root, scratch, user_namespace;
+static unsigned uid, gid;
+
+static int clone_tree(int at, const char* path, int flags) {
+  return syscall(SYS_open_tree, at, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags);
+}
+static void attach(int tree, const char* target) {
+  int fd = openat(root, target, O_PATH);
+  CHECK(syscall(SYS_move_mount, tree, "", fd, "", EMPTY));
+}
+static void set(int at, const char* path, unsigned long flags, int how) {
+  struct mount_attr attributes = {.attr_set = flags};
+  CHECK(syscall(SYS_mount_setattr, at, path, how, &attributes, sizeof attributes));
+}
+static void put(const char* path, const char* text) {
+  int fd = open(path, O_WRONLY | O_CREAT, 0644);
+  CHECK(write(fd, text, strlen(text)));
+  close(fd);
+}
+static void config(int fs, const char* key, const char* value) {
+  CHECK(syscall(SYS_fsconfig, fs, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, key, value, 0));
+}
+static int make(int fs, const char* over) {
+  CHECK(syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
+  int tree = syscall(SYS_fsmount, fs, 0, 0);
+  CHECK(syscall(SYS_move_mount, tree, "", AT_FDCWD, over, MOVE_MOUNT_F_EMPTY_PATH));
+  return tree;
+}
+static void enter(const char* name) {
+  int fd = openat(root, name, O_PATH);
+  CHECK(fchdir(fd));
+  close(fd);
+}
+
+static void mount_root(void) {
+  scratch = make(syscall(SYS_fsopen, "tmpfs", 0), "/proc");
+  CHECK(fchdir(scratch));
+  mkdir("upper", 0755), mkdir("work", 0755), mkdir("empty", 0555), mkdir("base", 0755);
+  int fs = syscall(SYS_fsopen, "overlay", 0);
+  if (erofs) {
+    CHECK(mount(erofs, "base", "erofs", MS_RDONLY, NULL));
+    config(fs, "metacopy", "on"), config(fs, "redirect_dir", "on");
+    config(fs, "lowerdir+", "base"), config(fs, "datadir+", objects);
+  } else {
+    config(fs, "userxattr", NULL);
+    for (int i = 0; i < lower_count; ++i) config(fs, "lowerdir+", lowers[i]);
+  }
+  config(fs, "upperdir", "upper"), config(fs, "workdir", "work");
+  root = make(fs, "/");
+}
+
+static void mount_proc_and_sys(void) {
+  static const char* files[] = {"kcore", "keys", "latency_stats", "timer_list", "timer_stats",
+                                "sched_debug", "interrupts"};
+  static const char* folders[] = {"proc/acpi", "proc/asound", "proc/scsi", "sys/firmware"};
+  static const char* fixed[] = {"bus", "fs", "irq", "sys", "sysrq-trigger"};
+  enter("proc");
+  CHECK(mount("proc", ".", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL));
+  enter("proc");
+  for (int i = 0; i < 7; ++i) mount("/dev/null", files[i], NULL, MS_BIND, NULL);
+  for (int i = 0; i < 5; ++i)
+    if (mount(fixed[i], fixed[i], NULL, MS_BIND | MS_REC, NULL) == 0)
+      set(AT_FDCWD, fixed[i], MOUNT_ATTR_RDONLY, 0);
+  int sys = clone_tree(AT_FDCWD, "/sys", RECURSIVE);
+  set(sys, "", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+      AT_EMPTY_PATH | RECURSIVE);
+  attach(sys, "sys");
+  for (int i = 0; i < 4; ++i)
+    if (faccessat(root, folders[i], F_OK, 0) == 0) attach(clone_tree(scratch, "empty", 0), folders[i]);
+}
+
+static void mount_dev(void) {
+  static const struct { const char *name, *host; int major, minor; } devices[] = {
+      {"null", "/dev/null", 1, 3}, {"zero", "/dev/zero", 1, 5}, {"full", "/dev/full", 1, 7},
+      {"random", "/dev/random", 1, 8}, {"urandom", "/dev/urandom", 1, 9}, {"tty", "/dev/tty", 5, 0}};
+  static const char* links[][2] = {{"/proc/self/fd", "fd"}, {"/proc/self/fd/0", "stdin"},
+      {"/proc/self/fd/1", "stdout"}, {"/proc/self/fd/2", "stderr"}, {"/proc/kcore", "core"},
+      {"pts/ptmx", "ptmx"}};
+  enter("dev");
+  CHECK(mount("tmpfs", ".", "tmpfs", MS_NOSUID | MS_STRICTATIME, "mode=755,size=65536k"));
+  enter("dev");
+  for (int i = 0; i < 6; ++i) {
+    if (!user_namespace) {
+      CHECK(mknod(devices[i].name, S_IFCHR | 0666, makedev(devices[i].major, devices[i].minor)));
+    } else {
+      CHECK(mknod(devices[i].name, S_IFREG | 0666, 0));
+      CHECK(mount(devices[i].host, devices[i].name, NULL, MS_BIND, NULL));
+    }
+  }
+  for (int i = 0; i < 6; ++i) CHECK(symlink(links[i][0], links[i][1]));
+  mkdir("pts", 0755), mkdir("shm", 0755), mkdir("mqueue", 0755);
+  CHECK(mount("devpts", "pts", "devpts", MS_NOSUID | MS_NOEXEC,
+              user_namespace ? "newinstance,ptmxmode=0666,mode=0620"
+                             : "newinstance,ptmxmode=0666,mode=0620,gid=5"));
+  CHECK(mount("shm", "shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777"));
+  CHECK(mount("mqueue", "mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL));
+}
+
+static void mount_file(const char* source, const char* target) {
+  int tree = clone_tree(AT_FDCWD, source, 0), file = openat(root, target, O_CREAT | O_RDONLY, 0644);
+  if (tree < 0) return;
+  close(file);
+  set(tree, "", MOUNT_ATTR_RDONLY, AT_EMPTY_PATH);
+  attach(tree, target);
+}
+
+static void mount_rest(int tree) {
+  enter("tmp");
+  CHECK(mount("tmpfs", ".", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777"));
+  enter("run");
+  CHECK(mount("tmpfs", ".", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755"));
+  mount_file("/etc/resolv.conf", "etc/resolv.conf");
+  mount_file("/etc/hosts", "etc/hosts");
+  if (tree < 0) return;
+  char path[4096];
+  for (const char* slash = project; (slash = strchr(slash + 1, '/'));) {
+    snprintf(path, sizeof path, "%.*s", (int)(slash - project - 1), project + 1);
+    mkdirat(root, path, 0755);
+  }
+  mkdirat(root, project + 1, 0755);
+  attach(tree, project + 1);
+}
+
+static void drop(void) {
+  const unsigned long long keep = uid == 0 ? 0xa80425fb : 0;
+  for (int i = 0; i < 41; ++i)
+    if (!(0xa80425fbULL >> i & 1)) prctl(PR_CAPBSET_DROP, i);
+  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  struct __user_cap_data_struct data[2] = {{(unsigned)keep, (unsigned)keep, 0}};
+  CHECK(syscall(SYS_capset, &header, data));
+  CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+  struct sock_fprog filter = {sizeof kist_seccomp_filter / sizeof *kist_seccomp_filter,
+                              (struct sock_filter*)kist_seccomp_filter};
+  CHECK(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &filter));
+}
+
+static void child(char** command) {
+  char text[64];
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (user_namespace) {
+    put("/proc/self/setgroups", "deny");
+    snprintf(text, sizeof text, "%u %u 1\n", gid, gid), put("/proc/self/gid_map", text);
+    snprintf(text, sizeof text, "%u %u 1\n", uid, uid), put("/proc/self/uid_map", text);
+  } else {
+    CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+  }
+  umask(0);
+  int tree = project ? clone_tree(AT_FDCWD, project, RECURSIVE) : -1;
+  mount_root();
+  mount_proc_and_sys();
+  mount_dev();
+  mount_rest(tree);
+  CHECK(fchdir(root));
+  CHECK(syscall(SYS_pivot_root, ".", "."));
+  CHECK(umount2(".", MNT_DETACH));
+  CHECK(chdir(project ? project : "/"));
+  umask(022);
+  drop();
+  char* environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp", "TERM=xterm", NULL};
+  execvpe(*command, command, environment);
+  _exit(127);
+}
+
+int main(int argc, char** argv) {
+  int i = 1, status;
+  for (; i + 1 < argc && argv[i][0] == '-'; i += 2) {
+    if (!strcmp(argv[i], "--erofs")) erofs = argv[i + 1];
+    else if (!strcmp(argv[i], "--objects")) objects = argv[i + 1];
+    else if (!strcmp(argv[i], "--lower") && lower_count < 60) lowers[lower_count++] = argv[i + 1];
+    else if (!strcmp(argv[i], "--project")) project = argv[i + 1];
+  }
+  uid = geteuid(), gid = getegid(), user_namespace = uid != 0;
+  struct clone_args arguments = {
+      .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP |
+               (user_namespace ? CLONE_NEWUSER : 0),
+      .exit_signal = SIGCHLD};
+  pid_t pid = syscall(SYS_clone3, &arguments, sizeof arguments);
+  CHECK(pid);
+  if (pid == 0) child(argv + i);
+  CHECK(waitpid(pid, &status, 0));
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}

@@ -1,0 +1,32 @@
+// What the process outside does while the container runs.
+#pragma once
+
+#include <signal.h>
+
+#include <optional>
+
+#include "os/fd.h"
+#include "runtime/container.h"
+
+namespace kist::runtime {
+
+/// Blocks what `watched_signals` names for the calling thread, and puts the old mask back.
+class SignalsHeld {
+ public:
+  SignalsHeld();
+  SignalsHeld(const SignalsHeld&) = delete;
+  SignalsHeld& operator=(const SignalsHeld&) = delete;
+  ~SignalsHeld() { release(); }
+  void release();
+  const sigset_t& original() const { return original_; }
+
+ private:
+  sigset_t original_ = {};
+  bool held_ = false;
+};
+
+/// Reads reports until the first process inside is gone, and reaps it. `forward`: passes signals on
+/// and stops with the command; the signals must be held.
+Result<Exit> supervise(pid_t first_process, os::Fd reports, bool forward);
+
+}  // namespace kist::runtime
