@@ -5,7 +5,7 @@ add_library(kist_options INTERFACE)
 target_compile_options(kist_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-missing-field-initializers
   $<$<BOOL:${KIST_WERROR}>:-Werror> -fno-plt -ffunction-sections
   -fdata-sections "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=")
-target_include_directories(kist_options INTERFACE ${CMAKE_SOURCE_DIR}/src ${CMAKE_BINARY_DIR}/generated)
+target_include_directories(kist_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_compile_definitions(kist_options INTERFACE _FILE_OFFSET_BITS=64
   KIST_VERSION="${PROJECT_VERSION}")
 target_link_libraries(kist_options INTERFACE fmt::fmt-header-only tl::expected)

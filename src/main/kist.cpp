@@ -45,7 +45,8 @@ int run_or_exec_engine(const cli::VerbSpec& verb, const std::vector<std::string>
   if (!spec) return fail(spec.error(), kKistFailed);
   const auto status = runtime::run(*spec);
   if (!status) return fail(status.error(), kKistFailed);
-  return *status;
+  if (status->not_started) return fail(*status->not_started, status->status);
+  return status->status;
 }
 
 int kist_main(int argc, char** argv) {

@@ -1,0 +1,20 @@
+// The Python part of an environment: locked packages as pieces, and the virtual environment that
+// they are installed into.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "environment/pieces.h"
+#include "python/pylock_select.h"
+
+namespace kist::environment {
+
+/// A wheel of the lock as a piece. `lock_folder`: what relative paths in the lock start from.
+Result<Piece> wheel_piece(const Context& context, const python::SelectedPackage& package,
+                          const python::Target& target, const std::string& lock_folder);
+
+/// The virtual environment at /opt/kist over the base's interpreter: pyvenv.cfg, bin/python.
+Result<store::Tree> venv_tree(const python::Target& target, store::ObjectSink& sink);
+
+}  // namespace kist::environment
