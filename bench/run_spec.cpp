@@ -28,6 +28,8 @@ int main(int argc, char** argv) {
     else if (flag == "--no-network") spec.network = runtime::Network::none;
     else if (flag == "--read-only") spec.read_only_root = true;
     else if (flag == "--memory") spec.limits.memory_bytes = std::strtoull(value(), nullptr, 10);
+    else if (flag == "--pids") spec.limits.pids = std::strtoull(value(), nullptr, 10);
+    else if (flag == "--cpus") spec.limits.cpus = std::atof(value());
     else if (flag == "--project") {
       spec.working_dir = value();
       spec.mounts.push_back({.source = spec.working_dir, .target = spec.working_dir});
