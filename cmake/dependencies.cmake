@@ -7,7 +7,7 @@ find_package(OpenSSL 3 REQUIRED)
 find_package(CURL REQUIRED)
 find_package(LibArchive REQUIRED)
 find_package(ZLIB REQUIRED)
-find_package(fmt CONFIG REQUIRED)
+find_package(fmt CONFIG REQUIRED)  # Its headers; base/format_library.cpp compiles the rest.
 find_package(tl-expected CONFIG REQUIRED)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(SOLV REQUIRED IMPORTED_TARGET libsolv libsolvext)

@@ -8,7 +8,7 @@ target_compile_options(kist_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow 
 target_include_directories(kist_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_compile_definitions(kist_options INTERFACE _FILE_OFFSET_BITS=64
   KIST_VERSION="${PROJECT_VERSION}")
-target_link_libraries(kist_options INTERFACE fmt::fmt-header-only tl::expected)
+target_link_libraries(kist_options INTERFACE tl::expected)
 target_link_options(kist_options INTERFACE -Wl,--gc-sections)
 if(KIST_SANITIZE)
   target_compile_options(kist_options INTERFACE -fsanitize=${KIST_SANITIZE} -fno-omit-frame-pointer)

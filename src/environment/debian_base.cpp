@@ -1,0 +1,1 @@
+#include "environment/debian_base.h"
