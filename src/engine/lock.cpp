@@ -1,0 +1,74 @@
+#include "engine/lock.h"
+
+#include <chrono>
+
+#include "base/text.h"
+#include "environment/platform.h"
+#include "environment/resolve.h"
+
+namespace kist::engine {
+namespace {
+
+using environment::Context;
+
+Error stale(const Project& project, const python::Inputs& inputs, bool exists) {
+  return Error(Code::invalid, "--locked: '{}' {} {}", printable(os::name_of(project.lock_path)),
+               exists ? "does not match" : "is missing, it would be made from",
+               printable(inputs.chosen))
+      .hint("`kist lock`");
+}
+
+Result<void> write_lock_file(const Project& project, const std::string& text) {
+  TRY(os::make_folders(os::parent_of(project.lock_path)));
+  auto written = os::write_file_durably(project.lock_path, text);
+  if (written) return {};
+  return std::move(written).error().hint(
+      "the lock belongs beside the inputs: make the folder writable, or run with `--frozen`");
+}
+
+std::string summary(const python::Lock& lock, const Project& project, double seconds) {
+  return fmt::format("locked {} Python and {} Debian packages in {} → {}", lock.packages.size(),
+                     lock.kist->debian.size(), human_seconds(seconds),
+                     printable(os::name_of(project.lock_path)));
+}
+
+}  // namespace
+
+Result<LockOutcome> ensure_lock(const Context& context, Project& project,
+                                const python::Inputs& inputs, const LockOptions& options) {
+  const std::string platform =
+      options.platform.empty() ? environment::host_platform() : options.platform;
+  if (platform != environment::host_platform())
+    project.lock_path = os::join(os::parent_of(project.lock_path),
+                                 python::lock_file_name(project.environment, platform));
+  auto previous = read_lock(project, context.progress);
+  if (!previous && !options.upgrade) return std::move(previous).error();
+  std::optional<python::Lock> old = previous ? std::move(*previous) : std::nullopt;
+  const bool keep_all = !options.upgrade && options.upgrade_packages.empty();
+  const bool current = old && is_current(*old, inputs) && old->kist->platform == platform;
+  if (current && keep_all) return LockOutcome{std::move(*old), project.lock_path, false};
+  if (options.only_check) return stale(project, inputs, old.has_value());
+  if (context.offline && !inputs.is_locked())
+    return Error(Code::unavailable, "--offline: the lock is not current, and resolving needs the index")
+        .hint("`kist lock`");
+
+  const environment::Suite suite = TRY(environment::choose_suite(inputs));
+  context.progress.end("", fmt::format("using {}; base {}, Python {}", inputs.chosen, suite.base(),
+                                       suite.python));
+  const auto start = std::chrono::steady_clock::now();
+  python::Lock lock = TRY(environment::resolve(
+      context, {.inputs = inputs,
+                .project_folder = project.folder,
+                .lock_folder = os::parent_of(project.lock_path),
+                .platform = platform,
+                .suite = suite,
+                .previous = std::move(old),
+                .upgrade = options.upgrade,
+                .upgrade_packages = options.upgrade_packages}));
+  TRY(write_lock_file(project, python::write_lock(lock)));
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  context.progress.end("", summary(lock, project, took.count()));
+  return LockOutcome{std::move(lock), project.lock_path, true};
+}
+
+}  // namespace kist::engine

@@ -1,0 +1,152 @@
+#include "engine/prepare.h"
+
+#include <chrono>
+
+#include "base/text.h"
+#include "engine/lock.h"
+
+namespace kist::engine {
+namespace {
+
+using environment::Context;
+using launch::Ready;
+using launch::RunRequest;
+
+Result<os::FileLock> take_guard(const Project& project, Progress& progress) {
+  TRY(os::make_folders(project.store_folder, 0700));
+  const std::string path = os::join(project.store_folder, project.environment + ".lock");
+  auto free = TRY(os::FileLock::try_acquire(path, os::FileLock::Mode::exclusive));
+  if (free) return std::move(*free);
+  progress.begin("waiting for another kist that prepares this project", 0, 0);
+  auto waited = os::FileLock::acquire(path, os::FileLock::Mode::exclusive);
+  progress.end("waiting for another kist that prepares this project", "");
+  return waited;
+}
+
+// Stamps are taken before anything is read, so that a change made meanwhile makes the file stale.
+std::vector<launch::Watched> stamps_of(const std::vector<std::string>& paths) {
+  std::vector<launch::Watched> watched;
+  for (const std::string& path : paths) watched.push_back({path, os::stamp(path)});
+  return watched;
+}
+
+std::vector<std::string> watched_paths(const Project& project, const python::Inputs& inputs) {
+  std::vector<std::string> paths;
+  for (const std::string& path : inputs.watched)
+    paths.push_back(path.starts_with("/") ? path : os::join(project.folder, path));
+  paths.push_back(project.lock_path);
+  return paths;
+}
+
+std::string task_command(const python::TaskSettings& task) {
+  if (task.arguments.empty()) return task.shell;
+  std::string command;
+  for (const std::string& argument : task.arguments)
+    command += (command.empty() ? "" : " ") + shell_quote(argument);
+  return command;
+}
+
+void add_settings(const python::Inputs& inputs, Ready& ready) {
+  const python::RunSettings& run = inputs.project.run;
+  for (const auto& [name, value] : run.env) ready.variables.push_back(name + "=" + value);
+  for (const python::MountSetting& mount : run.mounts)
+    ready.mounts.push_back(
+        fmt::format("{}:{}{}", mount.source, mount.target, mount.read_only ? ":ro" : ""));
+  for (const python::TaskSettings& task : inputs.project.tasks)
+    ready.tasks[task.name] = task_command(task);
+  ready.memory_bytes = run.memory_bytes.value_or(0);
+  ready.no_network = run.network == "none";
+}
+
+Result<void> make_home(const Project& project, Ready& ready) {
+  ready.home = os::join(project.store_folder, "home");
+  return os::make_folders(ready.home, 0700);
+}
+
+// A ready file that another process finished while we waited for the guard.
+std::optional<Ready> finished_meanwhile(const Project& project) {
+  const auto text = os::read_file(project.ready_path, 16 << 20);
+  if (!text) return std::nullopt;
+  auto ready = launch::decode(*text);
+  if (!ready || ready->project != project.folder || !launch::is_fresh(*ready)) return std::nullopt;
+  return std::move(*ready);
+}
+
+void use_root(const store::Root& root, Ready& ready) {
+  ready.erofs_image = root.erofs_image;
+  ready.lowers = root.lowers;
+  ready.objects = root.objects;
+  ready.root_lease = root.folder;
+}
+
+// The environment's root, made if need be, and leased. gc may take a root between making and
+// leasing it; then it is made again.
+Result<store::Root> leased_root(const Context& context, const oci::Digest& tree,
+                                store::Transaction& tx, std::optional<store::Lease>& lease) {
+  while (true) {
+    const store::Root root = TRY(environment::root_of(context, tree, tx));
+    lease = TRY(store::Lease::hold(root));
+    if (lease) return root;
+  }
+}
+
+}  // namespace
+
+Result<Prepared> prepare(const Context& context, const RunRequest& request) {
+  Prepared prepared;
+  prepared.project = TRY(locate(request, context.host));
+  Project& project = prepared.project;
+  prepared.guard = TRY(take_guard(project, context.progress));
+  if (auto ready = finished_meanwhile(project); ready && request.from.empty() && !request.frozen) {
+    prepared.ready = std::move(*ready);
+    return prepared;
+  }
+  const python::Inputs inputs = TRY(read_inputs(project, request, context.host));
+  for (const std::string& warning : inputs.warnings) context.progress.warn(warning);
+  // The lock is stamped after it was written, everything else before it was read.
+  std::vector<std::string> paths = watched_paths(project, inputs);
+  paths.pop_back();
+  prepared.ready.watched = stamps_of(paths);
+
+  python::Lock lock;
+  if (request.frozen) {
+    auto found = TRY(read_lock(project, context.progress));
+    if (!found)
+      return Error(Code::not_found, "--frozen: there is no lock '{}'", printable(project.lock_path))
+          .hint("`kist lock`");
+    lock = std::move(*found);
+  } else {
+    LockOutcome outcome =
+        TRY(ensure_lock(context, project, inputs, {.only_check = request.locked}));
+    lock = std::move(outcome.lock);
+  }
+  prepared.ready.watched.push_back({project.lock_path, os::stamp(project.lock_path)});
+
+  prepared.pending = TRY(context.store.begin());
+  const environment::Environment environment = TRY(environment::assemble(
+      context, lock, os::parent_of(project.lock_path), *prepared.pending));
+  const store::Root root =
+      TRY(leased_root(context, environment.digest, *prepared.pending, prepared.lease));
+  use_root(root, prepared.ready);
+  prepared.ready.project = project.folder;
+  prepared.ready.environment = project.environment;
+  prepared.ready.tree = environment.digest.string();
+  prepared.roots = {environment.digest.string()};
+  add_settings(inputs, prepared.ready);
+  TRY(make_home(project, prepared.ready));
+  return prepared;
+}
+
+Result<void> finish(const Context& context, Prepared&& prepared) {
+  if (!prepared.pending) return {};
+  TRY(std::move(*prepared.pending).commit());
+  std::string roots;
+  for (const std::string& digest : prepared.roots) roots += digest + "\n";
+  const std::string list =
+      os::join(prepared.project.store_folder, prepared.project.environment + ".roots");
+  TRY(os::write_file_atomically(list, roots));
+  (void)context;
+  return os::write_file_atomically(prepared.project.ready_path, launch::encode(prepared.ready));
+}
+
+}  // namespace kist::engine

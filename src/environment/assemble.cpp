@@ -1,0 +1,121 @@
+#include "environment/assemble.h"
+
+#include "base/text.h"
+#include "environment/platform.h"
+#include "environment/python_packages.h"
+#include "environment/suite.h"
+
+namespace kist::environment {
+namespace {
+
+// Changes whenever the same lock would give another tree.
+constexpr std::string_view kRecipe = "kist-environment 1";
+
+struct Plan {
+  python::Target target;
+  Suite suite;
+  std::string architecture;
+  std::vector<Piece> pieces;
+};
+
+Result<Plan> plan_of(const Context& context, const python::Lock& lock,
+                     const std::string& lock_folder) {
+  Plan plan;
+  plan.target = TRY(target_of(lock));
+  plan.suite = TRY(suite_of_base(lock.kist->base));
+  plan.architecture = TRY(debian_architecture(lock.kist->platform));
+  const auto packages = TRY(python::select(lock, plan.target));
+  for (const python::SelectedPackage& package : packages) {
+    if (package.needs_build())
+      return Error(Code::unsupported, "{} {} has no wheel; building it is not supported yet",
+                   package.name, package.version)
+          .hint(fmt::format("ask for a version of {} that has one", package.name));
+    auto piece = TRY(wheel_piece(context, package, plan.target, lock_folder));
+    plan.pieces.push_back(std::move(piece));
+  }
+  return plan;
+}
+
+std::string name_of(const Plan& plan, const python::Lock& lock) {
+  oci::Sha256 hash;
+  hash.update(kRecipe);
+  hash.update(fmt::format("\n{}\n{}\n", plan.target.describe(), plan.suite.base()));
+  for (const python::LockedDebianPackage& package : lock.kist->debian)
+    hash.update(fmt::format("{} {}\n", package.name, package.sha256.hex()));
+  for (const Piece& piece : plan.pieces)
+    for (const std::string& name : piece.store_names) hash.update(name + "\n");
+  return "env/" + hash.finish().hex();
+}
+
+Result<Environment> assemble_plan(const Context& context, const python::Lock& lock, Plan& plan,
+                                  store::Transaction& tx) {
+  Environment environment;
+  // Both halves at once would fetch no faster: each keeps all connections busy.
+  Base base = TRY(assemble_debian(context, lock.kist->debian, plan.suite.name, plan.architecture, tx));
+  Gathered gathered = TRY(gather(context, plan.pieces, tx, "fetched"));
+  environment.packages = base.packages + plan.pieces.size();
+  environment.assembled = base.assembled + gathered.assembled;
+  environment.fetched_bytes = base.fetched_bytes + gathered.fetched_bytes;
+  environment.parts.push_back({"base", std::move(base.tree)});
+  store::Tree venv = TRY(venv_tree(plan.target, tx));
+  environment.parts.push_back({"virtual environment", std::move(venv)});
+  for (size_t i = 0; i < plan.pieces.size(); ++i)
+    environment.parts.push_back({plan.pieces[i].label, std::move(gathered.trees[i].front())});
+  return environment;
+}
+
+}  // namespace
+
+Result<python::Target> target_of(const python::Lock& lock) {
+  if (!lock.kist)
+    return Error(Code::invalid, "the lock has no [tool.kist] section: kist did not write it")
+        .hint("`kist lock` writes one from it");
+  const Suite suite = TRY(suite_of_base(lock.kist->base));
+  return python::make_target(lock.kist->platform, lock.kist->python, suite.glibc_minor);
+}
+
+Result<std::string> environment_name(const Context& context, const python::Lock& lock,
+                                     const std::string& lock_folder) {
+  const Plan plan = TRY(plan_of(context, lock, lock_folder));
+  return name_of(plan, lock);
+}
+
+Result<Environment> assemble(const Context& context, const python::Lock& lock,
+                             const std::string& lock_folder, store::Transaction& tx) {
+  Plan plan = TRY(plan_of(context, lock, lock_folder));
+  const std::string name = name_of(plan, lock);
+  const auto known = TRY(context.store.find(name));
+  if (known) {
+    Environment environment;
+    environment.digest = *known;
+    environment.packages = lock.kist->debian.size() + plan.pieces.size();
+    return environment;
+  }
+  Environment environment = TRY(assemble_plan(context, lock, plan, tx));
+  std::vector<store::Part> parts;
+  for (const NamedTree& part : environment.parts) parts.push_back({part.name, &part.tree});
+  const store::Tree merged = TRY(store::merge(parts), "assembling the environment");
+  environment.digest = TRY(tx.put_tree(merged));
+  tx.name(name, environment.digest);
+  return environment;
+}
+
+Result<std::vector<NamedTree>> parts_of(const Context& context, const python::Lock& lock,
+                                        const std::string& lock_folder, store::Transaction& tx) {
+  Plan plan = TRY(plan_of(context, lock, lock_folder));
+  Environment environment = TRY(assemble_plan(context, lock, plan, tx));
+  return std::move(environment.parts);
+}
+
+store::Variant variant_of(const launch::Host& host) {
+  return host.uid == 0 ? store::Variant::erofs : store::Variant::links;
+}
+
+Result<store::Root> root_of(const Context& context, const oci::Digest& tree, store::Transaction& tx) {
+  const store::Variant variant = variant_of(context.host);
+  if (auto root = store::find_root(context.store, tree, variant)) return std::move(*root);
+  const store::Tree content = TRY(context.store.tree(tree));
+  return store::make_root(context.store, tx, content, tree, variant);
+}
+
+}  // namespace kist::environment

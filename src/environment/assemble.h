@@ -1,0 +1,52 @@
+// From a lock to the one tree of an environment, and to the root that it is run in.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "environment/context.h"
+#include "environment/debian_base.h"
+#include "python/pylock.h"
+#include "python/pylock_select.h"
+#include "store/root.h"
+
+namespace kist::environment {
+
+/// A tree with the name that messages, layers and listings have for it.
+struct NamedTree {
+  std::string name;  // "numpy 2.1.0", "base"
+  store::Tree tree;
+};
+
+struct Environment {
+  oci::Digest digest{oci::Digest::Bytes{}};  // Of the merged tree.
+  /// Empty when the merged tree was in the store already.
+  std::vector<NamedTree> parts;
+  size_t packages = 0;
+  size_t assembled = 0;
+  uint64_t fetched_bytes = 0;
+};
+
+/// The target that a lock of ours is for. Errors: invalid (not a lock of ours), unsupported.
+Result<python::Target> target_of(const python::Lock& lock);
+
+/// Everything the lock names, in one tree in the store. Costs what is missing: nothing when the same
+/// lock was assembled before, one package when one package changed.
+/// Errors: those of gather(); exists (two packages install one path with different bytes; names
+/// both); unsupported (no wheel for the target).
+Result<Environment> assemble(const Context& context, const python::Lock& lock,
+                             const std::string& lock_folder, store::Transaction& tx);
+
+/// A name for the merged tree of a lock, made of everything that the tree is a function of.
+Result<std::string> environment_name(const Context& context, const python::Lock& lock,
+                                     const std::string& lock_folder);
+
+/// The root that this user can mount. Errors: those of store::make_root().
+Result<store::Root> root_of(const Context& context, const oci::Digest& tree, store::Transaction& tx);
+store::Variant variant_of(const launch::Host& host);
+
+/// The parts of an environment whether or not it was assembled before: for listings and layers.
+Result<std::vector<NamedTree>> parts_of(const Context& context, const python::Lock& lock,
+                                        const std::string& lock_folder, store::Transaction& tx);
+
+}  // namespace kist::environment

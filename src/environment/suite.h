@@ -1,0 +1,26 @@
+// Which Debian suite and which Python a project stands on.
+#pragma once
+
+#include <string>
+
+#include "python/inputs.h"
+#include "python/tags.h"
+
+namespace kist::environment {
+
+struct Suite {
+  std::string name;    // "bookworm"
+  std::string python;  // "3.11", as the suite has it.
+  uint32_t glibc_minor = 36;
+  std::string base() const { return "debian:" + name; }
+};
+
+/// The suite that the project names as its base, else the newest stable one whose interpreter
+/// satisfies what the project says of Python.
+/// Errors: unsupported (no suite has such a Python; says what there is and who asked), invalid.
+Result<Suite> choose_suite(const python::Inputs& inputs);
+
+/// The suite of a lock's base. Errors: unsupported (another base).
+Result<Suite> suite_of_base(const std::string& base);
+
+}  // namespace kist::environment
