@@ -113,9 +113,12 @@ void Batch::handle(Event event) {
     job.exchange.reset();
   }
   switch (event.kind) {
-    case Event::Kind::arrived: return on_arrived(job);
-    case Event::Kind::busy: return wait_and_retry(job, kBusyWait);
-    default: return on_failed(job, std::move(*event.failure));
+    case Event::Kind::arrived:
+      return on_arrived(job);
+    case Event::Kind::busy:
+      return wait_and_retry(job, kBusyWait);
+    default:
+      return on_failed(job, std::move(*event.failure));
   }
 }
 
@@ -144,7 +147,7 @@ void Batch::on_failed(Job& job, Failure failure) {
   const bool too_long = failure.retry_after && *failure.retry_after > kLongestRetryAfter;
   if (failure.may_pass && !too_long && job.tries < retries) {
     ++job.tries;
-    const Clock::duration wait = back_off(job.tries, entropy());
+    const Clock::duration wait = back_off(around_.config.first_back_off, job.tries, entropy());
     return wait_and_retry(job, failure.retry_after ? *failure.retry_after : wait);
   }
   if (!failure.is_local && job.url + 1 < job.file->urls.size()) {
@@ -185,7 +188,8 @@ void Batch::attempt(Job& job) {
 std::optional<Batch::Event> Batch::open_part(Job& job) {
   const auto failed = [&job](Error error, bool may_pass) {
     const bool is_local = !may_pass;
-    return Event{Event::Kind::failed, &job, Failure{std::move(error), may_pass, false, {}, is_local}};
+    return Event{Event::Kind::failed, &job,
+                 Failure{std::move(error), may_pass, false, {}, is_local}};
   };
   if (stopping_) return failed(Error(Code::unavailable, "stopped"), false);
   if (job.file->urls.empty()) return failed(Error(Code::invalid, "has no address"), false);

@@ -40,8 +40,8 @@ class Batch {
   struct Job {
     const Download* file = nullptr;
     size_t index = 0;
-    size_t url = 0;   // Which of the file's addresses is tried.
-    int tries = 0;    // Repetitions at that address.
+    size_t url = 0;  // Which of the file's addresses is tried.
+    int tries = 0;   // Repetitions at that address.
     bool from_small_end = false;
     bool has_waited = false;  // For another process.
     Clock::time_point not_before{};

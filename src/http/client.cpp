@@ -46,7 +46,8 @@ bool looks_secret(std::string_view name, std::string_view value) {
   constexpr size_t kTokenLength = 20;
   if (value.size() >= kTokenLength) return true;
   const std::string low = to_lower(name);
-  for (const char* part : {"token", "key", "secret", "pass", "pwd", "auth", "sig", "cred", "session"})
+  for (const char* part :
+       {"token", "key", "secret", "pass", "pwd", "auth", "sig", "cred", "session"})
     if (low.find(part) != std::string::npos) return true;
   return false;
 }

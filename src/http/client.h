@@ -19,25 +19,27 @@ namespace kist::http {
 /// How this machine reaches the network; main/ fills it from the environment, the way curl, pip and
 /// uv read it.
 struct Config {
-  std::string ca_file;       // SSL_CERT_FILE, REQUESTS_CA_BUNDLE, pip's cert; empty: the system's.
-  std::string ca_dir;        // SSL_CERT_DIR.
-  std::string netrc_path;    // NETRC or ~/.netrc; empty: none.
+  std::string ca_file;     // SSL_CERT_FILE, REQUESTS_CA_BUNDLE, pip's cert; empty: the system's.
+  std::string ca_dir;      // SSL_CERT_DIR.
+  std::string netrc_path;  // NETRC or ~/.netrc; empty: none.
   std::string proxy_http, proxy_https, proxy_all, no_proxy;
   std::string user_agent = "kist/" KIST_VERSION;
-  size_t connections = 16;   // At once, over all hosts.
-  int retries = 3;           // Per download, for what may pass by itself.
+  size_t connections = 16;  // At once, over all hosts.
+  int retries = 3;          // Per download, for what may pass by itself.
   std::chrono::seconds connect_timeout{20};
-  std::chrono::seconds stall_timeout{30};  // No byte for so long is a failure.
+  // Under 16 bytes a second for so long is a failure: also a server that drips must not hold us.
+  std::chrono::seconds stall_timeout{30};
+  std::chrono::milliseconds first_back_off{250};  // Before the first retry; doubles each time.
 };
 
 struct GetOptions {
   uint64_t limit_bytes = 256u << 20;
-  std::vector<std::string> headers;   // "Accept: …"
-  std::string etag;                   // Sent as If-None-Match.
+  std::vector<std::string> headers;  // "Accept: …"
+  std::string etag;                  // Sent as If-None-Match.
 };
 
 struct Response {
-  int status = 0;      // 200, 304 (only when an etag was given), or another 2xx.
+  int status = 0;  // 200, 304 (only when an etag was given), or another 2xx.
   std::string body;
   std::string etag;
   std::string last_modified;
@@ -45,12 +47,12 @@ struct Response {
 
 /// One file to bring here.
 struct Download {
-  std::vector<std::string> urls;         // Tried in order. http, https, file.
-  std::optional<oci::Digest> sha256;     // Checked while the bytes stream.
-  std::optional<uint64_t> size_bytes;    // Checked as soon as the server says or exceeds it.
-  uint64_t limit_bytes = 16ull << 30;    // When the size is not known.
-  std::string path;                      // Where the whole, checked file appears (by rename).
-  std::string label;                     // For messages: "numpy 2.1.0".
+  std::vector<std::string> urls;       // Tried in order. http, https, file.
+  std::optional<oci::Digest> sha256;   // Checked while the bytes stream.
+  std::optional<uint64_t> size_bytes;  // Checked as soon as the server says or exceeds it.
+  uint64_t limit_bytes = 16ull << 30;  // When the size is not known.
+  std::string path;                    // Where the whole, checked file appears (by rename).
+  std::string label;                   // For messages: "numpy 2.1.0".
 };
 
 /// Called on a worker thread once a file is whole and checked; downloads go on meanwhile.

@@ -84,8 +84,9 @@ class CurlClient final : public Client {
           failure->is_connect ? std::min(config_.retries, kConnectRetries) : config_.retries;
       const bool too_long = failure->retry_after && *failure->retry_after > kLongestRetryAfter;
       if (!failure->may_pass || too_long || tries >= retries) return std::move(failure->error);
-      const Milliseconds wait = back_off(tries + 1, std::random_device{}());
-      std::this_thread::sleep_for(failure->retry_after ? Milliseconds(*failure->retry_after) : wait);
+      const Milliseconds wait = back_off(config_.first_back_off, tries + 1, std::random_device{}());
+      std::this_thread::sleep_for(failure->retry_after ? Milliseconds(*failure->retry_after)
+                                                       : wait);
     }
   }
 

@@ -26,7 +26,8 @@ class LocalFilesTest : public testing::Test {
             .label = to};
   }
   Result<void> fetch(const Download& file) {
-    return client_->download_all({&file, 1}, [](size_t) { return Result<void>(); }, 1, progress_, "fetch");
+    return client_->download_all(
+        {&file, 1}, [](size_t) { return Result<void>(); }, 1, progress_, "fetch");
   }
   static std::string innermost(const Result<void>& failed) {
     return failed ? "no error" : failed.error().frames().front();
@@ -106,7 +107,8 @@ TEST_F(LocalFilesTest, BadAddressesAreRefused) {
       {"file:relative", "'file:relative' does not name an absolute path"},
       {"file:///a%zz", "'file:///a%zz' does not name an absolute path"},
       {"file:///a%00b", "'file:///a%00b' does not name an absolute path"},
-      {"ftp://u:p@host/x", "'ftp://host/x' is not an address to fetch from, want http, https or file"},
+      {"ftp://u:p@host/x",
+       "'ftp://host/x' is not an address to fetch from, want http, https or file"},
       {"", "'' is not an address to fetch from, want http, https or file"},
       {"file:///dev/zero", "'/dev/zero' is not a file"},
   };

@@ -13,7 +13,7 @@ namespace {
 
 constexpr long kMaxRedirects = 10;
 constexpr long kReceiveBytes = 512 << 10;
-constexpr size_t kHeaderLimitBytes = 1 << 20;
+constexpr size_t kHeaderLimitBytes = 256 << 10;
 constexpr size_t kErrorBodyLimitBytes = 64 << 10;
 // Fewer bytes a second than this count as none: a server that drips would hold us for ever.
 constexpr long kStallBytesPerSecond = 16;
@@ -47,9 +47,12 @@ std::string find_bundle() {
 size_t body_callback(char* data, size_t size, size_t count, void* user) {
   const size_t bytes = size * count;
   switch (static_cast<Exchange*>(user)->on_body({data, bytes})) {
-    case Exchange::Take::taken: return bytes;
-    case Exchange::Take::pause: return CURL_WRITEFUNC_PAUSE;
-    case Exchange::Take::abort: break;
+    case Exchange::Take::taken:
+      return bytes;
+    case Exchange::Take::pause:
+      return CURL_WRITEFUNC_PAUSE;
+    case Exchange::Take::abort:
+      break;
   }
   return bytes == 0 ? 1 : 0;  // Any other number than asked for ends the exchange.
 }
@@ -112,7 +115,8 @@ Result<void> Exchange::prepare() {
   set(easy_, CURLOPT_QUICK_EXIT, 1L);
   set(easy_, CURLOPT_HTTPHEADER, headers_);
   using HeaderCallback = size_t (*)(char*, size_t, size_t, void*);
-  const HeaderCallback header_callback = [](char* data, size_t size, size_t count, void* user) -> size_t {
+  const HeaderCallback header_callback = [](char* data, size_t size, size_t count,
+                                            void* user) -> size_t {
     return static_cast<Exchange*>(user)->on_header({data, size * count}) ? size * count : 0;
   };
   set(easy_, CURLOPT_HEADERFUNCTION, header_callback);

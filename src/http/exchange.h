@@ -36,10 +36,10 @@ std::optional<ContentRange> parse_content_range(std::string_view text);
 /// Why an exchange gave no good answer, and what may be done about it.
 struct Failure {
   Error error;
-  bool may_pass = false;                           // Worth another try.
-  bool is_connect = false;                         // We did not even reach the server.
+  bool may_pass = false;                              // Worth another try.
+  bool is_connect = false;                            // We did not even reach the server.
   std::optional<std::chrono::seconds> retry_after{};  // As the server wishes.
-  bool is_local = false;                           // Our own disk: no other server helps.
+  bool is_local = false;                              // Our own disk: no other server helps.
 };
 
 /// What the loop drives. Made by any thread, then on_body() and on_done() are called on the loop's
@@ -88,6 +88,7 @@ class Exchange {
   bool on_header(std::string_view line);
   bool on_location(std::string_view target);
   Failure curl_failure() const;
+  std::optional<Failure> tunnel_failure() const;
   Failure status_failure() const;
 
   const Config& config_;

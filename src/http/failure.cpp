@@ -22,26 +22,58 @@ std::string host_of(const std::string& url) {
   return printable(host);
 }
 
-std::string reason_of(int status) {
+const char* meaning_of(int status) {
   switch (status) {
-    case 401: return "401 (credentials are missing or wrong)";
-    case 403: return "403 (not allowed)";
-    case 404: return "404 (not found)";
-    case 407: return "407 (the proxy wants credentials)";
-    case 410: return "410 (gone)";
-    case 429: return "429 (too many requests)";
-    default: return fmt::format("{}", status);
+    case 401:
+      return "credentials are missing or wrong";
+    case 403:
+      return "not allowed";
+    case 404:
+      return "not found";
+    case 407:
+      return "the proxy wants credentials";
+    case 410:
+      return "gone";
+    case 429:
+      return "too many requests";
+    case 503:
+      return "unavailable";
+    default:
+      return "";
   }
+}
+
+// "429 (too many requests; try again in 2m00s)"
+std::string describe(int status, std::optional<std::chrono::seconds> retry_after) {
+  std::string note = meaning_of(status);
+  if (retry_after) {
+    note += fmt::format("{}try again in {}", note.empty() ? "" : "; ",
+                        human_seconds(static_cast<double>(retry_after->count())));
+  }
+  return note.empty() ? fmt::format("{}", status) : fmt::format("{} ({})", status, note);
+}
+
+std::string hint_of(int status, const std::string& url) {
+  if (status == 401 || status == 403) {
+    return fmt::format("put the credentials into ~/.netrc: `machine {} login USER password SECRET`",
+                       host_of(url));
+  }
+  if (status == 407)
+    return "give the proxy's credentials: `HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT`";
+  return "";
 }
 
 Code code_of_status(int status) {
   switch (status) {
     case 401:
     case 403:
-    case 407: return Code::denied;
+    case 407:
+      return Code::denied;
     case 404:
-    case 410: return Code::not_found;
-    default: return may_pass(status) ? Code::unavailable : Code::invalid;
+    case 410:
+      return Code::not_found;
+    default:
+      return may_pass(status) ? Code::unavailable : Code::invalid;
   }
 }
 
@@ -49,24 +81,32 @@ Code code_of_status(int status) {
 
 Failure Exchange::status_failure() const {
   const int status = head_.status;
-  Failure out{Error(code_of_status(status), "get '{}': the server answered {}, want 200",
-                    redact(url_), reason_of(status))};
-  out.may_pass = may_pass(status);
+  std::optional<std::chrono::seconds> retry_after;
   if (!head_.retry_after.empty())
-    out.retry_after = parse_retry_after(head_.retry_after, std::time(nullptr));
-  if (status == 401 || status == 403) {
-    out.error = std::move(out.error).hint(
-        fmt::format("put the credentials into ~/.netrc: `machine {} login USER password SECRET`",
-                    host_of(url_)));
-  }
-  if (status == 407) {
-    out.error = std::move(out.error).hint(
-        "give the proxy's credentials: `HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT`");
-  }
+    retry_after = parse_retry_after(head_.retry_after, std::time(nullptr));
+  Failure out{Error(code_of_status(status), "get '{}': the server answered {}, want 200",
+                    redact(url_), describe(status, retry_after))
+                  .hint(hint_of(status, url_))};
+  out.may_pass = may_pass(status);
+  out.retry_after = retry_after;
+  return out;
+}
+
+// A proxy that does not open the tunnel; curl has only a general code for that.
+std::optional<Failure> Exchange::tunnel_failure() const {
+  long status = 0;
+  curl_easy_getinfo(easy_, CURLINFO_HTTP_CONNECTCODE, &status);
+  if (status < 300 || head_.status != 0) return std::nullopt;
+  const int short_status = static_cast<int>(status);
+  Failure out{Error(code_of_status(short_status), "get '{}': the proxy answered {}, want 200",
+                    redact(url_), describe(short_status, std::nullopt))
+                  .hint(status == 407 ? hint_of(short_status, url_) : kNetworkHint)};
+  out.may_pass = may_pass(short_status);
   return out;
 }
 
 Failure Exchange::curl_failure() const {
+  if (auto refused = tunnel_failure()) return *refused;
   const std::string where = redact(url_);
   const std::string detail =
       printable(curl_message_[0] != 0 ? curl_message_ : curl_easy_strerror(code_));

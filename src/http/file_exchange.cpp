@@ -34,9 +34,11 @@ std::optional<Failure> FileExchange::begin_body() {
   if (head().status == 206) {
     const auto range = parse_content_range(head().content_range);
     if (asked_from_ == 0 || !range || range->first != asked_from_) {
-      Failure failure = wrong(
-          Code::corrupt, fmt::format("the server answered with the range '{}', asked for 'bytes {}-'",
-                                     printable(head().content_range), asked_from_));
+      const std::string asked =
+          asked_from_ == 0 ? "the whole" : fmt::format("'bytes {}-'", asked_from_);
+      Failure failure =
+          wrong(Code::corrupt, fmt::format("the server answered with the range '{}', asked for {}",
+                                           printable(head().content_range), asked));
       failure.may_pass = asked_from_ > 0;
       return failure;
     }
@@ -50,9 +52,9 @@ std::optional<Failure> FileExchange::begin_body() {
                                             *place_.file.size_bytes));
   }
   if (!place_.file.size_bytes && announced > place_.file.limit_bytes) {
-    return wrong(Code::invalid, fmt::format("the server announces {}, the limit is {}",
-                                            human_bytes(announced),
-                                            human_bytes(place_.file.limit_bytes)));
+    return wrong(Code::invalid,
+                 fmt::format("the server announces {}, the limit is {}", human_bytes(announced),
+                             human_bytes(place_.file.limit_bytes)));
   }
   return std::nullopt;
 }
@@ -66,8 +68,8 @@ Exchange::Take FileExchange::on_body(std::string_view bytes) {
   const uint64_t most = place_.file.size_bytes.value_or(place_.file.limit_bytes);
   if (received_end_ + bytes.size() > most) {
     refuse(place_.file.size_bytes
-               ? wrong(Code::corrupt, fmt::format("the server sends more than the {} bytes wanted",
-                                                  most))
+               ? wrong(Code::corrupt,
+                       fmt::format("the server sends more than the {} bytes wanted", most))
                : wrong(Code::invalid, fmt::format("the server sends more than the limit of {}",
                                                   human_bytes(most))));
     return Take::abort;
@@ -150,7 +152,8 @@ std::optional<Failure> FileExchange::finish() {
     // A range that does not fit will not fit better next time.
     const bool bad_range = head().status == 206 && failed->may_pass && code() == CURLE_WRITE_ERROR;
     if (bad_range) {
-      if (auto done = place_.part.restart(); !done) return Failure{done.error(), false, false, {}, true};
+      if (auto done = place_.part.restart(); !done)
+        return Failure{done.error(), false, false, {}, true};
     }
     return failed;
   }
@@ -169,9 +172,11 @@ std::optional<Failure> FileExchange::finish() {
 // "Nothing after what you have": either we have it all, or our part belongs to something else.
 std::optional<Failure> FileExchange::finish_416() {
   const auto range = parse_content_range(head().content_range);
-  if (range && range->total == place_.part.size_bytes() && place_.part.finish()) return std::nullopt;
+  if (range && range->total == place_.part.size_bytes() && place_.part.finish())
+    return std::nullopt;
   place_.part.discard();
-  Failure failure = wrong(Code::corrupt, "the server has no more than what was kept, which is wrong");
+  Failure failure =
+      wrong(Code::corrupt, "the server has no more than what was kept, which is wrong");
   failure.may_pass = true;
   return failure;
 }

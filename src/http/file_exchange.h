@@ -11,8 +11,8 @@
 
 namespace kist::http {
 
-/// The socket's thread only copies into a buffer; hashing and writing is done by tasks in `pool`, at
-/// most one at a time for a file. When the buffer is full the exchange pauses, so memory stays
+/// The socket's thread only copies into a buffer; hashing and writing is done by tasks in `pool`,
+/// at most one at a time for a file. When the buffer is full the exchange pauses, so memory stays
 /// bounded at twice kBufferBytes a file.
 class FileExchange final : public Exchange, public std::enable_shared_from_this<FileExchange> {
  public:
@@ -20,8 +20,8 @@ class FileExchange final : public Exchange, public std::enable_shared_from_this<
     Loop& loop;
     TaskPool& pool;
     const Download& file;
-    PartFile& part;                             // Touched only by our tasks until on_end.
-    std::function<void(uint64_t)> on_progress;  // The part's size, from a task.
+    PartFile& part;                                      // Touched only by our tasks until on_end.
+    std::function<void(uint64_t)> on_progress;           // The part's size, from a task.
     std::function<void(std::optional<Failure>)> on_end;  // Last call, from a task.
   };
 

@@ -82,8 +82,7 @@ void Loop::take_orders() {
   for (auto& exchange : submitted) {
     const Exchange* key = exchange.get();
     running_.emplace(key, exchange);
-    if (curl_multi_add_handle(multi_, exchange->easy()) != CURLM_OK)
-      end(key, CURLE_FAILED_INIT);
+    if (curl_multi_add_handle(multi_, exchange->easy()) != CURLM_OK) end(key, CURLE_FAILED_INIT);
   }
   for (const Exchange* exchange : resumed)
     if (running_.contains(exchange)) curl_easy_pause(exchange->easy(), CURLPAUSE_CONT);

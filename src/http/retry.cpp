@@ -14,10 +14,10 @@ bool may_pass(int status) {
   return status >= 500 && status != 501 && status != 505;
 }
 
-Milliseconds back_off(int attempt, uint32_t entropy) {
-  constexpr int64_t kFirst = 250;
+Milliseconds back_off(Milliseconds first, int repetition, uint32_t entropy) {
   constexpr int64_t kLongest = 8000;
-  const int64_t base = std::min(kLongest, kFirst << std::clamp(attempt - 1, 0, 10));
+  const int64_t doubled = first.count() << std::clamp(repetition - 1, 0, 10);
+  const int64_t base = std::clamp<int64_t>(doubled, 2, kLongest);
   return Milliseconds(base + entropy % (base / 2));
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string_view>
 
@@ -16,9 +17,9 @@ constexpr std::chrono::seconds kLongestRetryAfter{60};
 /// say "never" (501, 505).
 bool may_pass(int status);
 
-/// The wait before try number `attempt` (1 is the first repetition): 250 ms, doubled each time, at
+/// The wait before repetition number `repetition` (1 is the first): `first`, doubled each time, at
 /// most 8 s, plus up to half of that by `entropy`, so that many clients do not come back at once.
-Milliseconds back_off(int attempt, uint32_t entropy);
+Milliseconds back_off(Milliseconds first, int repetition, uint32_t entropy);
 
 /// Retry-After: seconds or an HTTP date (RFC 9110, 10.2.3). `now_unix` in seconds.
 std::optional<std::chrono::seconds> parse_retry_after(std::string_view value, int64_t now_unix);
