@@ -19,21 +19,33 @@ int main(int argc, char** argv) {
   for (; i < argc && argv[i][0] == '-'; ++i) {
     const std::string_view flag = argv[i];
     const auto value = [&] { return i + 1 < argc ? argv[++i] : (std::exit(2), nullptr); };
-    if (flag == "--erofs") spec.root.erofs_image = value();
-    else if (flag == "--objects") spec.root.objects = value();
-    else if (flag == "--lower") spec.root.lowers.emplace_back(value());
-    else if (flag == "--upper") spec.upper_folder = value();
-    else if (flag == "--id") spec.uid = spec.gid = static_cast<uid_t>(std::atoi(value()));
-    else if (flag == "--root") spec.uid = spec.gid = 0;
-    else if (flag == "--no-network") spec.network = runtime::Network::none;
-    else if (flag == "--read-only") spec.read_only_root = true;
-    else if (flag == "--memory") spec.limits.memory_bytes = std::strtoull(value(), nullptr, 10);
-    else if (flag == "--pids") spec.limits.pids = std::strtoull(value(), nullptr, 10);
-    else if (flag == "--cpus") spec.limits.cpus = std::atof(value());
+    if (flag == "--erofs")
+      spec.root.erofs_image = value();
+    else if (flag == "--objects")
+      spec.root.objects = value();
+    else if (flag == "--lower")
+      spec.root.lowers.emplace_back(value());
+    else if (flag == "--upper")
+      spec.upper_folder = value();
+    else if (flag == "--id")
+      spec.uid = spec.gid = static_cast<uid_t>(std::atoi(value()));
+    else if (flag == "--root")
+      spec.uid = spec.gid = 0;
+    else if (flag == "--no-network")
+      spec.network = runtime::Network::none;
+    else if (flag == "--read-only")
+      spec.read_only_root = true;
+    else if (flag == "--memory")
+      spec.limits.memory_bytes = std::strtoull(value(), nullptr, 10);
+    else if (flag == "--pids")
+      spec.limits.pids = std::strtoull(value(), nullptr, 10);
+    else if (flag == "--cpus")
+      spec.limits.cpus = std::atof(value());
     else if (flag == "--project") {
       spec.working_dir = value();
       spec.mounts.push_back({.source = spec.working_dir, .target = spec.working_dir});
-    } else return 2;
+    } else
+      return 2;
   }
   for (; i < argc; ++i) spec.args.emplace_back(argv[i]);
   if (spec.uid != 0) {

@@ -29,7 +29,7 @@ inline int pivot_root(const char* new_root, const char* put_old) {
 /// jump to an open file are refused. Retries when a rename raced with the walk.
 inline int open_in_root(int root, const char* path, uint64_t flags, mode_t mode = 0) {
   open_how how = {};
-  how.flags = flags | 02000000;  // O_CLOEXEC
+  how.flags = flags | O_CLOEXEC;
   how.mode = mode;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
   long fd;
@@ -42,8 +42,7 @@ inline int fsopen(const char* type) {
   return static_cast<int>(::syscall(SYS_fsopen, type, FSOPEN_CLOEXEC));
 }
 inline int fsconfig_string(int context, const char* key, const char* value) {
-  return static_cast<int>(
-      ::syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, key, value, 0));
+  return static_cast<int>(::syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, key, value, 0));
 }
 inline int fsconfig_flag(int context, const char* key) {
   return static_cast<int>(::syscall(SYS_fsconfig, context, FSCONFIG_SET_FLAG, key, nullptr, 0));
@@ -58,7 +57,8 @@ inline int fsmount(int context, unsigned attributes = 0) {
 /// A detached copy of the mount at `path`; `recursive` brings what is mounted below it.
 inline int clone_tree(int folder, const char* path, bool recursive, unsigned at_flags = 0) {
   constexpr unsigned kRecursive = 0x8000;  // AT_RECURSIVE
-  const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | at_flags | (recursive ? kRecursive : 0);
+  const unsigned flags =
+      OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | at_flags | (recursive ? kRecursive : 0);
   return static_cast<int>(::syscall(SYS_open_tree, folder, path, flags));
 }
 /// Attaches the detached mount `tree` on what `target` is open on.

@@ -1,6 +1,6 @@
 // A name for the caller. Without an entry for the uid, getpwuid() fails, and with it expanduser,
-// ssh, git, whoami, torch's caches …; the image cannot have one, since it is the same for everybody.
-// So the image's own file, plus a line, is laid over it.
+// ssh, git, whoami, torch's caches …; the image cannot have one, since it is the same for
+// everybody. So the image's own file, plus a line, is laid over it.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>

@@ -8,7 +8,7 @@ namespace kist::runtime {
 namespace {
 
 struct CgroupMount {
-  std::string root;   // The part of the tree that is mounted.
+  std::string root;  // The part of the tree that is mounted.
   std::string point;
   bool v2 = false;
   std::vector<std::string_view> options;  // v1: the controllers are among them.
@@ -20,7 +20,8 @@ std::string unescaped(std::string_view text) {
   for (size_t i = 0; i < text.size(); ++i) {
     const auto digit = [&](size_t at) { return text[at] >= '0' && text[at] <= '7'; };
     if (text[i] == '\\' && i + 3 < text.size() && digit(i + 1) && digit(i + 2) && digit(i + 3)) {
-      out += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + text[i + 3] - '0');
+      out +=
+          static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + text[i + 3] - '0');
       i += 3;
     } else {
       out += text[i];
@@ -85,7 +86,8 @@ CgroupLayout CgroupLayout::parse(std::string_view self_cgroup, std::string_view 
         layout.v2_parent_ = folder == mount.point ? folder : folder.substr(0, folder.rfind('/'));
       } else if (!mount.v2) {
         for (const std::string_view controller : split(controllers, ','))
-          if (has_option(mount, controller)) layout.v1_.try_emplace(std::string(controller), folder);
+          if (has_option(mount, controller))
+            layout.v1_.try_emplace(std::string(controller), folder);
       }
     }
   }

@@ -9,7 +9,8 @@ constexpr std::string_view kV1Mounts =
     "30 25 0:27 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n"
     "31 30 0:28 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup rw,cpu,cpuacct\n"
     "32 30 0:29 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n";
-constexpr std::string_view kV2Mounts = "30 25 0:27 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n";
+constexpr std::string_view kV2Mounts =
+    "30 25 0:27 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n";
 constexpr std::string_view kHybridMounts =
     "32 30 0:29 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
     "33 30 0:30 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";

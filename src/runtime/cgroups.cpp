@@ -38,14 +38,15 @@ std::vector<Wanted> wanted_of(const Limits& limits) {
   if (limits.memory_bytes != 0) {
     const std::string bytes = std::to_string(limits.memory_bytes);
     // Swap would turn a limit of memory into a slow machine.
-    out.push_back({.controller = "memory",
-                   .v1 = {{"memory.limit_in_bytes", bytes},
-                          {"memory.memsw.limit_in_bytes", bytes, true}},
-                   .v2 = {{"memory.max", bytes}, {"memory.swap.max", "0", true}}});
+    out.push_back(
+        {.controller = "memory",
+         .v1 = {{"memory.limit_in_bytes", bytes}, {"memory.memsw.limit_in_bytes", bytes, true}},
+         .v2 = {{"memory.max", bytes}, {"memory.swap.max", "0", true}}});
   }
   if (limits.cpus > 0) {
-    const auto quota = std::max(
-        kMinQuotaUs, static_cast<uint64_t>(std::llround(limits.cpus * static_cast<double>(kPeriodUs))));
+    const auto quota =
+        std::max(kMinQuotaUs,
+                 static_cast<uint64_t>(std::llround(limits.cpus * static_cast<double>(kPeriodUs))));
     out.push_back({.controller = "cpu",
                    .v1 = {{"cpu.cfs_period_us", std::to_string(kPeriodUs)},
                           {"cpu.cfs_quota_us", std::to_string(quota)}},

@@ -27,7 +27,7 @@ class Cgroups {
  private:
   struct Group {
     std::string path;
-    os::Fd lock;   // Says to others that it is in use.
+    os::Fd lock;  // Says to others that it is in use.
     os::Fd procs;
   };
   Result<void> add(const Limits& limits, bool best_effort);

@@ -1,6 +1,7 @@
 // From the first process's privileges to the command's. Runs after a vfork: it shares its memory
 // with the first process, which waits, so it changes nothing that is not its own.
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -10,7 +11,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <grp.h>
 
 #include "os/kernel.h"
 #include "runtime/capabilities.h"
@@ -74,10 +74,11 @@ int lay_fds(const Plan& plan, const Reporter& report) {
   int pipe = report.fd();
   if (!in_place) {
     // Copies go to consecutive numbers from `base` on, above all goals and all sources.
-    const int base = 1 + std::max(pipe, std::max(count, *std::max_element(plan.fds.begin(),
-                                                                           plan.fds.end())));
+    const int base =
+        1 + std::max(pipe, std::max(count, *std::max_element(plan.fds.begin(), plan.fds.end())));
     for (int i = 0; i < count; ++i)
-      report.check(::dup3(plan.fds[static_cast<size_t>(i)], base + i, O_CLOEXEC), "copy a descriptor");
+      report.check(::dup3(plan.fds[static_cast<size_t>(i)], base + i, O_CLOEXEC),
+                   "copy a descriptor");
     pipe = report.check(::dup3(pipe, base + count, O_CLOEXEC), "copy a descriptor");
     for (int i = 0; i < count; ++i) report.check(::dup2(base + i, i), "place a descriptor");
   }
@@ -89,6 +90,7 @@ int lay_fds(const Plan& plan, const Reporter& report) {
 void restore_signals(const Plan& plan) {
   // What the caller ignores stays ignored, as nohup wants it; SIGPIPE is ignored for ourselves.
   ::signal(SIGPIPE, SIG_DFL);
+  if (plan.ignores_child_signal) ::signal(SIGCHLD, SIG_IGN);
   ::sigprocmask(SIG_SETMASK, &plan.signal_mask, nullptr);
 }
 

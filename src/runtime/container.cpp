@@ -40,7 +40,8 @@ Error no_namespaces(int error, bool user_namespace) {
   Error failed = Error::from_errno(error, "make the namespaces of the container");
   if (!user_namespace) return failed;
   failed = std::move(failed).context("this system does not let a plain user make a container");
-  if (error == ENOSPC) return std::move(failed).hint("`sudo sysctl user.max_user_namespaces=65536`");
+  if (error == ENOSPC)
+    return std::move(failed).hint("`sudo sysctl user.max_user_namespaces=65536`");
   return std::move(failed).hint("`sudo sysctl kernel.unprivileged_userns_clone=1`");
 }
 
@@ -65,6 +66,7 @@ Result<Exit> run_planned(Plan& plan) {
   Pipe pipe = TRY(make_pipe());
   SignalsHeld signals;
   plan.signal_mask = signals.original();
+  plan.ignores_child_signal = signals.child_was_ignored();
   const pid_t child = TRY(clone_container(plan));
   if (child == 0) become_container(plan, Reporter(pipe.write_end.get()));
   pipe.write_end = os::Fd();

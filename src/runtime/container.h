@@ -26,7 +26,8 @@ namespace kist::runtime {
 
 /// What the container sees below its own writes. Exactly one of the two forms:
 ///   A  `erofs_image` and `objects`: a metadata image mounted from the file, whose regular files
-///      are looked up in the folder `objects` (overlay metacopy/redirect). Only for root, Linux 6.12.
+///      are looked up in the folder `objects` (overlay metacopy/redirect). Only for root,
+///      Linux 6.12.
 ///   B  `lowers`: plain folders, the topmost first, with user.overlay.* attributes obeyed.
 /// All are absolute paths on the host and are never written to.
 struct RootSource {
@@ -40,12 +41,12 @@ struct RootSource {
 struct Mount {
   enum class Type { bind, tmpfs };
   Type type = Type::bind;
-  std::string source;         // bind: absolute path on the host, file or folder; must exist.
-  std::string target;         // Absolute path inside.
+  std::string source;  // bind: absolute path on the host, file or folder; must exist.
+  std::string target;  // Absolute path inside.
   bool read_only = false;
-  bool recursive = true;      // bind: mounts below the source come along (always so without root).
-  uint64_t size_bytes = 0;    // tmpfs: 0 is the kernel's default, half of the memory.
-  uint32_t mode = 01777;      // tmpfs: of its top folder.
+  bool recursive = true;    // bind: mounts below the source come along (always so without root).
+  uint64_t size_bytes = 0;  // tmpfs: 0 is the kernel's default, half of the memory.
+  uint32_t mode = 01777;    // tmpfs: of its top folder.
 };
 
 enum class Network {
@@ -76,7 +77,7 @@ struct ContainerSpec {
   /// when run() has returned; mount targets that the root lacks are in it as empty files and
   /// folders. "UPPER.work" beside it is used meanwhile and removed.
   std::string upper_folder;
-  std::vector<Mount> mounts;      // In this order; later ones may lie inside earlier ones.
+  std::vector<Mount> mounts;  // In this order; later ones may lie inside earlier ones.
 
   std::vector<std::string> args;  // args[0]: a path inside, or a name to look up on env's PATH.
   std::vector<std::string> env;   // "NAME=value"; exactly these.
@@ -86,24 +87,25 @@ struct ContainerSpec {
   /// here (so `--root` is uid = 0, gid = 0). With root they are switched to for real.
   uid_t uid = ::geteuid();
   gid_t gid = ::getegid();
-  std::vector<gid_t> groups;      // Supplementary groups; only root can give any.
+  std::vector<gid_t> groups;  // Supplementary groups; only root can give any.
   /// "ada:x:1000:1000::/home/ada:/bin/sh" and "ada:x:1000:", without a newline: shown in
   /// /etc/passwd and /etc/group when the image has no entry with this id. Empty: image as it is.
   std::string passwd_line;
   std::string group_line;
 
-  std::string hostname;           // Empty: the host's.
+  std::string hostname;  // Empty: the host's.
   Network network = Network::host;
-  bool host_network_files = true; // The host's /etc/resolv.conf and /etc/hosts, read-only.
-  bool read_only_root = false;    // /tmp, /run, /dev and `mounts` stay writable.
-  uint64_t shm_bytes = 0;         // Of /dev/shm. 0: half of the memory.
+  bool host_network_files = true;  // The host's /etc/resolv.conf and /etc/hosts, read-only.
+  bool read_only_root = false;     // /tmp, /run, /dev and `mounts` stay writable.
+  uint64_t shm_bytes = 0;          // Of /dev/shm. 0: half of the memory.
 
   Limits limits;
-  bool best_effort = false;       // A limit that cannot be enforced is dropped, not an error.
+  bool best_effort = false;  // A limit that cannot be enforced is dropped, not an error.
   std::vector<ResourceLimit> resource_limits;
 
   bool no_new_privs = true;
-  bool keep_capabilities = false; // Inside a user namespace: all of it. As root: all of the caller's.
+  bool keep_capabilities =
+      false;  // Inside a user namespace: all of it. As root: all of the caller's.
   bool no_seccomp = false;
 
   /// Lent; null: the caller's own. For helper containers whose output is captured.

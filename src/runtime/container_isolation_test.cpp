@@ -18,7 +18,8 @@ INSTANTIATE_TEST_SUITE_P(As, IsolationTest, users(), user_name);
 
 TEST_P(IsolationTest, TheHostsRootIsGone) {
   // The old root is stacked on the new one for a moment; if it stays, "/.." leads to it.
-  const Ran ran = run_script("ls /.. /../.. | sort | uniq 2>/dev/null; cut -d' ' -f5 /proc/self/mountinfo");
+  const Ran ran =
+      run_script("ls /.. /../.. | sort | uniq 2>/dev/null; cut -d' ' -f5 /proc/self/mountinfo");
   EXPECT_THAT(ran.out, Not(HasSubstr("root\n")));
   const Ran mounts = run_script("cat /proc/self/mountinfo");
   int roots = 0;
@@ -45,7 +46,8 @@ TEST_P(IsolationTest, HasDockersCapabilities) {
 
 TEST_P(IsolationTest, CanBeAskedToLeaveHelpersTheirPrivileges) {
   ContainerSpec spec = place().spec(
-      "grep -E '^(CapEff|NoNew|Seccomp:)' /proc/self/status; mount -t tmpfs none /tmp && echo mounted");
+      "grep -E '^(CapEff|NoNew|Seccomp:)' /proc/self/status; mount -t tmpfs none /tmp && echo "
+      "mounted");
   spec.uid = spec.gid = 0;
   spec.keep_capabilities = true;
   spec.no_seccomp = true;
@@ -60,7 +62,8 @@ TEST_P(IsolationTest, HidesAndProtectsTheKernelsFiles) {
   ContainerSpec spec = place().spec(
       "for f in kcore keys timer_list sched_debug latency_stats; do test -e /proc/$f && wc -c < "
       "/proc/$f; done; ls /proc/acpi /proc/scsi /sys/firmware 2>/dev/null | grep -v ':$' | tr -d "
-      "'\\n'; for f in /proc/sys/kernel/hostname /proc/sysrq-trigger /proc/irq/default_smp_affinity; "
+      "'\\n'; for f in /proc/sys/kernel/hostname /proc/sysrq-trigger "
+      "/proc/irq/default_smp_affinity; "
       "do (echo 1 > $f) 2>/dev/null && echo wrote $f; done; mkdir /sys/fs/cgroup/x 2>/dev/null && "
       "echo made; true");
   spec.uid = spec.gid = 0;
@@ -69,8 +72,8 @@ TEST_P(IsolationTest, HidesAndProtectsTheKernelsFiles) {
 }
 
 TEST_P(IsolationTest, ReadOnlyRootLeavesTheRestWritable) {
-  ContainerSpec spec = place().spec(
-      "touch /x; touch /etc/x; touch /tmp/x /run/x /dev/shm/x /work/x && echo fine");
+  ContainerSpec spec =
+      place().spec("touch /x; touch /etc/x; touch /tmp/x /run/x /dev/shm/x /work/x && echo fine");
   spec.read_only_root = true;
   spec.mounts = {{.source = place().project(), .target = "/work"}};
   EXPECT_EQ(run(spec).out,
@@ -106,7 +109,8 @@ TEST_P(IsolationTest, LinksInTheImageDoNotLeadMountsOut) {
   place().link("/proc/self/root", "/magic");
   for (const char* target : {"/absolute/x", "/home/dotdot/x", "/home/dangling/x"}) {
     SCOPED_TRACE(target);
-    ContainerSpec spec = place().spec(std::string("cat ") + target + "/file; readlink -f " + target);
+    ContainerSpec spec =
+        place().spec(std::string("cat ") + target + "/file; readlink -f " + target);
     spec.mounts = {{.source = place().project(), .target = target}};
     const Ran ran = run(spec);
     EXPECT_EQ(ran.error, "");
@@ -136,14 +140,16 @@ TEST_P(IsolationTest, RefusesARootThatMovesTheKernelsFolders) {
 TEST_P(IsolationTest, MakesTheFoldersThatARootLacks) {
   for (const char* name : {"proc", "sys", "dev", "tmp", "run"})
     ASSERT_EQ(0, ::rmdir((place().root() + "/" + name).c_str()));
-  EXPECT_EQ(run_script("test -e /proc/self && test -e /sys/kernel && test -c /dev/null && echo all").out,
-            "all\n");
+  EXPECT_EQ(
+      run_script("test -e /proc/self && test -e /sys/kernel && test -c /dev/null && echo all").out,
+      "all\n");
 }
 
 TEST_P(IsolationTest, ReapsOrphansAndEndsThem) {
   // The inner shell ends at once and leaves its sleep to the first process, which must reap it.
   const std::string marker = fmt::format("86{}{}", ::getpid(), GetParam());
-  const Ran ran = run_script("sh -c 'sleep 0.05 &'; sleep 0.3; cat /proc/[0-9]*/stat | grep -c ' Z '");
+  const Ran ran =
+      run_script("sh -c 'sleep 0.05 &'; sleep 0.3; cat /proc/[0-9]*/stat | grep -c ' Z '");
   EXPECT_EQ(ran.out, "0\n");
   const auto start = std::chrono::steady_clock::now();
   EXPECT_EQ(run_script("sh -c 'sleep " + marker + " &'; exit 5").status, 5);
@@ -153,8 +159,8 @@ TEST_P(IsolationTest, ReapsOrphansAndEndsThem) {
 
 TEST_P(IsolationTest, DiesWithItsCaller) {
   const std::string marker = fmt::format("87{}{}", ::getpid(), GetParam());
-  Runner runner(place().spec("trap '' TERM INT HUP; setsid sleep " + marker + " & echo ready; sleep " +
-                             marker + "; echo woke"),
+  Runner runner(place().spec("trap '' TERM INT HUP; setsid sleep " + marker +
+                             " & echo ready; sleep " + marker + "; echo woke"),
                 GetParam());
   ASSERT_TRUE(runner.wait_for("ready"));
   ASSERT_GE(processes_with(marker), 1);
@@ -166,8 +172,8 @@ TEST_P(IsolationTest, DiesWithItsCaller) {
 TEST_P(IsolationTest, RunsManyAtOnce) {
   std::vector<std::unique_ptr<Runner>> runners;
   for (int i = 0; i < 12; ++i)
-    runners.push_back(std::make_unique<Runner>(place().spec(fmt::format("echo {}; exit {}", i, i)),
-                                               GetParam()));
+    runners.push_back(
+        std::make_unique<Runner>(place().spec(fmt::format("echo {}; exit {}", i, i)), GetParam()));
   for (int i = 0; i < 12; ++i) {
     const Ran ran = runners[static_cast<size_t>(i)]->finish();
     EXPECT_EQ(ran.error, "");
@@ -213,7 +219,8 @@ TEST_P(IsolationTest, RunsFromAnImageAndObjects) {
   EXPECT_EQ(run(spec).error, "error: mount the image '/bin/busybox': Invalid argument\n");
   spec.root.erofs_image = image;
   spec.root.objects = "/no/objects";
-  EXPECT_EQ(run(spec).error, "error: mount the root from '/no/objects': No such file or directory\n");
+  EXPECT_EQ(run(spec).error,
+            "error: mount the root from '/no/objects': No such file or directory\n");
 }
 
 TEST_P(IsolationTest, LimitsMemoryAndProcesses) {
@@ -242,7 +249,8 @@ TEST_P(IsolationTest, SaysWhyALimitCannotBeEnforced) {
   spec.limits.memory_bytes = 32 << 20;
   const Ran ran = run(spec);
   if (ran.error.empty()) GTEST_SKIP() << "this user can limit memory here";
-  EXPECT_THAT(ran.error, ::testing::StartsWith("error: the limit of 'memory' cannot be enforced\n  cause: "));
+  EXPECT_THAT(ran.error,
+              ::testing::StartsWith("error: the limit of 'memory' cannot be enforced\n  cause: "));
   EXPECT_THAT(ran.error, ::testing::EndsWith("\nhint: `--best-effort` goes on without it\n"));
   spec.best_effort = true;
   EXPECT_EQ(run(spec).out, "ran\n");

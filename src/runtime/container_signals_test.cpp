@@ -17,14 +17,15 @@ INSTANTIATE_TEST_SUITE_P(As, SignalsTest, users(), user_name);
 
 // Counts what it gets. The shell runs a trap only when the command that it waits for has ended.
 constexpr const char* kCounter =
-    "for s in TERM INT HUP QUIT USR1 USR2 WINCH CONT; do trap \"echo got $s\" $s; done; echo ready; "
+    "for s in TERM INT HUP QUIT USR1 USR2 WINCH CONT; do trap \"echo got $s\" $s; done; echo "
+    "ready; "
     "i=0; while test $i -lt 16; do sleep 0.05; i=$((i+1)); done; echo end";
 
 TEST_P(SignalsTest, ArePassedOn) {
-  for (const auto& [number, name] : {std::pair{SIGTERM, "TERM"}, std::pair{SIGINT, "INT"},
-                                     std::pair{SIGHUP, "HUP"}, std::pair{SIGQUIT, "QUIT"},
-                                     std::pair{SIGUSR1, "USR1"}, std::pair{SIGUSR2, "USR2"},
-                                     std::pair{SIGWINCH, "WINCH"}, std::pair{SIGCONT, "CONT"}}) {
+  for (const auto& [number, name] :
+       {std::pair{SIGTERM, "TERM"}, std::pair{SIGINT, "INT"}, std::pair{SIGHUP, "HUP"},
+        std::pair{SIGQUIT, "QUIT"}, std::pair{SIGUSR1, "USR1"}, std::pair{SIGUSR2, "USR2"},
+        std::pair{SIGWINCH, "WINCH"}, std::pair{SIGCONT, "CONT"}}) {
     SCOPED_TRACE(name);
     const std::string quick = std::string("trap 'echo got ") + name + "; exit 3' " + name +
                               "; echo ready; while true; do sleep 0.02; done";
@@ -66,6 +67,11 @@ TEST_P(SignalsTest, IgnoredOnesStayIgnoredAndMasksAreTheCallers) {
     ::signal(SIGPIPE, SIG_IGN);
   });
   EXPECT_EQ(ran.out, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000001\n");
+}
+
+TEST_P(SignalsTest, ACallerThatIgnoresItsChildrenStillLearnsTheStatus) {
+  const Ran ran = run_as(GetParam(), place().spec("exit 9"), [] { ::signal(SIGCHLD, SIG_IGN); });
+  EXPECT_EQ(ran.status, 9) << ran.error;
 }
 
 TEST_P(SignalsTest, WithoutForwardingTheCallersMaskIsLeftAlone) {
@@ -139,7 +145,8 @@ class Terminal {
       ::tcsetpgrp(0, job);
       ::kill(-job, SIGCONT);
     }
-    ::dprintf(1, "job ended with %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status));
+    ::dprintf(1, "job ended with %d\n",
+              WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status));
     char rest[64];
     while (::read(0, rest, sizeof rest) > 0) {
     }
@@ -152,7 +159,8 @@ class Terminal {
 };
 
 TEST_P(SignalsTest, TheTerminalIsTheCallers) {
-  Terminal terminal(place().spec("stty size; tty; read line; echo \"line: $line\"; exit 4"), GetParam());
+  Terminal terminal(place().spec("stty size; tty; read line; echo \"line: $line\"; exit 4"),
+                    GetParam());
   EXPECT_THAT(terminal.wait_for("/dev/"), HasSubstr("33 77"));
   terminal.type("typed\n");
   EXPECT_THAT(terminal.wait_for("job ended with 4"), HasSubstr("line: typed"));
@@ -180,7 +188,8 @@ TEST_P(SignalsTest, ControlZStopsAndForegroundContinues) {
   for (int i = 0; i < 2; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     terminal.type("\x1a");
-    EXPECT_THAT(terminal.wait_for(fmt::format("job stopped by {}", SIGTSTP)), Not(HasSubstr("TIMEOUT")));
+    EXPECT_THAT(terminal.wait_for(fmt::format("job stopped by {}", SIGTSTP)),
+                Not(HasSubstr("TIMEOUT")));
     terminal.type("\n");
   }
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
@@ -189,8 +198,9 @@ TEST_P(SignalsTest, ControlZStopsAndForegroundContinues) {
 }
 
 TEST_P(SignalsTest, AnotherSizeIsTold) {
-  Terminal terminal(place().spec("trap 'stty size; exit' WINCH; echo ready; while true; do sleep 0.02; done"),
-                    GetParam());
+  Terminal terminal(
+      place().spec("trap 'stty size; exit' WINCH; echo ready; while true; do sleep 0.02; done"),
+      GetParam());
   terminal.wait_for("ready");
   terminal.resize(44, 111);
   EXPECT_THAT(terminal.wait_for("job ended with 0"), HasSubstr("44 111"));

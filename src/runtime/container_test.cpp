@@ -107,7 +107,8 @@ TEST_P(ContainerTest, RefusesWithPreciseMessage) {
 }
 
 TEST_P(ContainerTest, FilesInMountsBelongToTheCaller) {
-  ContainerSpec spec = place().spec("id -u; id -g; cd /work; touch made; mkdir folder; stat -c %u:%a made");
+  ContainerSpec spec =
+      place().spec("id -u; id -g; cd /work; touch made; mkdir folder; stat -c %u:%a made");
   spec.mounts = {{.source = place().project(), .target = "/work"}};
   const Ran ran = run(spec);
   EXPECT_EQ(ran.error, "");
@@ -133,7 +134,8 @@ TEST_P(ContainerTest, ShowsAsAnotherIdWhatStaysTheCallerOutside) {
 
 TEST_P(ContainerTest, RootSwitchesToTheUserForReal) {
   if (!is_root()) GTEST_SKIP() << "needs root";
-  ContainerSpec spec = place().spec("id; touch /made; grep -E '^(Groups|CapEff)' /proc/self/status");
+  ContainerSpec spec =
+      place().spec("id; touch /made; grep -E '^(Groups|CapEff)' /proc/self/status");
   spec.uid = 1000;
   spec.gid = 1001;
   spec.groups = {7, 8};
@@ -201,10 +203,11 @@ TEST_P(ContainerTest, MountsFilesFoldersAndTmpfsInOrder) {
       "cat /a/b/file; cat /a/b/sub/file; df -k /a/b/tmp | grep -c ' 1024 '; stat -c %a "
       "/a/b/tmp; touch /a/b/tmp/x; echo no > /a/b/file; echo no > /a/b/sub/new; ls /a/b/tmp");
   const std::string file = place().project() + "/file";
-  spec.mounts = {{.type = Mount::Type::tmpfs, .target = "/a/b"},
-                 {.source = file, .target = "/a/b/file", .read_only = true},
-                 {.source = place().project(), .target = "/a/b/sub", .read_only = true},
-                 {.type = Mount::Type::tmpfs, .target = "/a/b/tmp", .size_bytes = 1 << 20, .mode = 0700}};
+  spec.mounts = {
+      {.type = Mount::Type::tmpfs, .target = "/a/b"},
+      {.source = file, .target = "/a/b/file", .read_only = true},
+      {.source = place().project(), .target = "/a/b/sub", .read_only = true},
+      {.type = Mount::Type::tmpfs, .target = "/a/b/tmp", .size_bytes = 1 << 20, .mode = 0700}};
   const Ran ran = run(spec);
   EXPECT_EQ(ran.error, "");
   EXPECT_EQ(ran.out,
@@ -214,7 +217,8 @@ TEST_P(ContainerTest, MountsFilesFoldersAndTmpfsInOrder) {
 
 TEST_P(ContainerTest, HasDevicesAndFolders) {
   ContainerSpec spec = place().spec(
-      "ls /dev; head -c 3 /dev/zero | wc -c; echo lost > /dev/null; head -c 4 /dev/urandom | wc -c; "
+      "ls /dev; head -c 3 /dev/zero | wc -c; echo lost > /dev/null; head -c 4 /dev/urandom | wc "
+      "-c; "
       "stat -c %a /tmp /run /dev/shm; touch /tmp/a /dev/shm/b; df -k /dev/shm | grep -c ' 2048 '"
       "; ls /dev/fd/0; test -w /dev/ptmx && echo ptmx");
   spec.shm_bytes = 2 << 20;
@@ -257,7 +261,8 @@ TEST_P(ContainerTest, NamesTheHost) {
 }
 
 TEST_P(ContainerTest, WithoutNetworkHasALoopbackThatIsUp) {
-  ContainerSpec spec = place().spec("ifconfig -a | grep -c Link; ifconfig lo | grep -o 'UP LOOPBACK'");
+  ContainerSpec spec =
+      place().spec("ifconfig -a | grep -c Link; ifconfig lo | grep -o 'UP LOOPBACK'");
   spec.network = Network::none;
   EXPECT_EQ(run(spec).out, "1\nUP LOOPBACK\n");
 }
@@ -265,9 +270,9 @@ TEST_P(ContainerTest, WithoutNetworkHasALoopbackThatIsUp) {
 TEST_P(ContainerTest, ShowsTheHostsResolverUnlessToldNot) {
   if (!os::exists("/etc/hosts")) GTEST_SKIP() << "this host has no /etc/hosts";
   ContainerSpec spec = place().spec("cat /etc/hosts; echo x >> /etc/hosts");
-  EXPECT_EQ(run(spec).out, fmt::format("{}sh: can't create /etc/hosts: {}\n",
-                                       os::read_file("/etc/hosts").value(),
-                                       is_root() ? "Read-only file system" : "Permission denied"));
+  EXPECT_EQ(run(spec).out,
+            fmt::format("{}sh: can't create /etc/hosts: {}\n", os::read_file("/etc/hosts").value(),
+                        is_root() ? "Read-only file system" : "Permission denied"));
   spec.host_network_files = false;
   EXPECT_THAT(run(spec).out, HasSubstr("can't open '/etc/hosts'"));
 }

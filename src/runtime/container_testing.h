@@ -28,17 +28,19 @@ constexpr uid_t kUser = 12345;  // Nobody in particular: has no name and no subo
 /// A folder with a busybox root in "root" and an empty "project", all of it owned by `uid`.
 class Place {
  public:
-  explicit Place(uid_t uid) : uid_(uid), folder_(os::TempDir::make("/tmp", "kist-runtime.").value()) {
+  explicit Place(uid_t uid)
+      : uid_(uid), folder_(os::TempDir::make("/tmp", "kist-runtime.").value()) {
     ::chmod(folder_.path().c_str(), 0755);
     for (const char* name : {"", "bin", "dev", "etc", "home", "proc", "run", "sys", "tmp"})
       ::mkdir(os::join(root(), name).c_str(), 0755);
     ::mkdir(project().c_str(), 0755);
     const std::string busybox = os::read_file(kBusybox).value();
     EXPECT_TRUE(os::write_file_atomically(root() + "/bin/busybox", busybox, 0755).has_value());
-    for (const char* name : {"cat",  "chmod", "echo",  "env",   "false", "head", "hostname", "id",
-                             "ifconfig", "kill", "ln",  "ls",   "mkdir", "mount", "ps",  "readlink",
-                             "rm",   "sh",    "sleep", "sort",  "stat",  "stty", "tail", "touch",
-                             "true", "tty",   "ulimit", "wc",   "df",    "grep", "dd"})
+    for (const char* name :
+         {"cat",      "chmod", "echo",   "env",  "false", "head",  "hostname", "id",
+          "ifconfig", "kill",  "ln",     "ls",   "mkdir", "mount", "ps",       "readlink",
+          "rm",       "sh",    "sleep",  "sort", "stat",  "stty",  "tail",     "touch",
+          "true",     "tty",   "ulimit", "wc",   "df",    "grep",  "dd"})
       EXPECT_EQ(0, ::symlink("busybox", (root() + "/bin/" + name).c_str()));
     write("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
     own(folder_.path());

@@ -1,4 +1,5 @@
-// What is seen inside besides the root: /proc, /sys, /dev, /tmp, /run, and what the caller asks for.
+// What is seen inside besides the root: /proc, /sys, /dev, /tmp, /run, and what the caller asks
+// for.
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/mount.h>
@@ -48,8 +49,8 @@ int open_or_make(int root, const char* path, bool folder, int& steps) {
   if (parent < 0) return -1;
   std::memcpy(part.text, path + name, size - name);
   part.text[size - name] = '\0';
-  const int made = folder ? ::mkdirat(parent, part.text, 0755)
-                          : ::mknodat(parent, part.text, S_IFREG | 0644, 0);
+  const int made =
+      folder ? ::mkdirat(parent, part.text, 0755) : ::mknodat(parent, part.text, S_IFREG | 0644, 0);
   if (made == 0) {
     const int fd = ::openat(parent, part.text, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     ::close(parent);
@@ -96,16 +97,16 @@ int open_system_folder(const Root& root, const char* name, const Reporter& repor
 }
 
 // Docker's lists. A file is hidden under /dev/null, a folder under an empty one.
-constexpr const char* kMaskedFiles[] = {"kcore", "keys", "latency_stats", "timer_list",
+constexpr const char* kMaskedFiles[] = {"kcore",       "keys",        "latency_stats", "timer_list",
                                         "timer_stats", "sched_debug", "interrupts"};
 constexpr const char* kMaskedFolders[] = {"acpi", "asound", "scsi"};
 constexpr const char* kReadOnly[] = {"bus", "fs", "irq", "sys", "sysrq-trigger"};
 
-void mount_proc(const Plan& plan, const Root& root, const Reporter& report) {
+void mount_proc(const Root& root, const Reporter& report) {
   const int target = open_system_folder(root, "proc", report);
   report.check(::fchdir(target), "enter", "/proc");
-  report.check(::mount("proc", ".", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr),
-               "mount", "/proc");
+  report.check(::mount("proc", ".", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr), "mount",
+               "/proc");
   ::close(target);
   const int proc = open_system_folder(root, "proc", report);
   report.check(::fchdir(proc), "enter", "/proc");
@@ -123,16 +124,16 @@ void mount_proc(const Plan& plan, const Root& root, const Reporter& report) {
   for (const char* name : kMaskedFolders) {
     const int hidden = ::openat(proc, name, O_PATH | O_CLOEXEC);
     if (hidden < 0) continue;
-    const int empty = report.check(kernel::clone_tree(root.scratch, "empty", false), "open a tmpfs");
+    const int empty =
+        report.check(kernel::clone_tree(root.scratch, "empty", false), "open a tmpfs");
     report.check(kernel::attach(empty, hidden), "hide /proc's", name);
     ::close(empty);
     ::close(hidden);
   }
   ::close(proc);
-  (void)plan;
 }
 
-void mount_sys(const Plan& plan, const Root& root, const Reporter& report) {
+void mount_sys(const Root& root, const Reporter& report) {
   constexpr uint64_t kFlags =
       MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   const int target = open_system_folder(root, "sys", report);
@@ -142,14 +143,14 @@ void mount_sys(const Plan& plan, const Root& root, const Reporter& report) {
   report.check(kernel::attach(tree, target), "mount", "/sys");
   const int firmware = ::openat(tree, "firmware", O_PATH | O_CLOEXEC);
   if (firmware >= 0) {
-    const int empty = report.check(kernel::clone_tree(root.scratch, "empty", false), "open a tmpfs");
+    const int empty =
+        report.check(kernel::clone_tree(root.scratch, "empty", false), "open a tmpfs");
     report.check(kernel::attach(empty, firmware), "hide", "/sys/firmware");
     ::close(empty);
     ::close(firmware);
   }
   ::close(tree);
   ::close(target);
-  (void)plan;
 }
 
 void make_devices(const Plan& plan, const Reporter& report) {
@@ -158,8 +159,8 @@ void make_devices(const Plan& plan, const Reporter& report) {
     const char* host;
     unsigned minor;
     unsigned major;
-  } kDevices[] = {{"null", "/dev/null", 3, 1},     {"zero", "/dev/zero", 5, 1},
-                  {"full", "/dev/full", 7, 1},     {"random", "/dev/random", 8, 1},
+  } kDevices[] = {{"null", "/dev/null", 3, 1},       {"zero", "/dev/zero", 5, 1},
+                  {"full", "/dev/full", 7, 1},       {"random", "/dev/random", 8, 1},
                   {"urandom", "/dev/urandom", 9, 1}, {"tty", "/dev/tty", 0, 5}};
   for (const auto& device : kDevices) {
     // A node is cheaper than a mount, to make and to take away, but only root may make one.
@@ -219,7 +220,8 @@ void mount_host_file(const Root& root, const char* path, const Reporter& report)
 
 int open_target(const Root& root, const char* path, bool folder, const Reporter& report) {
   int steps = kMaxSteps;
-  return report.check(open_or_make(root.root, path, folder, steps), "create the mount target", path);
+  return report.check(open_or_make(root.root, path, folder, steps), "create the mount target",
+                      path);
 }
 
 void open_mount_sources(const Plan& plan, const Reporter& report) {
@@ -231,16 +233,15 @@ void open_mount_sources(const Plan& plan, const Reporter& report) {
     planned.source = report.check(kernel::clone_tree(AT_FDCWD, mount.source.c_str(), recursive),
                                   "open the mount source", mount.source.c_str());
     if (mount.read_only)
-      report.check(
-          kernel::set_mount_attributes(planned.source, "", MOUNT_ATTR_RDONLY, recursive),
-          "make read-only", mount.source.c_str());
+      report.check(kernel::set_mount_attributes(planned.source, "", MOUNT_ATTR_RDONLY, recursive),
+                   "make read-only", mount.source.c_str());
   }
 }
 
 void mount_system_folders(const Plan& plan, const Root& root, const Reporter& report) {
   report.check(::mkdirat(root.scratch, "empty", 0555), "create a folder in a tmpfs");
-  mount_proc(plan, root, report);
-  mount_sys(plan, root, report);
+  mount_proc(root, report);
+  mount_sys(root, report);
   mount_dev(plan, root, report);
   constexpr unsigned long kFlags = MS_NOSUID | MS_NODEV;
   mount_tmpfs(open_system_folder(root, "tmp", report), kFlags, "mode=1777", "/tmp", report);

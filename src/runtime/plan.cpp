@@ -57,6 +57,10 @@ Result<void> check_root(const RootSource& root) {
 Result<void> check(const ContainerSpec& spec) {
   TRY(check_root(spec.root));
   if (spec.args.empty() || spec.args[0].empty()) return Error(Code::invalid, "no command to run");
+  for (const std::vector<std::string>* texts : {&spec.args, &spec.env})
+    for (const std::string& text : *texts)
+      if (text.find('\0') != std::string::npos)
+        return Error(Code::invalid, "'{}' has a NUL byte", printable(text));
   TRY(want_absolute("working folder", spec.working_dir));
   if (!spec.upper_folder.empty()) TRY(want_absolute("upper folder", spec.upper_folder));
   if (spec.mounts.size() > kMaxMounts)
@@ -162,8 +166,8 @@ void choose_user_namespace(Plan& plan, bool user_namespace) {
   plan.user_namespace = user_namespace;
   plan.uid_map = fmt::format("{} {} 1\n", spec.uid, ::geteuid());
   plan.gid_map = fmt::format("{} {} 1\n", spec.gid, ::getegid());
-  plan.capabilities = user_namespace ? kDefaultCapabilities
-                                     : kDefaultCapabilities & os::kernel::capabilities();
+  plan.capabilities =
+      user_namespace ? kDefaultCapabilities : kDefaultCapabilities & os::kernel::capabilities();
   // Group 5 is tty by convention of the C library; in a user namespace of one id it has no name.
   plan.devpts_options = user_namespace ? "newinstance,ptmxmode=0666,mode=0620"
                                        : "newinstance,ptmxmode=0666,mode=0620,gid=5";
@@ -178,7 +182,8 @@ Result<Plan> make_plan(const ContainerSpec& spec) {
   if (!plan.layer_keys) plan.overlay_options = overlay_options(spec, plan);
   plan.shm_options = tmpfs_options(spec.shm_bytes, 01777);
   for (const Mount& mount : spec.mounts)
-    plan.mounts.push_back({.mount = &mount, .options = tmpfs_options(mount.size_bytes, mount.mode)});
+    plan.mounts.push_back(
+        {.mount = &mount, .options = tmpfs_options(mount.size_bytes, mount.mode)});
   if (!spec.passwd_line.empty()) plan.passwd_line = spec.passwd_line + "\n";
   if (!spec.group_line.empty()) plan.group_line = spec.group_line + "\n";
   plan.passwd_field = fmt::format(":{}:", spec.uid);

@@ -25,24 +25,25 @@ struct Plan {
   std::string gid_map;
   uint64_t capabilities = 0;  // What the command may have in its bounding set.
 
-  std::string work_folder;    // Beside spec.upper_folder, if there is one.
-  bool layer_keys = true;     // The kernel has "lowerdir+" and "datadir+" (Linux 6.7).
+  std::string work_folder;      // Beside spec.upper_folder, if there is one.
+  bool layer_keys = true;       // The kernel has "lowerdir+" and "datadir+" (Linux 6.7).
   std::string overlay_options;  // For mount(2), where it has not.
   std::string shm_options;
   const char* devpts_options = nullptr;
-  std::string terminal;       // Host path of the terminal that is stdin, or empty.
-  std::string passwd_line;    // With their newlines.
+  std::string terminal;     // Host path of the terminal that is stdin, or empty.
+  std::string passwd_line;  // With their newlines.
   std::string group_line;
-  std::string passwd_field;   // ":1000:", what an entry for the id contains.
+  std::string passwd_field;  // ":1000:", what an entry for the id contains.
   std::string group_field;
   mutable std::vector<PlannedMount> mounts;  // Mutable: the child fills in what it has opened.
 
   std::vector<std::string> candidates;  // Paths to try to execute, in order.
   std::vector<char*> argv;
   std::vector<char*> envp;
-  std::vector<int> fds;                 // fds[i] becomes i inside.
-  std::vector<int> cgroup_procs;        // Files to write "0" to.
-  sigset_t signal_mask = {};            // The caller's own, for the command.
+  std::vector<int> fds;               // fds[i] becomes i inside.
+  std::vector<int> cgroup_procs;      // Files to write "0" to.
+  sigset_t signal_mask = {};          // The caller's own, for the command.
+  bool ignores_child_signal = false;  // So did the caller, and so shall the command.
 };
 
 /// Checks `spec` and lays it out. Touches nothing but `spec.upper_folder`, which it makes.

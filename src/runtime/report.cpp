@@ -46,7 +46,8 @@ void Reporter::fail(int error, const char* what, const char* operand, const char
 }
 
 int Reporter::check(long result, const char* what, const char* operand) const {
-  if (result < 0) [[unlikely]] fail(errno, what, operand);
+  if (result < 0) [[unlikely]]
+    fail(errno, what, operand);
   return static_cast<int>(result);
 }
 

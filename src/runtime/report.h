@@ -13,7 +13,8 @@ struct Report {
     not_executed,     // It was made, but args[0] could not be executed; `number` is the status.
     command_stopped,  // Job control; `number` is the signal.
   };
-  static constexpr uint32_t kMaxText = 1024;  // With the header below PIPE_BUF: written in one piece.
+  static constexpr uint32_t kMaxText =
+      1024;  // With the header below PIPE_BUF: written in one piece.
   struct Header {
     Kind kind = Kind::setup_failed;
     int32_t error = 0;  // An errno; 0 if the text says it all.

@@ -1,7 +1,7 @@
 // The root: a writable overlay over folders that are not ours to write.
 //
-// Where does one mount things that nobody shall see, without covering what will be looked up? Not on
-// /tmp (the project may be in it), and not in a folder of ours (that would be writes to a disk).
+// Where does one mount things that nobody shall see, without covering what will be looked up? Not
+// on /tmp (the project may be in it), and not in a folder of ours (that would be writes to a disk).
 // The scratch tmpfs covers /proc, which is needed no more when the ids are mapped. The overlay is
 // attached on top of "/" itself: a process whose root is the mount below does not see what is
 // stacked on it, so every path of the host still means what it meant, and pivot_root lifts the
@@ -126,8 +126,8 @@ Root mount_root(const Plan& plan, const Reporter& report) {
   report.check(::mkdir("upper", 0755), "create a folder in a tmpfs");
   report.check(::mkdir("work", 0755), "create a folder in a tmpfs");
   if (!plan.spec->root.erofs_image.empty()) mount_image(plan, report);
-  const int tree = plan.layer_keys ? make_overlay(plan, report)
-                                   : make_overlay_by_string(plan, report);
+  const int tree =
+      plan.layer_keys ? make_overlay(plan, report) : make_overlay_by_string(plan, report);
   root.root = attach_over("/", tree, report);
   return root;
 }

@@ -16,8 +16,8 @@ int install_seccomp_filter() {
   const sock_fprog program = {.len = static_cast<unsigned short>(std::size(kist_seccomp_filter)),
                               .filter = const_cast<sock_filter*>(kist_seccomp_filter)};
   // Without SPEC_ALLOW kernels before 5.16 slow down all branches of a filtered process.
-  return static_cast<int>(::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-                                    SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program));
+  return static_cast<int>(
+      ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program));
 }
 
 }  // namespace kist::runtime

@@ -114,6 +114,14 @@ Result<int> reap(pid_t first_process) {
 SignalsHeld::SignalsHeld() : held_(true) {
   const sigset_t watched = watched_signals();
   ::pthread_sigmask(SIG_BLOCK, &watched, &original_);
+  struct sigaction action = {};
+  child_was_ignored_ = ::sigaction(SIGCHLD, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+  if (child_was_ignored_) ::signal(SIGCHLD, SIG_DFL);
+}
+
+SignalsHeld::~SignalsHeld() {
+  if (child_was_ignored_) ::signal(SIGCHLD, SIG_IGN);
+  release();
 }
 
 void SignalsHeld::release() {

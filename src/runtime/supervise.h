@@ -10,19 +10,23 @@
 
 namespace kist::runtime {
 
-/// Blocks what `watched_signals` names for the calling thread, and puts the old mask back.
+/// Blocks what `watched_signals` names for the calling thread, and sees to it that SIGCHLD is not
+/// ignored, or the kernel would reap our children itself and forget how they ended. Puts both back.
 class SignalsHeld {
  public:
   SignalsHeld();
   SignalsHeld(const SignalsHeld&) = delete;
   SignalsHeld& operator=(const SignalsHeld&) = delete;
-  ~SignalsHeld() { release(); }
+  ~SignalsHeld();
+  /// Puts the mask back early.
   void release();
   const sigset_t& original() const { return original_; }
+  bool child_was_ignored() const { return child_was_ignored_; }
 
  private:
   sigset_t original_ = {};
   bool held_ = false;
+  bool child_was_ignored_ = false;
 };
 
 /// Reads reports until the first process inside is gone, and reaps it. `forward`: passes signals on
