@@ -48,22 +48,27 @@ std::string object_name(const oci::Digest& object, uint32_t mode) {
 }
 
 std::optional<ObjectName> parse_object_name(std::string_view shard, std::string_view file) {
-  const size_t dot = file.find('.');
+  const size_t tilde = file.find(".~");
+  const std::string_view name = file.substr(0, tilde);
+  if (tilde != std::string_view::npos && !parse_number(file.substr(tilde + 2))) return std::nullopt;
+  const size_t dot = name.find('.');
   uint32_t mode = kPlainMode;
   if (dot != std::string_view::npos) {
+    const std::string_view digits = name.substr(dot + 1);
+    if (digits.empty() || digits.size() > 3) return std::nullopt;
     mode = 0;
-    const std::string_view digits = file.substr(dot + 1);
-    if (digits.empty() || digits.size() > 4) return std::nullopt;
     for (const char c : digits) {
       if (c < '0' || c > '7') return std::nullopt;
       mode = mode * 8 + static_cast<uint32_t>(c - '0');
     }
   }
   const Result<oci::Digest> digest =
-      oci::Digest::parse_hex(fmt::format("{}{}", shard, file.substr(0, dot)));
-  if (!digest || object_name(*digest, mode) != fmt::format("{}/{}", shard, file))
+      oci::Digest::parse_hex(fmt::format("{}{}", shard, name.substr(0, dot)));
+  // One spelling only: "x.0755" and "x.644" are nobody's.
+  if (!digest || object_name(*digest, mode) != fmt::format("{}/{}", shard, name))
     return std::nullopt;
-  return ObjectName{.digest = *digest, .mode = mode};
+  return ObjectName{
+      .digest = *digest, .mode = mode, .is_spare = tilde != std::string_view::npos};
 }
 
 std::string tree_name(const oci::Digest& tree) {

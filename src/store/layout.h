@@ -26,11 +26,13 @@ inline constexpr std::string_view kVersionFile = "version";
 /// always read it, since fsck and layers must.
 constexpr uint32_t disk_mode(uint32_t mode) { return (mode & 0777) | 0400; }
 
-/// Below objects/: "ab/<62 hex>", followed by ".755" for a mode other than 0644.
+/// Below objects/: "ab/<62 hex>", followed by ".755" for a mode other than 0644. A further inode of
+/// the same, for when the first has no room for more links, ends in ".~1", ".~2" ….
 std::string object_name(const oci::Digest& object, uint32_t mode);
 struct ObjectName {
   oci::Digest digest;
   uint32_t mode;
+  bool is_spare;
 };
 /// The reverse, for the file `file` in the shard `shard` ("ab"); empty when it is not an object.
 std::optional<ObjectName> parse_object_name(std::string_view shard, std::string_view file);

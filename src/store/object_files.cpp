@@ -20,6 +20,8 @@
 namespace kist::store {
 namespace {
 
+constexpr unsigned kMaxSpares = 1000;
+
 bool is_intact(int folder, const std::string& name, uint64_t size_bytes) {
   struct stat st = {};
   return ::fstatat(folder, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
@@ -150,6 +152,65 @@ Result<oci::Digest> ObjectFiles::put_tree(std::string_view encoded) {
   const oci::Digest digest = oci::Sha256::of(encoded);
   TRY(write_file(trees_, tree_name(digest), encoded, 0644));
   return digest;
+}
+
+Result<void> ObjectFiles::link(const oci::Digest& object, uint32_t mode, const os::Fd& folder,
+                               const std::string& path) {
+  const std::string name = object_name(object, mode);
+  std::string from = name;
+  for (unsigned spare = 1; spare <= kMaxSpares; ++spare) {
+    if (::linkat(objects_.get(), from.c_str(), folder.get(), path.c_str(), 0) == 0) return {};
+    if (errno == ENOENT && from != name) {
+      TRY(make_spare(name, from, mode));
+      if (::linkat(objects_.get(), from.c_str(), folder.get(), path.c_str(), 0) == 0) return {};
+    }
+    if (errno == ENOENT)
+      return Error(Code::not_found, "object {} of '{}' is not in the store", object.string(),
+                   printable(path))
+          .hint("`kist fsck`");
+    if (errno != EMLINK) break;
+    from = fmt::format("{}.~{}", name, spare);
+  }
+  return disk_error(errno, home_, fmt::format("link '{}'", printable(path)));
+}
+
+Result<void> ObjectFiles::make_spare(const std::string& name, const std::string& spare,
+                                     uint32_t mode) {
+  const std::string temporary = name.substr(0, 3) + temporary_name();
+  Result<void> done = copy_file(name, objects_, temporary);
+  if (done) {
+    struct stat st = {};
+    os::Fd fd = TRY(os::open_at(objects_, temporary, O_WRONLY | O_NOFOLLOW));
+    if (::fstat(fd.get(), &st) != 0) return Error::from_errno(errno, "stat '{}'", temporary);
+    const int err = seal(std::move(fd), mode);
+    done = err == 0 ? publish(temporary, objects_, spare, static_cast<uint64_t>(st.st_size))
+                    : disk_error(err, home_, fmt::format("write '{}'", spare));
+  }
+  if (!done) ::unlinkat(objects_.get(), temporary.c_str(), 0);
+  return done;
+}
+
+Result<void> ObjectFiles::copy(const oci::Digest& object, uint32_t mode, const os::Fd& folder,
+                               const std::string& path) {
+  return copy_file(object_name(object, mode), folder, path);
+}
+
+Result<void> ObjectFiles::copy_file(const std::string& name, const os::Fd& folder,
+                                    const std::string& path) {
+  const os::Fd from = TRY(os::open_at(objects_, name, O_RDONLY | O_NOFOLLOW));
+  const int raw = ::openat(folder.get(), path.c_str(),
+                           O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (raw < 0) return disk_error(errno, home_, fmt::format("create '{}'", printable(path)));
+  const os::Fd to(raw);
+  std::string buffer(1u << 18, '\0');
+  while (true) {
+    const ssize_t got = ::read(from.get(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return Error::from_errno(errno, "read the object '{}'", name);
+    if (got == 0) return {};
+    const int err = write_bytes(to.get(), std::string_view(buffer.data(), static_cast<size_t>(got)));
+    if (err != 0) return disk_error(err, home_, fmt::format("write '{}'", printable(path)));
+  }
 }
 
 Result<std::unique_ptr<ObjectWriter>> ObjectFiles::begin(uint32_t mode) {

@@ -26,6 +26,15 @@ class ObjectFiles {
   /// The writer must not outlive this.
   Result<std::unique_ptr<ObjectWriter>> begin(uint32_t mode);
   Result<oci::Digest> put_tree(std::string_view encoded);
+  /// Makes `path` below `folder` a hard link to an object. An inode that has as many links as the
+  /// file system allows (65,000 on ext4, which empty files reach) gets a spare, ".~1", ".~2" ….
+  /// Errors: not_found (no such object), unavailable.
+  Result<void> link(const oci::Digest& object, uint32_t mode, const os::Fd& folder,
+                    const std::string& path);
+  /// Makes `path` below `folder` a copy of an object, with mode 0600.
+  Result<void> copy(const oci::Digest& object, uint32_t mode, const os::Fd& folder,
+                    const std::string& path);
+  const std::string& home() const { return home_; }
   /// Whether anything was written, so that there is something to make durable.
   bool has_written() const { return written_->load(); }
 
@@ -35,6 +44,8 @@ class ObjectFiles {
   std::string temporary_name();
   Result<void> write_file(const os::Fd& folder, const std::string& name, std::string_view bytes,
                           uint32_t mode);
+  Result<void> make_spare(const std::string& name, const std::string& spare, uint32_t mode);
+  Result<void> copy_file(const std::string& name, const os::Fd& folder, const std::string& path);
   Result<void> publish(const std::string& temporary, const os::Fd& folder, const std::string& name,
                        uint64_t size_bytes);
 

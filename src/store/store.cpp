@@ -48,7 +48,8 @@ Result<Transaction> Store::begin() const {
                              .files = std::move(files),
                              .mutex = {},
                              .names = {},
-                             .roots = {}}));
+                             .roots = {},
+                             .next_root = 0}));
 }
 
 Result<std::optional<oci::Digest>> Store::find(std::string_view name) const {

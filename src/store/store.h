@@ -51,6 +51,7 @@ class Transaction final : public ObjectSink {
 
  private:
   friend class Store;
+  friend class RootMaker;
   struct State;  // transaction_state.h
   explicit Transaction(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;

@@ -22,9 +22,18 @@ T must(Result<T> result, const char* what = "") {
   if constexpr (!std::is_void_v<T>) return std::move(*result);
 }
 
+/// Memory, where a sync costs nothing, or a disk, of which EROFS images can be mounted.
+enum class Medium { memory, disk };
+
+inline std::string test_folder(Medium medium = Medium::memory) {
+  const bool has_memory = ::access("/dev/shm", W_OK) == 0;
+  return medium == Medium::memory && has_memory ? "/dev/shm" : "/tmp";
+}
+
 class TestHome {
  public:
-  TestHome() : folder_(must(os::TempDir::make("/tmp", "kist-store-test."))) {}
+  explicit TestHome(Medium medium = Medium::memory)
+      : folder_(must(os::TempDir::make(test_folder(medium), "kist-store-test."))) {}
   std::string path() const { return os::join(folder_.path(), "home"); }
   std::string beside(std::string_view name) const { return os::join(folder_.path(), name); }
   Store open() const { return must(Store::open(path())); }

@@ -21,6 +21,7 @@ struct Transaction::State {
   std::mutex mutex;  // Guards names and roots.
   std::vector<NamedTree> names;
   std::vector<std::string> roots;  // Folders of roots that become durable with us.
+  uint64_t next_root = 0;          // Guarded too: names of folders in staging.
   bool finished = false;
 };
 
