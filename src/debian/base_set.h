@@ -1,0 +1,25 @@
+// Which Debian packages make the base that an environment stands on.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace kist::debian {
+
+struct BaseSet {
+  std::string suite;
+  std::string python;  // "3.11": the suite's own interpreter.
+  std::vector<std::string> packages;
+};
+
+/// A shell, the tools that scripts take for granted, certificates, time zones, what wheels expect
+/// of a manylinux system (libstdc++, libgomp) and the suite's interpreter; no documents, no apt.
+/// Errors: unsupported (suites other than bookworm and trixie; the hint lists them).
+Result<BaseSet> base_packages(const std::string& suite);
+
+/// The suites that base_packages() knows, newest first.
+std::vector<std::string> known_suites();
+
+}  // namespace kist::debian
