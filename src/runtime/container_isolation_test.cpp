@@ -73,9 +73,9 @@ TEST_P(IsolationTest, HidesAndProtectsTheKernelsFiles) {
 
 TEST_P(IsolationTest, ReadOnlyRootLeavesTheRestWritable) {
   ContainerSpec spec =
-      place().spec("touch /x; touch /etc/x; touch /tmp/x /run/x /dev/shm/x /work/x && echo fine");
+      place().spec("touch /x; touch /etc/x; touch /tmp/x /run/x /dev/shm/x /project/x && echo fine");
   spec.read_only_root = true;
-  spec.mounts = {{.source = place().project(), .target = "/work"}};
+  spec.mounts = {{.source = place().project(), .target = "/project"}};
   EXPECT_EQ(run(spec).out,
             "touch: /x: Read-only file system\ntouch: /etc/x: Read-only file system\nfine\n");
 }

@@ -108,8 +108,8 @@ TEST_P(ContainerTest, RefusesWithPreciseMessage) {
 
 TEST_P(ContainerTest, FilesInMountsBelongToTheCaller) {
   ContainerSpec spec =
-      place().spec("id -u; id -g; cd /work; touch made; mkdir folder; stat -c %u:%a made");
-  spec.mounts = {{.source = place().project(), .target = "/work"}};
+      place().spec("id -u; id -g; cd /project; touch made; mkdir folder; stat -c %u:%a made");
+  spec.mounts = {{.source = place().project(), .target = "/project"}};
   const Ran ran = run(spec);
   EXPECT_EQ(ran.error, "");
   EXPECT_EQ(ran.out, fmt::format("{0}\n{0}\n{0}:644\n", GetParam()));
@@ -123,9 +123,9 @@ TEST_P(ContainerTest, FilesInMountsBelongToTheCaller) {
 
 TEST_P(ContainerTest, ShowsAsAnotherIdWhatStaysTheCallerOutside) {
   if (is_root()) GTEST_SKIP() << "root really switches; see RootSwitchesToTheUserForReal";
-  ContainerSpec spec = place().spec("id -u; touch /work/made; stat -c %u /work/made");
+  ContainerSpec spec = place().spec("id -u; touch /project/made; stat -c %u /project/made");
   spec.uid = spec.gid = 0;
-  spec.mounts = {{.source = place().project(), .target = "/work"}};
+  spec.mounts = {{.source = place().project(), .target = "/project"}};
   EXPECT_EQ(run(spec).out, "0\n0\n");
   struct stat st = {};
   ASSERT_EQ(0, ::stat((place().project() + "/made").c_str(), &st));
