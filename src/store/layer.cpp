@@ -1,0 +1,207 @@
+#include "store/layer.h"
+
+#include <zstd.h>
+
+#include <cerrno>
+#include <memory>
+
+#include "base/text.h"
+#include "os/files.h"
+#include "store/tar_header.h"
+
+namespace kist::store {
+namespace {
+
+constexpr size_t kReadBytes = 1u << 20;
+constexpr size_t kTarChunkBytes = 1u << 20;
+constexpr int kZstdLevel = 3;
+// What the compressor is fed with. It must not depend on how the tar happens to arrive, since the
+// compressor's choices may depend on where its input was cut.
+constexpr size_t kZstdFeedBytes = 128u << 10;
+
+class TarWriter {
+ public:
+  TarWriter(const Contents& contents, const Output& output)
+      : contents_(contents), output_(output) {
+    buffer_.reserve(kTarChunkBytes + kReadBytes);
+  }
+
+  Result<void> add(const Entry& entry) {
+    const std::string header = TRY(tar_header(entry));
+    TRY(put(header));
+    if (entry.kind != Kind::file || entry.size_bytes == 0) return {};
+    TRY(contents_.read(entry, [this](std::string_view bytes) { return put(bytes); }));
+    const uint64_t tail = entry.size_bytes % kTarBlock;
+    return tail == 0 ? Result<void>() : put(std::string(kTarBlock - tail, '\0'));
+  }
+
+  Result<Tar> finish() {
+    TRY(put(std::string(2 * kTarBlock, '\0')));
+    TRY(flush());
+    return Tar{.diff_id = hasher_.finish(), .size_bytes = size_bytes_};
+  }
+
+ private:
+  Result<void> put(std::string_view bytes) {
+    buffer_ += bytes;
+    return buffer_.size() >= kTarChunkBytes ? flush() : Result<void>();
+  }
+
+  Result<void> flush() {
+    hasher_.update(buffer_);
+    size_bytes_ += buffer_.size();
+    TRY(output_(buffer_));
+    buffer_.clear();
+    return {};
+  }
+
+  const Contents& contents_;
+  const Output& output_;
+  oci::Sha256 hasher_;
+  uint64_t size_bytes_ = 0;
+  std::string buffer_;
+};
+
+struct FreeZstd {
+  void operator()(ZSTD_CCtx* context) const { ::ZSTD_freeCCtx(context); }
+};
+
+class Compressor {
+ public:
+  explicit Compressor(const Output& output) : output_(output), context_(::ZSTD_createCCtx()) {
+    KIST_ASSERT(context_ != nullptr);
+    // One thread: with several the frame is cut differently. Layers are what runs in parallel.
+    check(::ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, kZstdLevel));
+    check(::ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_checksumFlag, 1));
+    out_.resize(::ZSTD_CStreamOutSize());
+    feed_.reserve(kZstdFeedBytes);
+  }
+
+  Result<void> write(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const size_t count = std::min(bytes.size(), kZstdFeedBytes - feed_.size());
+      feed_ += bytes.substr(0, count);
+      bytes.remove_prefix(count);
+      if (feed_.size() == kZstdFeedBytes) TRY(compress(ZSTD_e_continue));
+    }
+    return {};
+  }
+
+  Result<void> finish() { return compress(ZSTD_e_end); }
+  uint64_t size_bytes() const { return size_bytes_; }
+  oci::Digest digest() { return hasher_.finish(); }
+
+ private:
+  static size_t check(size_t code) {
+    KIST_ASSERT(::ZSTD_isError(code) == 0);
+    return code;
+  }
+
+  Result<void> compress(ZSTD_EndDirective directive) {
+    ZSTD_inBuffer in = {feed_.data(), feed_.size(), 0};
+    while (true) {
+      ZSTD_outBuffer out = {out_.data(), out_.size(), 0};
+      const size_t left = check(::ZSTD_compressStream2(context_.get(), &out, &in, directive));
+      if (out.pos > 0) {
+        const std::string_view made(out_.data(), out.pos);
+        hasher_.update(made);
+        size_bytes_ += made.size();
+        TRY(output_(made));
+      }
+      if (directive == ZSTD_e_end ? left == 0 : in.pos == in.size) break;
+    }
+    feed_.clear();
+    return {};
+  }
+
+  const Output& output_;
+  std::unique_ptr<ZSTD_CCtx, FreeZstd> context_;
+  std::string feed_;
+  std::string out_;
+  oci::Sha256 hasher_;
+  uint64_t size_bytes_ = 0;
+};
+
+Error wrong_content(const Entry& file, std::string_view what) {
+  return Error(Code::corrupt, "object {} of '{}' {}", file.object->string(), printable(file.path),
+               what)
+      .hint("`kist fsck`");
+}
+
+}  // namespace
+
+Result<void> StoreContents::read(const Entry& file, const Output& output) const {
+  KIST_ASSERT(file.object.has_value());
+  const os::Fd fd = TRY(os::open_file(store_.object_path(*file.object, file.mode), O_RDONLY),
+                        "reading the content of '{}'", printable(file.path));
+  oci::Sha256 hasher;
+  uint64_t total = 0;
+  std::string buffer(std::min<uint64_t>(kReadBytes, file.size_bytes + 1), '\0');
+  while (true) {
+    const ssize_t got = ::read(fd.get(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return Error::from_errno(errno, "read the content of '{}'", printable(file.path));
+    if (got == 0) break;
+    const std::string_view bytes(buffer.data(), static_cast<size_t>(got));
+    total += bytes.size();
+    if (total > file.size_bytes) return wrong_content(file, "is longer than its tree says");
+    hasher.update(bytes);
+    TRY(output(bytes));
+  }
+  if (total != file.size_bytes) return wrong_content(file, "is shorter than its tree says");
+  const oci::Digest got = hasher.finish();
+  if (got != *file.object)
+    return wrong_content(file, fmt::format("has the content of {}", got.string()));
+  return {};
+}
+
+Result<Tar> write_tar(const Tree& tree, const Contents& contents, const Output& output) {
+  TarWriter writer(contents, output);
+  for (const Entry& entry : tree.entries()) TRY(writer.add(entry));
+  return writer.finish();
+}
+
+Result<Layer> write_layer(const Tree& tree, const Contents& contents, const Output& output) {
+  Compressor compressor(output);
+  const Tar tar = TRY(write_tar(
+      tree, contents, [&](std::string_view bytes) { return compressor.write(bytes); }));
+  TRY(compressor.finish());
+  return Layer{.digest = compressor.digest(),
+               .size_bytes = compressor.size_bytes(),
+               .diff_id = tar.diff_id,
+               .tar_bytes = tar.size_bytes};
+}
+
+std::vector<Tree> split_tree(const Tree& tree, uint64_t limit_bytes) {
+  std::vector<Tree> parts;
+  if (tree.size_bytes() <= limit_bytes) {
+    parts.push_back(tree);
+    return parts;
+  }
+  std::vector<Entry> part;
+  std::vector<const Entry*> open;  // The folders that lead to the next entry.
+  uint64_t bytes = 0;
+  const auto finish = [&] {
+    Result<Tree> made = Tree::make(std::move(part));
+    KIST_ASSERT(made.has_value());
+    parts.push_back(std::move(*made));
+    part.clear();
+    bytes = 0;
+  };
+  for (const Entry& entry : tree.entries()) {
+    while (!open.empty() && !(entry.path.starts_with(open.back()->path) &&
+                              entry.path[open.back()->path.size()] == '/'))
+      open.pop_back();
+    if (bytes > 0 && bytes + entry.size_bytes > limit_bytes) {
+      finish();
+      for (const Entry* const folder : open) part.push_back(*folder);
+    }
+    bytes += entry.size_bytes;
+    part.push_back(entry);
+    if (entry.kind == Kind::folder) open.push_back(&entry);
+  }
+  finish();
+  return parts;
+}
+
+}  // namespace kist::store
