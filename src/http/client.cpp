@@ -94,4 +94,11 @@ std::pair<std::string, std::string> split_credentials(std::string_view url) {
   return {bare, percent_decode(user).value_or(std::string(user))};
 }
 
+std::string origin_of(std::string_view url) {
+  const std::string bare = split_credentials(url).first;
+  const size_t scheme = bare.find("://");
+  if (scheme == std::string::npos) return "";
+  return to_lower(std::string_view(bare).substr(0, bare.find_first_of("/?#", scheme + 3)));
+}
+
 }  // namespace kist::http

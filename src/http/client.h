@@ -12,9 +12,16 @@
 
 #include "base/progress.h"
 #include "base/result.h"
+#include "http/secret.h"
 #include "oci/digest.h"
 
 namespace kist::http {
+
+/// For every address of an origin ("https://host:port", lower-case) that names no user itself.
+struct OriginCredentials {
+  std::string origin;
+  Secret user_and_password;  // "user:password", or "user" whose password netrc knows.
+};
 
 /// How this machine reaches the network; main/ fills it from the environment, the way curl, pip and
 /// uv read it.
@@ -23,6 +30,8 @@ struct Config {
   std::string ca_dir;      // SSL_CERT_DIR.
   std::string netrc_path;  // NETRC or ~/.netrc; empty: none.
   std::string proxy_http, proxy_https, proxy_all, no_proxy;
+  std::vector<OriginCredentials> credentials;  // Of configured indexes.
+  std::vector<std::string> insecure_hosts;     // "host" or "host:port": certificates unchecked.
   std::string user_agent = "kist/" KIST_VERSION;
   size_t connections = 16;  // At once, over all hosts.
   int retries = 3;          // Per download, for what may pass by itself.
@@ -80,5 +89,7 @@ class Client {
 std::string redact(std::string_view url);
 /// "https://user:secret@host/x" gives {"https://host/x", "user:secret"}.
 std::pair<std::string, std::string> split_credentials(std::string_view url);
+/// "https://host:8443" of "https://user@Host:8443/x"; empty for what has no "://".
+std::string origin_of(std::string_view url);
 
 }  // namespace kist::http

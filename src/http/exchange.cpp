@@ -3,6 +3,7 @@
 // Location is read here and such a step ends the exchange.
 #include "http/exchange.h"
 
+#include <algorithm>
 #include <array>
 
 #include "base/text.h"
@@ -36,6 +37,15 @@ void set(CURL* easy, CURLoption option, T value) {
 
 bool starts_with_nocase(std::string_view text, std::string_view prefix) {
   return text.size() >= prefix.size() && to_lower(text.substr(0, prefix.size())) == prefix;
+}
+
+// "host:port" or "host", lower-case.
+std::string host_and_port_of(std::string_view url) {
+  const std::string bare = split_credentials(url).first;
+  const size_t begin = bare.find("//");
+  if (begin == std::string::npos) return "";
+  const size_t end = std::min(bare.find_first_of("/?#", begin + 2), bare.size());
+  return to_lower(std::string_view(bare).substr(begin + 2, end - begin - 2));
 }
 
 std::string find_bundle() {
@@ -130,8 +140,17 @@ Result<void> Exchange::prepare() {
 }
 
 void Exchange::set_tls() {
+  const std::string host = host_and_port_of(url_);
+  for (const std::string& trusted : config_.insecure_hosts)
+    is_unverified_ |= trusted == host || trusted == host.substr(0, host.rfind(':'));
+  if (is_unverified_) {
+    set(easy_, CURLOPT_SSL_VERIFYPEER, 0L);
+    set(easy_, CURLOPT_SSL_VERIFYHOST, 0L);
+    return;
+  }
   std::string file = config_.ca_file;
   if (file.empty() && config_.ca_dir.empty()) file = find_bundle();
+  if (os::is_folder(file)) return set(easy_, CURLOPT_CAPATH, file.c_str());
   // One without the other: who names a bundle of their own does not want the system's as well.
   if (!file.empty()) set(easy_, CURLOPT_CAPATH, static_cast<char*>(nullptr));
   if (!config_.ca_dir.empty()) set(easy_, CURLOPT_CAINFO, static_cast<char*>(nullptr));
@@ -148,9 +167,18 @@ void Exchange::set_proxy() {
 
 void Exchange::set_credentials() {
   auto [bare, user] = split_credentials(url_);
+  if (user.empty()) {
+    const std::string origin = origin_of(bare);
+    for (const OriginCredentials& known : config_.credentials)
+      if (known.origin == origin) user = known.user_and_password.reveal();
+  }
   const size_t colon = user.find(':');
-  // A name without a password stays in the URL, for which curl then looks into netrc.
-  if (colon == std::string::npos) bare = url_;
+  if (colon == std::string::npos && !user.empty()) {
+    // A name without a password stays in the URL, for which curl then looks into netrc.
+    char* escaped = curl_easy_escape(easy_, user.data(), static_cast<int>(user.size()));
+    bare.insert(bare.find("://") + 3, fmt::format("{}@", escaped));
+    curl_free(escaped);
+  }
   set(easy_, CURLOPT_URL, bare.c_str());
   if (colon != std::string::npos) {
     set(easy_, CURLOPT_USERNAME, user.substr(0, colon).c_str());
@@ -189,6 +217,13 @@ bool Exchange::on_header(std::string_view line) {
 }
 
 bool Exchange::on_location(std::string_view target) {
+  const bool is_absolute = target.find("://") != std::string_view::npos || target.starts_with("//");
+  if (is_unverified_ && is_absolute && host_and_port_of(target) != host_and_port_of(url_)) {
+    refuse(
+        {Error(Code::denied, "get '{}': redirected to '{}', whose certificate would go unchecked",
+               redact(url_), redact(target))});
+    return false;
+  }
   if (starts_with_nocase(target, "https:")) scheme_ = "https";
   if (!starts_with_nocase(target, "http:")) return true;
   if (scheme_ == "https") {

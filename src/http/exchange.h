@@ -93,7 +93,8 @@ class Exchange {
 
   const Config& config_;
   std::string url_;
-  std::string scheme_;  // Of the address that answers now: redirects change it.
+  std::string scheme_;          // Of the address that answers now: redirects change it.
+  bool is_unverified_ = false;  // TLS without certificates, for this host alone.
   CURL* easy_;
   curl_slist* headers_ = nullptr;
   char curl_message_[CURL_ERROR_SIZE] = {};

@@ -323,6 +323,27 @@ TEST_F(HttpFaultsTest, CredentialsComeFromTheUrlOrNetrc) {
   EXPECT_EQ(client().get("http://user@127.0.0.1" + port, {}).value().body, pattern(10));
 }
 
+TEST_F(HttpFaultsTest, CredentialsOfAnIndexServeItsWholeOrigin) {
+  config_.credentials.push_back({address(""), Secret("user:se:cret@")});
+  EXPECT_EQ(get("/auth/10").value().body, pattern(10));
+  EXPECT_EQ(client().get(address("/auth/10", "other"), {}).error().code(), Code::denied);
+  expect_brought(download("/auth/1000", 1000), 1000);
+}
+
+TEST_F(HttpFaultsTest, InsecureHostsGoUncheckedAndNobodyElse) {
+  config_.ca_file = "";
+  config_.ca_dir = out_.path();
+  config_.insecure_hosts = {"127.0.0.1"};
+  EXPECT_EQ(client().get(address("/etag", "https"), {}).value().body, "text");
+  const auto away = address("/redirect?to=" + address("/etag", "https", "localhost"), "https");
+  const auto refused = client().get(away, {});
+  EXPECT_EQ(refused.error().code(), Code::denied);
+  EXPECT_EQ(said(refused),
+            "get 'https://127.0.0.1:https/redirect?to=***': redirected to "
+            "'https://localhost:https/etag', whose certificate would go unchecked");
+  EXPECT_EQ(client().get(address("/etag", "https", "localhost"), {}).error().code(), Code::denied);
+}
+
 TEST_F(HttpFaultsTest, CredentialsAreNotTakenToAnotherHost) {
   for (const char* other : {"127.0.0.1", "localhost"}) {
     SCOPED_TRACE(other);
