@@ -1,5 +1,6 @@
 #include "cli/progress_view.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include "base/text.h"

@@ -35,7 +35,8 @@ std::string summary(const python::Lock& lock, const Project& project, double sec
 }  // namespace
 
 Result<LockOutcome> ensure_lock(const Context& context, Project& project,
-                                const python::Inputs& inputs, const LockOptions& options) {
+                                const python::Inputs& inputs, const LockOptions& options,
+                                store::Transaction& tx) {
   const std::string platform =
       options.platform.empty() ? environment::host_platform() : options.platform;
   if (platform != environment::host_platform())
@@ -64,7 +65,7 @@ Result<LockOutcome> ensure_lock(const Context& context, Project& project,
                 .suite = suite,
                 .previous = std::move(old),
                 .upgrade = options.upgrade,
-                .upgrade_packages = options.upgrade_packages}));
+                .upgrade_packages = options.upgrade_packages}, tx));
   TRY(write_lock_file(project, python::write_lock(lock)));
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   context.progress.end("", summary(lock, project, took.count()));

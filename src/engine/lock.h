@@ -25,6 +25,7 @@ struct LockOutcome {
 /// The project's lock, resolved anew when the inputs changed since, and then written beside them.
 /// Errors: invalid (stale with only_check; conflicting requirements), those of resolving.
 Result<LockOutcome> ensure_lock(const environment::Context& context, Project& project,
-                                const python::Inputs& inputs, const LockOptions& options);
+                                const python::Inputs& inputs, const LockOptions& options,
+                                store::Transaction& tx);
 
 }  // namespace kist::engine

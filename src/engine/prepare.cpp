@@ -76,7 +76,7 @@ void use_root(const store::Root& root, Ready& ready) {
   ready.erofs_image = root.erofs_image;
   ready.lowers = root.lowers;
   ready.objects = root.objects;
-  ready.root_lease = root.folder;
+  ready.root_lease = store::lease_path(root);
 }
 
 // The environment's root, made if need be, and leased. gc may take a root between making and
@@ -108,6 +108,7 @@ Result<Prepared> prepare(const Context& context, const RunRequest& request) {
   paths.pop_back();
   prepared.ready.watched = stamps_of(paths);
 
+  prepared.pending = TRY(context.store.begin());
   python::Lock lock;
   if (request.frozen) {
     auto found = TRY(read_lock(project, context.progress));
@@ -117,12 +118,11 @@ Result<Prepared> prepare(const Context& context, const RunRequest& request) {
     lock = std::move(*found);
   } else {
     LockOutcome outcome =
-        TRY(ensure_lock(context, project, inputs, {.only_check = request.locked}));
+        TRY(ensure_lock(context, project, inputs, {.only_check = request.locked}, *prepared.pending));
     lock = std::move(outcome.lock);
   }
   prepared.ready.watched.push_back({project.lock_path, os::stamp(project.lock_path)});
 
-  prepared.pending = TRY(context.store.begin());
   const environment::Environment environment = TRY(environment::assemble(
       context, lock, os::parent_of(project.lock_path), *prepared.pending));
   const store::Root root =
@@ -137,7 +137,7 @@ Result<Prepared> prepare(const Context& context, const RunRequest& request) {
   return prepared;
 }
 
-Result<void> finish(const Context& context, Prepared&& prepared) {
+Result<void> finish(const Context& context, Prepared prepared) {
   if (!prepared.pending) return {};
   TRY(std::move(*prepared.pending).commit());
   std::string roots;

@@ -26,6 +26,6 @@ struct Prepared {
 Result<Prepared> prepare(const environment::Context& context, const launch::RunRequest& request);
 
 /// Makes it durable, then publishes names and the ready file. Errors: unavailable (disk full).
-Result<void> finish(const environment::Context& context, Prepared&& prepared);
+Result<void> finish(const environment::Context& context, Prepared prepared);
 
 }  // namespace kist::engine

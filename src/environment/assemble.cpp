@@ -84,7 +84,7 @@ Result<Environment> assemble(const Context& context, const python::Lock& lock,
                              const std::string& lock_folder, store::Transaction& tx) {
   Plan plan = TRY(plan_of(context, lock, lock_folder));
   const std::string name = name_of(plan, lock);
-  const auto known = TRY(context.store.find(name));
+  const auto known = TRY(find_name(context.store, tx, name));
   if (known) {
     Environment environment;
     environment.digest = *known;

@@ -1,1 +1,170 @@
 #include "environment/debian_base.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "debian/base_set.h"
+#include "debian/deb.h"
+#include "debian/mirror.h"
+#include "debian/release.h"
+#include "debian/solver.h"
+#include "environment/pieces.h"
+#include "os/mapped_file.h"
+
+namespace kist::environment {
+namespace {
+
+// Changes whenever the same packages would give another base.
+constexpr std::string_view kRecipe = "kist-debian-base 1";
+constexpr size_t kMaxDebBytes = 16ull << 30;
+
+debian::LockedDeb to_debian(const python::LockedDebianPackage& package) {
+  return {.name = package.name,
+          .version = package.version,
+          .architecture = package.architecture,
+          .sha256 = package.sha256,
+          .size_bytes = package.size_bytes,
+          .path = package.path,
+          .suite = package.suite};
+}
+
+python::LockedDebianPackage to_lock(const debian::LockedDeb& deb) {
+  return {.name = deb.name,
+          .version = deb.version,
+          .architecture = deb.architecture,
+          .suite = deb.suite,
+          .component = "main",
+          .path = deb.path,
+          .size_bytes = deb.size_bytes,
+          .sha256 = deb.sha256};
+}
+
+// Every archive that may hold a package, its own pocket's first: what moved from security to a
+// point release is found under the other address.
+std::vector<std::string> urls_of(const python::LockedDebianPackage& package,
+                                 const std::vector<debian::Pocket>& pockets) {
+  std::vector<std::string> first;
+  std::vector<std::string> others;
+  for (const debian::Pocket& pocket : pockets)
+    for (const debian::Archive& archive : pocket.archives)
+      (pocket.suite == package.suite ? first : others).push_back(archive.uri + "/" + package.path);
+  first.insert(first.end(), others.begin(), others.end());
+  std::vector<std::string> unique;
+  for (std::string& url : first)
+    if (std::find(unique.begin(), unique.end(), url) == unique.end()) unique.push_back(std::move(url));
+  return unique;
+}
+
+Piece deb_piece(const Context& context, const python::LockedDebianPackage& package,
+                const std::vector<debian::Pocket>& pockets) {
+  const debian::DebOptions options{.filter = debian::PathFilter::slim()};
+  const std::string key = debian::deb_key(package.sha256, options);
+  Piece piece;
+  piece.label = fmt::format("{} {}", package.name, package.version);
+  piece.store_names = {"deb/" + key, "deb/" + key + "-meta"};
+  piece.download = http::Download{.urls = urls_of(package, pockets),
+                                  .sha256 = package.sha256,
+                                  .size_bytes = package.size_bytes,
+                                  .path = os::join(context.cache("partial"), package.sha256.hex()),
+                                  .label = piece.label};
+  piece.install = [options](const std::string& path, store::Transaction& tx)
+      -> Result<std::vector<store::Tree>> {
+    const os::MappedFile file = TRY(os::MappedFile::open(path, kMaxDebBytes));
+    debian::Deb deb = TRY(debian::unpack_deb(file.bytes(), options, tx));
+    std::vector<store::Tree> trees;
+    trees.push_back(std::move(deb.files));
+    trees.push_back(std::move(deb.meta));
+    return trees;
+  };
+  return piece;
+}
+
+// Interim: what packages' scripts would have made, as far as a program needs it to start.
+Result<store::Tree> configure_base(const Context&, const std::vector<Piece>&, const Gathered&,
+                                   store::Transaction& tx) {
+  store::TreeBuilder builder(tx);
+  for (const char* name : {"bin", "sbin", "lib", "lib64"})
+    builder.symlink(name, fmt::format("usr/{}", name));
+  for (const char* name : {"proc", "sys", "dev", "run", "tmp", "root", "home", "etc", "var/tmp"})
+    builder.folder(name);
+  TRY(builder.file("etc/passwd", 0644, "root:x:0:0:root:/root:/bin/bash\n"));
+  TRY(builder.file("etc/group", 0644, "root:x:0:\n"));
+  TRY(builder.file("etc/hosts", 0644, ""));
+  TRY(builder.file("etc/resolv.conf", 0644, ""));
+  return std::move(builder).finish();
+}
+
+std::string base_name(const std::vector<python::LockedDebianPackage>& packages,
+                      const std::string& suite, const std::string& architecture) {
+  const debian::DebOptions options{.filter = debian::PathFilter::slim()};
+  oci::Sha256 hash;
+  hash.update(fmt::format("{}\n{}\n{}\n", kRecipe, suite, architecture));
+  for (const python::LockedDebianPackage& package : packages)
+    hash.update(debian::deb_key(package.sha256, options) + "\n");
+  return "base/" + hash.finish().hex();
+}
+
+Result<store::Tree> merge_all(const std::vector<Piece>& pieces, const Gathered& gathered,
+                              const store::Tree& configured) {
+  std::vector<store::Part> parts;
+  for (size_t i = 0; i < pieces.size(); ++i)
+    parts.push_back({pieces[i].label, &gathered.trees[i].front()});
+  parts.push_back({"configuration", &configured});
+  return TRY(store::merge(parts), "assembling the Debian base");
+}
+
+}  // namespace
+
+Result<std::vector<python::LockedDebianPackage>> lock_debian(const Context& context,
+                                                             const DebianRequest& request) {
+  const debian::AptConfig apt = TRY(context.apt());
+  const auto pockets = TRY(debian::find_pockets(apt, request.suite));
+  const debian::IndexContext indexes{.client = context.client,
+                                     .cache_dir = context.cache("debian"),
+                                     .now_s = context.now_s,
+                                     .machine_keyrings = apt.keyrings,
+                                     .offline = context.offline};
+  const auto packages = TRY(debian::fetch_indexes(pockets, request.architecture, indexes));
+  auto solver = TRY(debian::Solver::open(packages, request.architecture, context.cache("debian")));
+  const debian::BaseSet base = TRY(debian::base_packages(request.suite));
+  debian::SolveRequest solve{.packages = base.packages, .architecture = request.architecture};
+  solve.packages.insert(solve.packages.end(), request.system.begin(), request.system.end());
+  for (const python::LockedDebianPackage& package : request.keep)
+    solve.keep.push_back(to_debian(package));
+  const auto debs = TRY(solver.solve(solve), "resolving the Debian packages");
+  std::vector<python::LockedDebianPackage> locked;
+  for (const debian::LockedDeb& deb : debs) locked.push_back(to_lock(deb));
+  return locked;
+}
+
+Result<Base> assemble_debian(const Context& context,
+                             const std::vector<python::LockedDebianPackage>& packages,
+                             const std::string& suite, const std::string& architecture,
+                             store::Transaction& tx) {
+  Base base;
+  base.packages = packages.size();
+  const std::string name = base_name(packages, suite, architecture);
+  const auto known = TRY(find_name(context.store, tx, name));
+  if (known) {
+    if (auto tree = context.store.tree(*known)) {
+      base.tree = std::move(*tree);
+      base.digest = *known;
+      return base;
+    }
+  }
+  const debian::AptConfig apt = TRY(context.apt());
+  const auto pockets = TRY(debian::find_pockets(apt, suite));
+  std::vector<Piece> pieces;
+  for (const python::LockedDebianPackage& package : packages)
+    pieces.push_back(deb_piece(context, package, pockets));
+  const Gathered gathered = TRY(gather(context, pieces, tx, "fetched the base:"));
+  const store::Tree configured = TRY(configure_base(context, pieces, gathered, tx));
+  base.tree = TRY(merge_all(pieces, gathered, configured));
+  base.digest = TRY(tx.put_tree(base.tree));
+  tx.name(name, base.digest);
+  base.assembled = gathered.assembled;
+  base.fetched_bytes = gathered.fetched_bytes;
+  return base;
+}
+
+}  // namespace kist::environment

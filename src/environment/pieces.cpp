@@ -10,10 +10,11 @@ namespace {
 
 // The trees of a piece that the store has whole; empty when one of its names is missing.
 Result<std::optional<std::vector<store::Tree>>> from_store(const store::Store& store,
+                                                           const store::Transaction& tx,
                                                            const Piece& piece) {
   std::vector<store::Tree> trees;
   for (const std::string& name : piece.store_names) {
-    const auto digest = TRY(store.find(name));
+    const auto digest = TRY(find_name(store, tx, name));
     if (!digest) return std::optional<std::vector<store::Tree>>();
     auto tree = store.tree(*digest);
     // A name without its tree is damage; the package is simply made again.
@@ -31,15 +32,22 @@ Error missing_offline(const std::vector<const Piece*>& missing) {
 
 }  // namespace
 
+Result<std::optional<oci::Digest>> find_name(const store::Store& store, const store::Transaction& tx,
+                                             std::string_view name) {
+  if (auto pending = tx.find_pending(name)) return pending;
+  return store.find(name);
+}
+
 Result<Gathered> gather(const Context& context, std::vector<Piece>& pieces, store::Transaction& tx,
                         std::string_view phase) {
   Gathered got;
   got.trees.resize(pieces.size());
   std::vector<std::optional<std::vector<store::Tree>>> found(pieces.size());
-  TRY(context.workers.for_each(pieces.size(), [&](size_t i) -> Result<void> {
-    found[i] = TRY(from_store(context.store, pieces[i]), "{}", pieces[i].label);
+  const auto look = [&](size_t i) -> Result<void> {
+    found[i] = TRY(from_store(context.store, tx, pieces[i]), "{}", pieces[i].label);
     return {};
-  }));
+  };
+  TRY(context.workers.for_each(pieces.size(), look));
   std::vector<size_t> missing;
   std::vector<const Piece*> missing_pieces;
   std::vector<http::Download> downloads;
@@ -62,6 +70,7 @@ Result<Gathered> gather(const Context& context, std::vector<Piece>& pieces, stor
       if (download.urls.empty() || !download.urls.front().starts_with("file:"))
         return missing_offline(missing_pieces);
   }
+  TRY(os::make_folders(context.cache("partial")));
   context.progress.begin(phase, missing.size(), got.fetched_bytes);
   const auto start = std::chrono::steady_clock::now();
   std::mutex names_mutex;

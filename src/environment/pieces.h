@@ -28,6 +28,10 @@ struct Gathered {
   uint64_t fetched_bytes = 0;
 };
 
+/// The tree of a name: given in this transaction, or known to the store.
+Result<std::optional<oci::Digest>> find_name(const store::Store& store, const store::Transaction& tx,
+                                             std::string_view name);
+
 /// Brings all pieces: from the store, else fetched and installed in parallel, verified while they
 /// stream, unpacked while others still download. New ones get their names in `tx`.
 /// Errors: those of the client and of install; unavailable when offline and something is missing.

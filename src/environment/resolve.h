@@ -24,8 +24,10 @@ struct ResolveRequest {
   std::vector<std::string> upgrade_packages;  // Keep all but these.
 };
 
+/// What it fetches on the way (the base, uv) is kept through `tx`.
 /// Errors: invalid (no solution: the resolver's explanation, line by line), not_found (a package
 /// that does not exist), unavailable (network), denied (credentials).
-Result<python::Lock> resolve(const Context& context, const ResolveRequest& request);
+Result<python::Lock> resolve(const Context& context, const ResolveRequest& request,
+                             store::Transaction& tx);
 
 }  // namespace kist::environment

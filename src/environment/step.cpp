@@ -1,6 +1,7 @@
 #include "environment/step.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <thread>
@@ -33,6 +34,16 @@ void drain(const os::Fd& fd, size_t limit, std::string& kept) {
   }
 }
 
+// A file without a name that holds what the step reads on stdin.
+Result<os::Fd> input_of(const Step& step) {
+  if (step.input.empty()) return os::open_file("/dev/null", O_RDONLY);
+  os::Fd fd(::memfd_create("input", MFD_CLOEXEC));
+  if (!fd.is_open()) return Error::from_errno(errno, "memfd_create");
+  TRY(os::write_all(fd, step.input));
+  if (::lseek(fd.get(), 0, SEEK_SET) < 0) return Error::from_errno(errno, "lseek");
+  return fd;
+}
+
 runtime::ContainerSpec spec_of(const Step& step) {
   runtime::ContainerSpec spec;
   spec.root = step.root;
@@ -57,9 +68,9 @@ runtime::ContainerSpec spec_of(const Step& step) {
 Result<StepOutput> run_step(const Step& step) {
   Pipe out = TRY(make_pipe());
   Pipe err = TRY(make_pipe());
-  const os::Fd nothing = TRY(os::open_file("/dev/null", O_RDONLY));
+  const os::Fd input = TRY(input_of(step));
   runtime::ContainerSpec spec = spec_of(step);
-  spec.standard_input = &nothing;
+  spec.standard_input = &input;
   spec.standard_output = &out.write_end;
   spec.standard_error = &err.write_end;
 

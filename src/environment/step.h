@@ -17,6 +17,7 @@ struct Step {
   std::vector<std::string> env;
   std::vector<runtime::Mount> mounts;
   std::string working_dir = "/";
+  std::string input;         // Given on stdin.
   std::string upper_folder;  // Kept and harvested by the caller; empty: dies with the step.
   bool network = false;
   bool as_root = true;       // Shown uid 0, as installers expect.

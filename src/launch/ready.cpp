@@ -1,5 +1,7 @@
 #include "launch/ready.h"
 
+#include <sys/file.h>
+
 #include <charconv>
 
 #define XXH_INLINE_ALL
@@ -142,6 +144,18 @@ Result<Ready> decode(std::string_view text) {
       return Error(Code::corrupt, "ready file, line {}: bad '{}'", i + 1, printable(key));
   }
   return ready;
+}
+
+os::Fd hold_lease(const Ready& ready) {
+  auto fd = os::open_file(ready.root_lease, O_RDONLY);
+  if (!fd || ::flock(fd->get(), LOCK_SH | LOCK_NB) != 0) return os::Fd();
+  // gc may have moved the root away between the two calls.
+  struct stat ours = {};
+  struct stat named = {};
+  if (::fstat(fd->get(), &ours) != 0 || ::stat(ready.root_lease.c_str(), &named) != 0 ||
+      ours.st_ino != named.st_ino)
+    return os::Fd();
+  return std::move(*fd);
 }
 
 bool is_fresh(const Ready& ready) {

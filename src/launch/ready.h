@@ -61,6 +61,10 @@ std::string encode(const Ready& ready);
 /// Errors: corrupt (the caller makes a new one).
 Result<Ready> decode(std::string_view text);
 
+/// Keeps gc from removing the root while the descriptor, or a copy of it, is open. Not open when the
+/// root is gone or going. Never waits.
+os::Fd hold_lease(const Ready& ready);
+
 /// True when everything watched is as it was. One stat each, no reading.
 bool is_fresh(const Ready& ready);
 

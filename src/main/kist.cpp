@@ -41,6 +41,8 @@ int run_or_exec_engine(const cli::VerbSpec& verb, const std::vector<std::string>
   if (!request) return fail(request.error(), kKistFailed);
   const auto ready = launch::find_ready(*request, *host);
   if (!ready) return exec_engine(argv);
+  const os::Fd lease = launch::hold_lease(*ready);
+  if (!lease.is_open()) return exec_engine(argv);
   const auto spec = launch::container_of(*ready, *request, *host);
   if (!spec) return fail(spec.error(), kKistFailed);
   const auto status = runtime::run(*spec);

@@ -1,1 +1,22 @@
-int main() { return 0; }
+// kist-engine: every verb, and every run that is not ready. The composition root: what the host has
+// configured is read here and nowhere else.
+#include <signal.h>
+#include <sys/stat.h>
+
+#include "main/host.h"
+#include "main/network.h"
+#include "verbs/dispatch.h"
+
+int main(int argc, char** argv) {
+  // A peer that closes its connection is an error of that write, not the end of the program.
+  ::signal(SIGPIPE, SIG_IGN);
+  // Whatever the person's umask: modes in the store are set explicitly, folders must be ours.
+  ::umask(022);
+  auto host = kist::read_host();
+  if (!host) {
+    kist::cli::Terminal("auto", true).error(host.error());
+    return 125;
+  }
+  kist::verbs::Machine machine = kist::read_machine(std::move(*host));
+  return kist::verbs::dispatch(std::vector<std::string>(argv + 1, argv + argc), machine);
+}

@@ -44,6 +44,8 @@ class Transaction final : public ObjectSink {
   /// Names: "wheel/<key>", "deb/<key>", "env/<key>" …: letters, digits, ".", "-", "_", "+" and '/'.
   /// A name that breaks these rules is an error of commit(). A later call for the same name wins.
   void name(std::string name, const oci::Digest& tree);
+  /// What name() was told for this name in this transaction; empty when nothing.
+  std::optional<oci::Digest> find_pending(std::string_view name) const;
   /// Makes all durable with one syncfs, after which the names appear, one by one: each stands for
   /// something whole and durable. Blocks on the disk: a run calls it after the program was
   /// started. Errors: invalid (a name), unavailable (disk full).

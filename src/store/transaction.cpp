@@ -59,6 +59,13 @@ void Transaction::name(std::string name, const oci::Digest& tree) {
   state_->names.emplace_back(std::move(name), tree);
 }
 
+std::optional<oci::Digest> Transaction::find_pending(std::string_view name) const {
+  const std::lock_guard guard(state_->mutex);
+  for (const NamedTree& named : state_->names)
+    if (named.first == name) return named.second;
+  return std::nullopt;
+}
+
 // 1. Names go to staging, unseen. 2. One sync: what anybody wrote to this file system is durable,
 // also objects that we found and another transaction has yet to commit. 3. Renames make the names
 // appear. 4. What earlier deaths left is durable too by now, so its witnesses may go.

@@ -14,6 +14,7 @@ Result<runtime::Exit> run(const environment::Context& context, const launch::Run
   engine::Prepared prepared = TRY(engine::prepare(context, request));
   const runtime::ContainerSpec spec =
       TRY(launch::container_of(prepared.ready, request, context.host));
+  const std::optional<store::Lease> lease = std::move(prepared.lease);  // Until the program ends.
   // The program starts now; making what it runs on durable takes the disk's time meanwhile.
   Result<void> finished;
   std::thread finisher(

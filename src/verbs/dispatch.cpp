@@ -1,0 +1,130 @@
+#include "verbs/dispatch.h"
+
+#include <ctime>
+
+#include "cli/progress_view.h"
+#include "cli/run_args.h"
+#include "cli/verbs.h"
+#include "http/curl_client.h"
+#include "verbs/machine.h"
+#include "verbs/project.h"
+#include "verbs/run.h"
+
+namespace kist::verbs {
+namespace {
+
+constexpr int kKistFailed = 125;  // As docker.
+
+bool is_run(const cli::VerbSpec& verb) {
+  return verb.name == "run" || verb.name == "shell" || verb.name == "task";
+}
+
+
+cli::ProgressView::Options progress_options(const cli::Terminal& terminal, const cli::Parsed& parsed,
+                                            bool is_run_verb) {
+  (void)is_run_verb;
+  return {.is_terminal = terminal.err_is_terminal(),
+          .color = terminal.color(),
+          .quiet = parsed.has("--quiet")};
+}
+
+Result<int> with_context(const cli::VerbSpec& verb, const cli::Parsed& parsed,
+                         const Machine& machine, cli::Terminal& terminal) {
+  auto client = TRY(http::make_curl_client(machine.network));
+  cli::ProgressView progress(progress_options(terminal, parsed, is_run(verb)));
+  os::Workers workers(os::core_count() - 1);
+  auto opened = store::Store::open(machine.host.kist_home);
+  // A store that cannot be written to can still be listed and run from.
+  if (!opened && opened.error().code() == Code::denied)
+    opened = store::Store::open(machine.host.kist_home, true);
+  const store::Store store = TRY(std::move(opened));
+  const environment::Context context{
+      .host = machine.host,
+      .store = store,
+      .client = *client,
+      .progress = progress,
+      .workers = workers,
+      .apt = [] { return debian::read_apt_config({}); },
+      .index_variables = machine.index_variables,
+      .default_index = machine.default_index,
+      .now_s = ::time(nullptr),
+      .offline = parsed.has("--offline"),
+  };
+  if (is_run(verb)) {
+    const auto request = TRY(cli::run_request(verb, parsed, machine.host));
+    return run_verb(context, request, terminal);
+  }
+  if (is_machine_verb(verb.name))
+    return machine_verb(verb.name, parsed, context, machine.network, terminal);
+  return project_verb(verb.name, parsed, context, terminal);
+}
+
+int show_help(const cli::VerbSpec* verb, cli::Terminal& terminal) {
+  terminal.text(verb == nullptr ? cli::overview() : cli::help(*verb));
+  return 0;
+}
+
+// Verbs that need neither a store nor a network.
+std::optional<int> plain_verb(const std::vector<std::string>& args, cli::Terminal& terminal) {
+  if (args.empty() || args[0] == "--help" || args[0] == "-h") return show_help(nullptr, terminal);
+  if (args[0] == "version" || args[0] == "--version") {
+    terminal.line("kist " KIST_VERSION);
+    return 0;
+  }
+  if (args[0] == "help") {
+    if (args.size() >= 2 && args[1] == "--markdown") {
+      terminal.text(cli::reference());
+      return 0;
+    }
+    if (args.size() < 2) return show_help(nullptr, terminal);
+    if (const cli::VerbSpec* verb = cli::find_verb(args[1])) return show_help(verb, terminal);
+    terminal.error(cli::unknown_verb(args[1]));
+    return 2;
+  }
+  if (args[0] == "completion" && args.size() == 2 && args[1] != "--help") {
+    const auto script = cli::completion(args[1]);
+    if (!script) {
+      terminal.error(script.error());
+      return 2;
+    }
+    terminal.text(*script);
+    return 0;
+  }
+  return std::nullopt;
+}
+
+int run_parsed(const cli::VerbSpec& verb, const std::vector<std::string>& args,
+               const Machine& machine, cli::Terminal& terminal) {
+  const auto parsed = cli::parse(verb, std::vector<std::string>(args.begin() + 1, args.end()));
+  if (!parsed) {
+    terminal.error(parsed.error());
+    return is_run(verb) ? kKistFailed : 2;
+  }
+  if (parsed->has("--help")) return show_help(&verb, terminal);
+  const auto status = with_context(verb, *parsed, machine, terminal);
+  if (status) return *status;
+  terminal.error(status.error());
+  return is_run(verb) ? kKistFailed : cli::exit_status(status.error());
+}
+
+}  // namespace
+
+int dispatch(const std::vector<std::string>& args, const Machine& machine) {
+  const bool no_color = machine.host.variables.count("NO_COLOR") != 0;
+  cli::Terminal terminal("auto", no_color);
+  int status = 0;
+  if (const auto done = plain_verb(args, terminal)) {
+    status = *done;
+  } else if (const cli::VerbSpec* verb = cli::find_verb(args[0])) {
+    status = run_parsed(*verb, args, machine, terminal);
+  } else {
+    terminal.error(cli::unknown_verb(args[0]));
+    status = 2;
+  }
+  const auto finished = terminal.finish();
+  if (finished) return status;
+  terminal.error(finished.error());
+  return status != 0 ? status : 1;
+}
+
+}  // namespace kist::verbs
