@@ -30,11 +30,13 @@ std::vector<launch::Watched> stamps_of(const std::vector<std::string>& paths) {
   return watched;
 }
 
+// All that the inputs depend on, but for the lock, which we may be about to write.
 std::vector<std::string> watched_paths(const Project& project, const python::Inputs& inputs) {
   std::vector<std::string> paths;
-  for (const std::string& path : inputs.watched)
-    paths.push_back(path.starts_with("/") ? path : os::join(project.folder, path));
-  paths.push_back(project.lock_path);
+  for (const std::string& path : inputs.watched) {
+    std::string full = path.starts_with("/") ? path : os::join(project.folder, path);
+    if (full != project.lock_path) paths.push_back(std::move(full));
+  }
   return paths;
 }
 
@@ -104,9 +106,7 @@ Result<Prepared> prepare(const Context& context, const RunRequest& request) {
   const python::Inputs inputs = TRY(read_inputs(project, request, context.host));
   for (const std::string& warning : inputs.warnings) context.progress.warn(warning);
   // The lock is stamped after it was written, everything else before it was read.
-  std::vector<std::string> paths = watched_paths(project, inputs);
-  paths.pop_back();
-  prepared.ready.watched = stamps_of(paths);
+  prepared.ready.watched = stamps_of(watched_paths(project, inputs));
 
   prepared.pending = TRY(context.store.begin());
   python::Lock lock;

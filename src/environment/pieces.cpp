@@ -1,5 +1,6 @@
 #include "environment/pieces.h"
 
+#include <atomic>
 #include <chrono>
 #include <mutex>
 
@@ -74,6 +75,7 @@ Result<Gathered> gather(const Context& context, std::vector<Piece>& pieces, stor
   context.progress.begin(phase, missing.size(), got.fetched_bytes);
   const auto start = std::chrono::steady_clock::now();
   std::mutex names_mutex;
+  std::atomic<uint64_t> unknown_bytes = 0;  // Of files whose size the lock does not say.
   const auto install = [&](size_t k) -> Result<void> {
     Piece& piece = pieces[missing[k]];
     auto trees = TRY(piece.install(downloads[k].path, tx), "installing {}", piece.label);
@@ -83,12 +85,15 @@ Result<Gathered> gather(const Context& context, std::vector<Piece>& pieces, stor
       const std::lock_guard lock(names_mutex);
       tx.name(piece.store_names[t], digest);
     }
+    if (!downloads[k].size_bytes)
+      if (const auto stamp = os::stamp(downloads[k].path)) unknown_bytes += stamp->size_bytes;
     (void)os::remove_tree(downloads[k].path).has_value();
     got.trees[missing[k]] = std::move(trees);
     return {};
   };
   TRY(context.client.download_all(downloads, install, os::core_count(), context.progress, phase));
   got.assembled = missing.size();
+  got.fetched_bytes += unknown_bytes;
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   context.progress.end(phase, fmt::format("{} {} packages ({}, {}/s), {} were in the store", phase,
                                           missing.size(), human_bytes(got.fetched_bytes),
