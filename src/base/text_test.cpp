@@ -55,6 +55,7 @@ TEST(TextTest, NearestSuggestsOnlyWhatLooksLikeATypingError) {
   const std::vector<std::string> verbs{"run", "lock", "verify", "status"};
   EXPECT_EQ(nearest("verfiy", verbs), "verify");
   EXPECT_EQ(nearest("rum", verbs), "run");
+  EXPECT_EQ(nearest("rnu", verbs), "run");
   EXPECT_EQ(nearest("deploy", verbs), std::nullopt);
 }
 

@@ -25,7 +25,8 @@ struct Context {
   std::function<Result<debian::AptConfig>()> apt;
   /// "NAME=value" for uv: indexes, certificates, proxies, as the host's uv and pip have them.
   std::vector<std::string> index_variables;
-  /// The index to use when the host configures none; may be empty.
+  std::vector<std::string> index_folders;  // Local folders with packages (find-links).
+  /// May hold credentials. The index to use when the host configures none; may be empty.
   std::string default_index;
   int64_t now_s = 0;
   bool offline = false;

@@ -8,7 +8,6 @@
 #include "environment/python_packages.h"
 #include "environment/step.h"
 #include "python/uv.h"
-#include "python/uv_index.h"
 #include "python/uv_program.h"
 
 namespace kist::environment {
@@ -119,10 +118,12 @@ Result<Step> uv_step(const Context& context, const ResolveRequest& request,
                                   std::string("/etc/uv"), lookup(host, "NETRC"),
                                   lookup(host, "SSL_CERT_FILE"), lookup(host, "SSL_CERT_DIR")})
     add_mount(step, path, true);
-  const auto index = TRY(python::read_host_index(host.variables, host.home));
-  for (const std::string& folder : index.settings.find_links)
-    if (folder.starts_with("/")) add_mount(step, folder, true);
-  auto variables = python::uv_environment(host.variables, python::uv_index_variables(index));
+  for (const std::string& folder : context.index_folders) add_mount(step, folder, true);
+  auto variables = python::uv_environment(host.variables, {});
+  for (const std::string& variable : context.index_variables) {
+    const size_t equals = variable.find('=');
+    variables[variable.substr(0, equals)] = variable.substr(equals + 1);
+  }
   // The base's own bundle may lack the certificate authority of a company's proxy.
   if (variables["SSL_CERT_FILE"].empty())
     variables["SSL_CERT_FILE"] = "/etc/ssl/certs/ca-certificates.crt";

@@ -17,6 +17,10 @@ int main(int argc, char** argv) {
     kist::cli::Terminal("auto", true).error(host.error());
     return 125;
   }
-  kist::verbs::Machine machine = kist::read_machine(std::move(*host));
-  return kist::verbs::dispatch(std::vector<std::string>(argv + 1, argv + argc), machine);
+  const auto machine = kist::read_machine(std::move(*host));
+  if (!machine) {
+    kist::cli::Terminal("auto", true).error(machine.error());
+    return 125;
+  }
+  return kist::verbs::dispatch(std::vector<std::string>(argv + 1, argv + argc), *machine);
 }

@@ -1,37 +1,33 @@
 #include "main/network.h"
 
-#include <array>
+#include "http/config.h"
+#include "http/index_config.h"
 
 namespace kist {
 namespace {
 
-std::string first_of(const launch::Host& host, std::initializer_list<const char*> names) {
-  for (const char* name : names)
-    if (const auto it = host.variables.find(name); it != host.variables.end() && !it->second.empty())
-      return it->second;
-  return "";
+constexpr uint64_t kMaxSettingsBytes = 4 << 20;
+
+std::optional<std::string> read_settings(const std::string& path) {
+  auto text = os::read_file(path, kMaxSettingsBytes);
+  if (!text) return std::nullopt;
+  return std::move(*text);
 }
 
 }  // namespace
 
-verbs::Machine read_machine(launch::Host host) {
+Result<verbs::Machine> read_machine(launch::Host host) {
   verbs::Machine machine;
-  http::Config& network = machine.network;
-  network.ca_file = first_of(host, {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT"});
-  network.ca_dir = first_of(host, {"SSL_CERT_DIR"});
-  network.netrc_path = first_of(host, {"NETRC"});
-  if (network.netrc_path.empty() && os::exists(os::join(host.home, ".netrc")))
-    network.netrc_path = os::join(host.home, ".netrc");
-  network.proxy_http = first_of(host, {"http_proxy"});
-  network.proxy_https = first_of(host, {"https_proxy", "HTTPS_PROXY"});
-  network.proxy_all = first_of(host, {"all_proxy", "ALL_PROXY"});
-  network.no_proxy = first_of(host, {"no_proxy", "NO_PROXY"});
-  machine.default_index = first_of(host, {"UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"});
-  if (machine.default_index.empty()) machine.default_index = KIST_DEFAULT_INDEX;
-  for (const auto& [name, value] : host.variables)
-    if (name.starts_with("UV_INDEX") || name.starts_with("UV_DEFAULT_INDEX") ||
-        name.starts_with("UV_EXTRA_INDEX") || name == "UV_FIND_LINKS" || name == "UV_KEYRING_PROVIDER")
-      machine.index_variables.push_back(name + "=" + value);
+  const auto settings = TRY(http::read_tool_settings(host.variables, read_settings));
+  machine.network = http::config_from(host.variables, settings);
+  const auto indexes = http::index_config_from(host.variables, settings, KIST_DEFAULT_INDEX);
+  machine.network.credentials = http::credentials_of(indexes);
+  for (const std::string& insecure : indexes.insecure_hosts)
+    machine.network.insecure_hosts.push_back(insecure);
+  machine.index_variables = http::uv_variables(indexes, machine.network);
+  machine.default_index = indexes.default_url.reveal();
+  for (const http::Secret& place : indexes.find_links)
+    if (place.reveal().starts_with("/")) machine.index_folders.push_back(place.reveal());
   machine.host = std::move(host);
   return machine;
 }

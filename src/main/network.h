@@ -5,6 +5,7 @@
 
 namespace kist {
 
-verbs::Machine read_machine(launch::Host host);
+/// Errors: invalid (a settings file of pip or uv that cannot be read; names file and line).
+Result<verbs::Machine> read_machine(launch::Host host);
 
 }  // namespace kist

@@ -15,7 +15,8 @@ struct Machine {
   launch::Host host;
   http::Config network;
   std::vector<std::string> index_variables;  // For uv.
-  std::string default_index;
+  std::vector<std::string> index_folders;    // Local find-links.
+  std::string default_index;                 // May hold credentials.
 };
 
 /// `args`: without the program's name. Returns the exit status.
