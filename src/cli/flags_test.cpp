@@ -32,7 +32,7 @@ TEST(FlagsTest, ErrorsNameWhatIsWrongAndTheNearest) {
   } cases[] = {
       {{"--volme", "x"}, "kist run has no flag '--volme'", "did you mean `--volume`?"},
       {{"-Z"}, "kist run has no flag '-Z'", "`kist run --help` lists them"},
-      {{"--root=1", "x"}, "--root takes no value, got '1'", ""},
+      {{"--root=1", "x"}, "--root takes no value, got '--root=1'", ""},
       {{"--from"}, "--from needs a value: FILE", ""},
       {{"--from", "a", "--from", "b", "x"}, "--from is given twice: 'a' and 'b'", ""},
       {{}, "kist run needs CMD [ARG…]", "`kist run --help`"},
