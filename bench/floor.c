@@ -2,7 +2,10 @@
  * namespaces, mounts, capabilities and filter, then the command as the first process in it. No
  * checks, no init, no choice: an honest lower bound, and nothing that one could use.
  *
- *   floor [--erofs IMG --objects DIR | --lower DIR...] [--project DIR] CMD...   (up to 60 lowers) */
+ *   floor [--erofs IMG --objects DIR | --lower DIR...] [--project DIR] [--mount SOURCE:TARGET...]
+ *         [--accounts yes] CMD...
+ *
+ * Up to 60 lowers. --accounts: /etc/passwd and /etc/group from memory, as a plain user needs them. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -26,8 +29,8 @@
 #define CHECK(call) do { if ((call) < 0) { perror(#call); _exit(125); } } while (0)
 #define EMPTY (MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
 #define RECURSIVE 0x8000
-static const char *erofs, *objects, *lowers[60], *project;
-static int lower_count, root, scratch, user_namespace;
+static const char *erofs, *objects, *lowers[60], *project, *sources[60], *targets[60];
+static int lower_count, mount_count, trees[60], root, scratch, user_namespace, accounts;
 static unsigned uid, gid;
 
 static int clone_tree(int at, const char* path, int flags) {
@@ -133,21 +136,35 @@ static void mount_file(const char* source, const char* target) {
   attach(tree, target);
 }
 
-static void mount_rest(int tree) {
+static void mount_folder(int tree, const char* target) {
+  char path[4096];
+  for (const char* slash = target; (slash = strchr(slash + 1, '/'));) {
+    snprintf(path, sizeof path, "%.*s", (int)(slash - target - 1), target + 1);
+    mkdirat(root, path, 0755);
+  }
+  mkdirat(root, target + 1, 0755);
+  attach(tree, target + 1);
+}
+
+static void mount_account(const char* name, const char* target, const char* line) {
+  int file = openat(scratch, name, O_WRONLY | O_CREAT, 0644);
+  CHECK(write(file, line, strlen(line)));
+  close(file);
+  attach(clone_tree(scratch, name, 0), target);
+}
+
+static void mount_rest(void) {
   enter("tmp");
   CHECK(mount("tmpfs", ".", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777"));
   enter("run");
   CHECK(mount("tmpfs", ".", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755"));
   mount_file("/etc/resolv.conf", "etc/resolv.conf");
   mount_file("/etc/hosts", "etc/hosts");
-  if (tree < 0) return;
-  char path[4096];
-  for (const char* slash = project; (slash = strchr(slash + 1, '/'));) {
-    snprintf(path, sizeof path, "%.*s", (int)(slash - project - 1), project + 1);
-    mkdirat(root, path, 0755);
+  if (accounts) {
+    mount_account("passwd", "etc/passwd", "user:x:12345:12345::/home/user:/bin/sh\n");
+    mount_account("group", "etc/group", "user:x:12345:\n");
   }
-  mkdirat(root, project + 1, 0755);
-  attach(tree, project + 1);
+  for (int i = 0; i < mount_count; ++i) mount_folder(trees[i], targets[i]);
 }
 
 static void drop(void) {
@@ -174,11 +191,11 @@ static void child(char** command) {
     CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
   }
   umask(0);
-  int tree = project ? clone_tree(AT_FDCWD, project, RECURSIVE) : -1;
+  for (int i = 0; i < mount_count; ++i) trees[i] = clone_tree(AT_FDCWD, sources[i], RECURSIVE);
   mount_root();
   mount_proc_and_sys();
   mount_dev();
-  mount_rest(tree);
+  mount_rest();
   CHECK(fchdir(root));
   CHECK(syscall(SYS_pivot_root, ".", "."));
   CHECK(umount2(".", MNT_DETACH));
@@ -196,7 +213,12 @@ int main(int argc, char** argv) {
     if (!strcmp(argv[i], "--erofs")) erofs = argv[i + 1];
     else if (!strcmp(argv[i], "--objects")) objects = argv[i + 1];
     else if (!strcmp(argv[i], "--lower") && lower_count < 60) lowers[lower_count++] = argv[i + 1];
-    else if (!strcmp(argv[i], "--project")) project = argv[i + 1];
+    else if (!strcmp(argv[i], "--accounts")) accounts = 1;
+    else if (!strcmp(argv[i], "--project")) sources[mount_count] = targets[mount_count] = project = argv[i + 1], ++mount_count;
+    else if (!strcmp(argv[i], "--mount") && mount_count < 60) {
+      char* colon = strchr(argv[i + 1], ':');
+      if (colon) *colon = 0, sources[mount_count] = argv[i + 1], targets[mount_count++] = colon + 1;
+    }
   }
   uid = geteuid(), gid = getegid(), user_namespace = uid != 0;
   struct clone_args arguments = {
