@@ -202,9 +202,6 @@ Result<std::vector<SelectedPackage>> select(const Lock& lock, const Target& targ
 
 Result<Lock> narrow(const Lock& lock, const Target& target, const Selection& selection) {
   std::vector<SelectedPackage> chosen = TRY(select(lock, target, selection));
-  std::map<std::string, const LockedPackage*> originals;
-  const MarkerEnvironment environment = TRY(environment_of(lock, target, selection));
-  originals = TRY(applicable(lock, environment));
   Lock out;
   out.environments = {
       fmt::format("implementation_name == 'cpython' and platform_machine == '{}' and "
@@ -217,7 +214,6 @@ Result<Lock> narrow(const Lock& lock, const Target& target, const Selection& sel
     LockedPackage entry;
     entry.name = package.name;
     entry.version = package.version;
-    entry.index = originals.at(package.name)->index;
     switch (package.kind) {
       case SelectedPackage::Kind::wheel:
         entry.wheels = {std::move(package.file)};

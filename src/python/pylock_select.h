@@ -40,7 +40,8 @@ Result<std::vector<SelectedPackage>> select(const Lock& lock, const Target& targ
                                             const Selection& selection = {});
 
 /// Leaves in the lock only what `target` installs: one entry per package, one file per entry, no
-/// markers. `python` and `platform` get into environments and requires-python.
+/// markers, no index (it repeats what the address says). What it is for gets into environments and
+/// requires-python.
 Result<Lock> narrow(const Lock& lock, const Target& target, const Selection& selection = {});
 
 }  // namespace kist::python

@@ -35,7 +35,6 @@ constexpr Option kOptions[] = {
     // uv reads these itself.
     {"-i", true, Action::ignore},
     {"--index-url", true, Action::ignore},
-    {"--pypi-url", true, Action::ignore},
     {"--extra-index-url", true, Action::ignore},
     {"--no-index", false, Action::ignore},
     {"--no-binary", true, Action::ignore},
