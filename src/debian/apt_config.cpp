@@ -118,8 +118,8 @@ Result<void> read_sources(const std::string& path, AptConfig& config) {
   if (!deb822 && !path.ends_with(".list")) return {};
   if (!os::exists(path)) return {};
   const std::string text = TRY(os::read_file(path, kMaxFileBytes));
-  std::vector<AptSource> found =
-      TRY(deb822 ? parse_deb822_sources(text) : parse_sources_list(text), "reading '{}'", path);
+  auto parsed = deb822 ? parse_deb822_sources(text) : parse_sources_list(text);
+  std::vector<AptSource> found = TRY(std::move(parsed), "reading '{}'", path);
   std::move(found.begin(), found.end(), std::back_inserter(config.sources));
   return {};
 }
@@ -127,7 +127,8 @@ Result<void> read_sources(const std::string& path, AptConfig& config) {
 Result<std::vector<std::string>> files_in(const std::string& folder) {
   std::vector<std::string> out;
   if (!os::is_folder(folder)) return out;
-  for (const std::string& name : TRY(os::list_folder(folder)))
+  const std::vector<std::string> names = TRY(os::list_folder(folder));
+  for (const std::string& name : names)
     if (!name.starts_with('.')) out.push_back(os::join(folder, name));
   return out;
 }
@@ -164,7 +165,8 @@ Result<std::vector<AptSource>> parse_sources_list(std::string_view text) {
 
 Result<std::vector<AptSource>> parse_deb822_sources(std::string_view text) {
   std::vector<AptSource> out;
-  for (const Paragraph& entry : TRY(parse_paragraphs(text, true))) {
+  const std::vector<Paragraph> entries = TRY(parse_paragraphs(text, true));
+  for (const Paragraph& entry : entries) {
     if (is_no(entry.get("Enabled"))) continue;
     const std::vector<std::string> types = entry.words("Types");
     if (std::find(types.begin(), types.end(), "deb") == types.end()) continue;
@@ -224,12 +226,17 @@ std::vector<std::pair<std::string, std::string>> parse_apt_conf(std::string_view
 Result<AptConfig> read_apt_config(const AptPaths& paths) {
   AptConfig config;
   TRY(read_sources(paths.sources_list, config));
-  for (const std::string& path : TRY(files_in(paths.sources_dir))) TRY(read_sources(path, config));
+  const std::vector<std::string> sources = TRY(files_in(paths.sources_dir));
+  for (const std::string& path : sources) {
+    TRY(read_sources(path, config));
+  }
   TRY(read_settings(paths, config));
   if (os::exists(paths.trusted_file)) config.keyrings.push_back(paths.trusted_file);
-  for (const std::string& path : TRY(files_in(paths.trusted_dir)))
+  const std::vector<std::string> trusted = TRY(files_in(paths.trusted_dir));
+  for (const std::string& path : trusted)
     if (path.ends_with(".gpg") || path.ends_with(".asc")) config.keyrings.push_back(path);
-  for (const std::string& path : TRY(files_in(paths.keyring_dir)))
+  const std::vector<std::string> keyrings = TRY(files_in(paths.keyring_dir));
+  for (const std::string& path : keyrings)
     if (os::name_of(path).starts_with("debian-archive-") && path.ends_with(".gpg") &&
         path.find("removed") == std::string::npos)
       config.keyrings.push_back(path);

@@ -61,14 +61,19 @@ Result<std::map<std::string, std::string>> read_control(const Member& member,
   TarReader tar = TRY(TarReader::open(
       member.bytes, member.filter, {.entries = 1000, .unpacked_bytes = limits.control_bytes}));
   TarEntry entry;
-  for (bool more = TRY(tar.next(entry)); more; more = TRY(tar.next(entry))) {
+  while (true) {
+    const bool more = TRY(tar.next(entry));
+    if (!more) break;
     const std::string name = TRY(archive::clean_tar_path(entry.path));
     if (entry.kind == TarKind::folder) continue;
     if (entry.kind != TarKind::file || name.empty() || name.find('/') != std::string::npos)
       return Error(Code::invalid, "control member has '{}', want plain files", printable(name));
     std::string text;
-    for (std::string_view piece = TRY(tar.read()); !piece.empty(); piece = TRY(tar.read()))
+    while (true) {
+      const std::string_view piece = TRY(tar.read());
+      if (piece.empty()) break;
       text += piece;
+    }
     if (!out.emplace(name, std::move(text)).second)
       return Error(Code::invalid, "control member has '{}' twice", printable(name));
   }
@@ -92,9 +97,11 @@ class Unpacker {
         member.bytes, member.filter,
         {.entries = options_.limits.entries, .unpacked_bytes = options_.limits.unpacked_bytes}));
     TarEntry entry;
-    for (bool more = TRY(tar.next(entry)); more; more = TRY(tar.next(entry)))
+    while (true) {
+      const bool more = TRY(tar.next(entry));
+      if (!more) return {};
       TRY(add(tar, entry), "entry '{}'", printable(entry.path));
-    return {};
+    }
   }
 
   /// A hard link needs this path, which the filter left out.
@@ -118,12 +125,16 @@ class Unpacker {
     to.xattrs = from.xattrs;
     switch (from.kind) {
       case TarKind::folder: to.kind = store::Kind::folder; break;
-      case TarKind::symlink: TRY(make_symlink(from, to)); break;
+      case TarKind::symlink:
+        TRY(make_symlink(from, to));
+        break;
       case TarKind::file:
         if (excluded && !kept.contains(to.path)) return {};
         TRY(make_file(tar, from, to));
         break;
-      case TarKind::hardlink: TRY(make_hard_link(from, to, excluded)); break;
+      case TarKind::hardlink:
+        TRY(make_hard_link(from, to, excluded));
+        break;
       default: return Error(Code::invalid, "it is a device or a pipe, which no package may bring");
     }
     // Folders that a rule leaves out go unless something in them stays: Tree::make adds parents.
@@ -149,18 +160,23 @@ class Unpacker {
                          from.size_bytes >= kSmallestElf;
     const bool whole = from.size_bytes <= kWholeInMemory;
     std::unique_ptr<store::ObjectWriter> writer;
-    if (!whole) writer = TRY(sink_.begin(to.mode));
+    if (!whole) {
+      writer = TRY(sink_.begin(to.mode));
+    }
     buffer_.clear();
     uint64_t size = 0;
-    for (std::string_view piece = TRY(tar.read()); !piece.empty(); piece = TRY(tar.read())) {
+    while (true) {
+      const std::string_view piece = TRY(tar.read());
       size += piece.size();
-      if (size > from.size_bytes) break;
+      if (piece.empty() || size > from.size_bytes) break;
       if (whole || library) buffer_ += piece;
-      if (!whole) TRY(writer->write(piece));
+      if (whole) continue;
+      TRY(writer->write(piece));
     }
     if (size != from.size_bytes)
       return Error(Code::corrupt, "{} bytes, want {}", size, from.size_bytes);
-    const store::Object object = TRY(whole ? sink_.put(buffer_, to.mode) : writer->finish());
+    auto stored = whole ? sink_.put(buffer_, to.mode) : writer->finish();
+    const store::Object object = TRY(std::move(stored));
     to.object = object.digest;
     to.size_bytes = object.size_bytes;
     files_.insert_or_assign(to.path, to);
@@ -203,8 +219,9 @@ class Unpacker {
 
 Result<store::Tree> make_meta(const DebMeta& meta, store::ObjectSink& sink) {
   store::TreeBuilder builder(sink);
-  for (const auto& [name, text] : meta.control)
+  for (const auto& [name, text] : meta.control) {
     TRY(builder.file("control/" + name, 0644, text));
+  }
   std::string paths;
   for (const std::string& path : meta.paths) paths += percent_encode(path) + "\n";
   TRY(builder.file("paths", 0644, paths));

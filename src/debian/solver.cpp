@@ -350,7 +350,8 @@ Result<std::vector<LockedDeb>> Solver::solve(const SolveRequest& request) {
     grown = grown || weak.size() != weak_before;
     if (grown && round < kMaxRounds) continue;
     std::vector<LockedDeb> out;
-    for (const Id id : TRY(state_->run(jobs, true))) {
+    const std::vector<Id> ordered = TRY(state_->run(jobs, true));
+    for (const Id id : ordered) {
       LockedDeb deb = TRY(state_->locked(id));
       out.push_back(std::move(deb));
     }
