@@ -4,11 +4,14 @@
 
 #include "base/text.h"
 #include "debian/base_set.h"
+#include "debian/configure.h"
 #include "debian/deb.h"
 #include "debian/mirror.h"
 #include "debian/release.h"
 #include "debian/solver.h"
+#include "environment/configure_step.h"
 #include "environment/pieces.h"
+#include "environment/platform.h"
 #include "os/mapped_file.h"
 
 namespace kist::environment {
@@ -17,6 +20,10 @@ namespace {
 // Changes whenever the same packages would give another base.
 constexpr std::string_view kRecipe = "kist-debian-base 1";
 constexpr size_t kMaxDebBytes = 16ull << 30;
+
+debian::ContentReader reader_of(const Context& context) {
+  return [&context](const store::Entry& file) { return context.store.read_object(file); };
+}
 
 debian::LockedDeb to_debian(const python::LockedDebianPackage& package) {
   return {.name = package.name,
@@ -79,41 +86,39 @@ Piece deb_piece(const Context& context, const python::LockedDebianPackage& packa
   return piece;
 }
 
-// Interim: what packages' scripts would have made, as far as a program needs it to start.
-Result<store::Tree> configure_base(const Context&, const std::vector<Piece>&, const Gathered&,
-                                   store::Transaction& tx) {
-  store::TreeBuilder builder(tx);
-  for (const char* name : {"bin", "sbin", "lib", "lib64"})
-    builder.symlink(name, fmt::format("usr/{}", name));
-  for (const char* name : {"proc", "sys", "dev", "run", "tmp", "root", "home", "etc", "var/tmp"})
-    builder.folder(name);
-  TRY(builder.file("etc/passwd", 0644, "root:x:0:0:root:/root:/bin/bash\n"));
-  TRY(builder.file("etc/group", 0644, "root:x:0:\n"));
-  TRY(builder.file("etc/hosts", 0644, ""));
-  TRY(builder.file("etc/resolv.conf", 0644, ""));
-  return std::move(builder).finish();
+// Fetches and unpacks; each package with what it says about itself.
+Result<std::vector<debian::InstalledDeb>> install(
+    const Context& context, const std::vector<python::LockedDebianPackage>& packages,
+    const std::vector<debian::Pocket>& pockets, store::Transaction& tx, std::string_view phase,
+    Base& base) {
+  std::vector<Piece> pieces;
+  for (const python::LockedDebianPackage& package : packages)
+    pieces.push_back(deb_piece(context, package, pockets));
+  Gathered gathered = TRY(gather(context, pieces, tx, phase));
+  base.assembled += gathered.assembled;
+  base.fetched_bytes += gathered.fetched_bytes;
+  const debian::ContentReader reader = reader_of(context);
+  std::vector<debian::InstalledDeb> installed;
+  for (size_t i = 0; i < packages.size(); ++i) {
+    auto meta = TRY(debian::read_meta(gathered.trees[i][1], reader), "{}", pieces[i].label);
+    installed.push_back({.deb = to_debian(packages[i]),
+                         .files = std::move(gathered.trees[i][0]),
+                         .meta = std::move(meta)});
+  }
+  return installed;
 }
+
+}  // namespace
 
 std::string base_name(const std::vector<python::LockedDebianPackage>& packages,
                       const std::string& suite, const std::string& architecture) {
   const debian::DebOptions options{.filter = debian::PathFilter::slim()};
   oci::Sha256 hash;
-  hash.update(fmt::format("{}\n{}\n{}\n", kRecipe, suite, architecture));
+  hash.update(fmt::format("{} {}\n{}\n{}\n", kRecipe, debian::kAssembleRecipe, suite, architecture));
   for (const python::LockedDebianPackage& package : packages)
-    hash.update(debian::deb_key(package.sha256, options) + "\n");
+    hash.update(debian::deb_key(package.sha256, options) + (package.tool ? " tool\n" : "\n"));
   return "base/" + hash.finish().hex();
 }
-
-Result<store::Tree> merge_all(const std::vector<Piece>& pieces, const Gathered& gathered,
-                              const store::Tree& configured) {
-  std::vector<store::Part> parts;
-  for (size_t i = 0; i < pieces.size(); ++i)
-    parts.push_back({pieces[i].label, &gathered.trees[i].front()});
-  parts.push_back({"configuration", &configured});
-  return TRY(store::merge(parts), "assembling the Debian base");
-}
-
-}  // namespace
 
 Result<std::vector<python::LockedDebianPackage>> lock_debian(const Context& context,
                                                              const DebianRequest& request) {
@@ -134,6 +139,16 @@ Result<std::vector<python::LockedDebianPackage>> lock_debian(const Context& cont
   const auto debs = TRY(solver.solve(solve), "resolving the Debian packages");
   std::vector<python::LockedDebianPackage> locked;
   for (const debian::LockedDeb& deb : debs) locked.push_back(to_lock(deb));
+  if (request.system.empty()) return locked;  // The base set's scripts need no container.
+  const auto tools = debian::configure_tools();
+  solve.packages.insert(solve.packages.end(), tools.begin(), tools.end());
+  solve.keep = debs;
+  const auto with_tools = TRY(solver.solve(solve), "resolving the tools for scripts");
+  for (const debian::LockedDeb& deb : with_tools) {
+    if (std::find(debs.begin(), debs.end(), deb) != debs.end()) continue;
+    locked.push_back(to_lock(deb));
+    locked.back().tool = true;
+  }
   return locked;
 }
 
@@ -154,16 +169,25 @@ Result<Base> assemble_debian(const Context& context,
   }
   const debian::AptConfig apt = TRY(context.apt());
   const auto pockets = TRY(debian::find_pockets(apt, suite));
-  std::vector<Piece> pieces;
+  std::vector<python::LockedDebianPackage> in_base;
+  std::vector<python::LockedDebianPackage> tools;
   for (const python::LockedDebianPackage& package : packages)
-    pieces.push_back(deb_piece(context, package, pockets));
-  const Gathered gathered = TRY(gather(context, pieces, tx, "fetched the base:"));
-  const store::Tree configured = TRY(configure_base(context, pieces, gathered, tx));
-  base.tree = TRY(merge_all(pieces, gathered, configured));
+    (package.tool ? tools : in_base).push_back(package);
+  const auto installed = TRY(install(context, in_base, pockets, tx, "fetched the base:", base));
+  const debian::AssembleOptions options{.architecture = architecture,
+                                        .filter = debian::PathFilter::slim()};
+  const debian::ContentReader reader = reader_of(context);
+  auto assembled = debian::assemble(installed, {}, options, reader, tx, nullptr);
+  const bool can_run = host_architecture() == architecture;
+  if (!assembled && assembled.error().code() == Code::unsupported && !tools.empty() && can_run) {
+    // Some script must run after all: with the tools that scripts take for granted.
+    const auto helpers = TRY(install(context, tools, pockets, tx, "fetched tools for scripts:", base));
+    assembled = debian::assemble(installed, helpers, options, reader, tx, configure_runner(context, tx));
+  }
+  debian::Assembled done = TRY(std::move(assembled), "assembling the Debian base");
+  base.tree = std::move(done.tree);
   base.digest = TRY(tx.put_tree(base.tree));
   tx.name(name, base.digest);
-  base.assembled = gathered.assembled;
-  base.fetched_bytes = gathered.fetched_bytes;
   return base;
 }
 

@@ -22,6 +22,10 @@ struct DebianRequest {
 Result<std::vector<python::LockedDebianPackage>> lock_debian(const Context& context,
                                                              const DebianRequest& request);
 
+/// The store's name for the tree that these packages make: covers the recipes that make it.
+std::string base_name(const std::vector<python::LockedDebianPackage>& packages,
+                      const std::string& suite, const std::string& architecture);
+
 struct Base {
   store::Tree tree;     // Everything, configured, in one tree.
   oci::Digest digest{oci::Digest::Bytes{}};

@@ -14,6 +14,8 @@ std::string host_platform() {
 #endif
 }
 
+std::string host_architecture() { return host_platform().substr(host_platform().find('/') + 1); }
+
 Result<std::string> debian_architecture(std::string_view platform) {
   if (platform == "linux/amd64") return std::string("amd64");
   if (platform == "linux/arm64") return std::string("arm64");

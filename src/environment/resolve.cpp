@@ -72,7 +72,7 @@ Result<store::Tree> uv_tree(const Context& context, const python::Target& target
 Result<store::Root> resolver_root(const Context& context, const ResolveRequest& request,
                                   const std::vector<python::LockedDebianPackage>& debian,
                                   const python::Target& target, store::Transaction& tx) {
-  const std::string architecture = TRY(debian_architecture(host_platform()));
+  const std::string architecture = host_architecture();
   std::vector<python::LockedDebianPackage> own;
   if (request.platform != host_platform())
     own = TRY(lock_debian(context, {.suite = request.suite.name, .architecture = architecture}));
@@ -100,9 +100,7 @@ Result<Step> uv_step(const Context& context, const ResolveRequest& request,
                      const store::Root& root, const std::string& answer_folder) {
   Step step;
   step.name = "resolving the Python packages";
-  step.root = {.erofs_image = root.erofs_image, .lowers = root.lowers, .objects = root.objects};
-  if (root.erofs_image.empty()) step.root.objects.clear();
-  else step.root.lowers.clear();
+  step.root = root_source(root);
   step.network = true;
   step.working_dir = request.project_folder;
   add_mount(step, request.project_folder, true);

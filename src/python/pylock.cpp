@@ -313,6 +313,8 @@ class Reader {
     if (!size) return fields.error("size", "'{}' is missing", fields.name("size"));
     out.size_bytes = *size;
     out.sha256 = TRY(digest(fields, "sha256"));
+    const std::optional<bool> tool = TRY(fields.optional_boolean("tool"));
+    out.tool = tool.value_or(false);
     TRY(fields.no_others());
     return out;
   }

@@ -71,6 +71,8 @@ struct LockedDebianPackage {
   std::string path;                         // "pool/main/g/glibc/libc6_….deb", below any mirror.
   uint64_t size_bytes = 0;
   oci::Digest sha256{oci::Digest::Bytes{}};
+  /// Only in the container that runs maintainer scripts, if any must run; not in the environment.
+  bool tool = false;
   bool operator==(const LockedDebianPackage&) const = default;
 };
 

@@ -74,6 +74,7 @@ std::string inline_debian(const LockedDebianPackage& package) {
   out.text("path", package.path);
   out.raw("size", fmt::format("{}", package.size_bytes));
   out.text("sha256", package.sha256.hex());
+  if (package.tool) out.raw("tool", "true");
   return out.string();
 }
 
