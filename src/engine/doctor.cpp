@@ -32,13 +32,9 @@ int in_child(Probe probe) {
 }
 
 int write_map(const char* path, uint32_t outside) {
-  const int fd = ::open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return errno;
-  const std::string map = fmt::format("0 {} 1", outside);
-  const bool good = ::write(fd, map.data(), map.size()) > 0;
-  const int error = errno;
-  ::close(fd);
-  return good ? 0 : error;
+  const auto fd = os::open_file(path, O_WRONLY);
+  if (!fd) return EPERM;
+  return os::write_all(*fd, fmt::format("0 {} 1", outside)) ? 0 : EPERM;
 }
 
 int enter_user_namespace() {
@@ -147,10 +143,9 @@ Check check_disk(const Context& context) {
 }
 
 Check check_fuse() {
-  Check check{.name = "/dev/fuse"};
-  const int fd = ::open("/dev/fuse", O_RDWR | O_CLOEXEC);
-  check.detail = fd >= 0 ? "can be opened" : reason(errno) + "; kist runs without it";
-  if (fd >= 0) ::close(fd);
+  Check check{.name = "/dev/fuse", .detail = "can be opened"};
+  const auto fd = os::open_file("/dev/fuse", O_RDWR);
+  if (!fd) check.detail = fd.error().message() + "; kist runs without it";
   return check;
 }
 
