@@ -274,12 +274,12 @@ Error uv_failure(std::string_view stderr_text, const UvRequest& request) {
   const Code code = code_of(stderr_text);
   std::string text = said.headline.empty() ? "uv failed without a word" : said.headline;
   for (const std::string& line : said.explanation) text += fmt::format("\n    {}", line);
-  Error error(code, "{}", text);
   const std::string what = request.files.empty()
                                ? "the requirements"
                                : fmt::format("{}", fmt::join(request.files, ", "));
-  error = std::move(error).context(
-      fmt::format("cannot resolve {} for {}", printable(what), request.target.describe()));
+  Error error = Error(code, "{}", text)
+                    .context(fmt::format("cannot resolve {} for {}", printable(what),
+                                         request.target.describe()));
   const std::string unknown = code == Code::not_found ? unknown_package(text) : "";
   const std::string near = unknown.empty() ? "" : suggestion(unknown);
   if (!near.empty()) return std::move(error).hint(fmt::format("did you mean `{}`?", near));

@@ -37,9 +37,9 @@ uint64_t namespaces(const Plan& plan) {
 }
 
 Error no_namespaces(int error, bool user_namespace) {
-  Error failed = Error::from_errno(error, "make the namespaces of the container");
-  if (!user_namespace) return failed;
-  failed = std::move(failed).context("this system does not let a plain user make a container");
+  Error cause = Error::from_errno(error, "make the namespaces of the container");
+  if (!user_namespace) return cause;
+  Error failed = std::move(cause).context("this system does not let a plain user make a container");
   if (error == ENOSPC)
     return std::move(failed).hint("`sudo sysctl user.max_user_namespaces=65536`");
   return std::move(failed).hint("`sudo sysctl kernel.unprivileged_userns_clone=1`");
