@@ -5,16 +5,21 @@
 #include "base/text.h"
 #include "environment/platform.h"
 #include "environment/resolve.h"
+#include "python/pylock_complete.h"
 
 namespace kist::engine {
 namespace {
 
 using environment::Context;
 
-Error stale(const Project& project, const python::Inputs& inputs, bool exists) {
-  return Error(Code::invalid, "--locked: '{}' {} {}", printable(os::name_of(project.lock_path)),
-               exists ? "does not match" : "is missing, it would be made from",
-               printable(inputs.chosen))
+Error stale(const Project& project, const python::Inputs& inputs,
+            const std::optional<python::Lock>& lock, const std::string& platform) {
+  const std::string name = printable(os::name_of(project.lock_path));
+  if (!lock)
+    return Error(Code::invalid, "--locked: there is no '{}' for {}", name, printable(inputs.chosen))
+        .hint("`kist lock`");
+  return Error(Code::invalid, "--locked: '{}' is stale: {}", name,
+               python::why_stale(*lock, inputs, {.platform = platform}))
       .hint("`kist lock`");
 }
 
@@ -48,7 +53,7 @@ Result<LockOutcome> ensure_lock(const Context& context, Project& project,
   const bool keep_all = !options.upgrade && options.upgrade_packages.empty();
   const bool current = old && is_current(*old, inputs) && old->kist->platform == platform;
   if (current && keep_all) return LockOutcome{std::move(*old), project.lock_path, false};
-  if (options.only_check) return stale(project, inputs, old.has_value());
+  if (options.only_check) return stale(project, inputs, old, platform);
   if (context.offline && !inputs.is_locked())
     return Error(Code::unavailable, "--offline: the lock is not current, and resolving needs the index")
         .hint("`kist lock`");

@@ -1,6 +1,7 @@
 #include "engine/project.h"
 
 #include "base/text.h"
+#include "python/pylock_complete.h"
 
 namespace kist::engine {
 namespace {
@@ -72,7 +73,7 @@ Result<std::optional<python::Lock>> read_lock(const Project& project, Progress& 
 
 bool is_current(const python::Lock& lock, const python::Inputs& inputs) {
   if (!lock.kist) return false;
-  return lock.kist->inputs == inputs.fingerprint;
+  return python::why_stale(lock, inputs, {.platform = lock.kist->platform}).empty();
 }
 
 }  // namespace kist::engine

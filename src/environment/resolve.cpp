@@ -7,6 +7,7 @@
 #include "environment/platform.h"
 #include "environment/python_packages.h"
 #include "environment/step.h"
+#include "python/pylock_complete.h"
 #include "python/uv.h"
 #include "python/uv_program.h"
 
@@ -170,25 +171,21 @@ Result<python::Lock> run_uv(const Context& context, const ResolveRequest& reques
 }
 
 bool asks_for_python_packages(const python::Inputs& inputs) {
-  return inputs.kind != python::InputKind::none && inputs.kind != python::InputKind::settings
-             ? true
-             : !inputs.packages.empty();
+  const bool files = inputs.kind != python::InputKind::none && inputs.kind != python::InputKind::settings;
+  return files || !inputs.packages.empty();
 }
 
-void fill_section(const ResolveRequest& request,
-                  std::vector<python::LockedDebianPackage> debian, python::Lock& lock) {
-  python::KistSection section;
-  section.recipe = kRecipe;
-  section.environment = request.inputs.settings.name;
-  section.platform = request.platform;
-  section.python = python_of(debian, request.suite.python);
-  section.base = request.suite.base();
-  section.inputs = request.inputs.fingerprint;
-  section.source = fmt::format("{}", fmt::join(request.inputs.main, ", "));
-  section.gpu = request.inputs.settings.gpu;
-  section.system = request.inputs.system;
-  section.debian = std::move(debian);
-  lock.kist = std::move(section);
+// A lock of another tool, taken verbatim.
+Result<python::Lock> read_locked(const Context& context, const ResolveRequest& request,
+                                 const python::Target& target) {
+  const python::ProjectFolder files(request.project_folder);
+  std::vector<std::string> warnings;
+  auto lock = python::read_locked_input(
+      request.inputs, files, target,
+      {.client = context.offline ? nullptr : &context.client, .index_url = context.default_index},
+      warnings);
+  for (std::string& warning : warnings) context.progress.warn(std::move(warning));
+  return lock;
 }
 
 }  // namespace
@@ -206,15 +203,18 @@ Result<python::Lock> resolve(const Context& context, const ResolveRequest& reque
   const python::Target target =
       TRY(python::make_target(request.platform, python_of(packages, request.suite.python),
                               request.suite.glibc_minor));
-  python::Lock lock;
-  if (request.inputs.is_locked()) {
-    return Error(Code::unsupported, "{} is not read yet", request.inputs.chosen);
+  python::Lock resolved;
+  if (request.inputs.is_locked() || request.inputs.kind == python::InputKind::lock) {
+    resolved = TRY(read_locked(context, request, target));
   } else if (asks_for_python_packages(request.inputs)) {
     const store::Root root = TRY(resolver_root(context, request, packages, target, tx));
-    lock = TRY(run_uv(context, request, target, root));
-    lock = TRY(python::narrow(lock, target));
+    resolved = TRY(run_uv(context, request, target, root));
   }
-  fill_section(request, std::move(packages), lock);
+  python::Lock lock = TRY(python::complete_lock(resolved, request.inputs, target));
+  KIST_ASSERT(lock.kist.has_value());
+  lock.kist->recipe = kRecipe;
+  lock.kist->base = request.suite.base();
+  lock.kist->debian = std::move(packages);
   return lock;
 }
 
