@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "base/text.h"
+#include "engine/bytecode_job.h"
 #include "engine/lock.h"
 
 namespace kist::engine {
@@ -132,6 +133,10 @@ Result<Prepared> prepare(const Context& context, const RunRequest& request) {
   prepared.ready.environment = project.environment;
   prepared.ready.tree = environment.digest.string();
   prepared.roots = {environment.digest.string()};
+  if (environment.bytecode) {
+    prepared.ready.bytecode_plan = bytecode_plan_path(project);
+    prepared.bytecode_plan = environment::encode(*environment.bytecode);
+  }
   add_settings(inputs, prepared.ready);
   TRY(make_home(project, prepared.ready));
   return prepared;
@@ -146,6 +151,8 @@ Result<void> finish(const Context& context, Prepared prepared) {
       os::join(prepared.project.store_folder, prepared.project.environment + ".roots");
   TRY(os::write_file_atomically(list, roots));
   (void)context;
+  if (!prepared.bytecode_plan.empty())
+    TRY(os::write_file_atomically(prepared.ready.bytecode_plan, prepared.bytecode_plan));
   return os::write_file_atomically(prepared.project.ready_path, launch::encode(prepared.ready));
 }
 

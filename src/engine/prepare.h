@@ -18,6 +18,7 @@ struct Prepared {
   std::optional<store::Transaction> pending;
   std::optional<os::FileLock> guard;
   std::optional<store::Lease> lease;
+  std::string bytecode_plan;       // For the file that `ready` names; empty: nothing to compile.
   std::vector<std::string> roots;  // Digests that gc must keep for this project.
 };
 

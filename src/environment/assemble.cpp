@@ -10,6 +10,9 @@ namespace {
 
 // Changes whenever the same lock would give another tree.
 constexpr std::string_view kRecipe = "kist-environment 1";
+// After an environment's name: the tree with all byte-code, and the base's.
+constexpr const char* kComplete = "-complete";
+constexpr const char* kBase = "-base";
 
 struct Plan {
   python::Target target;
@@ -40,8 +43,7 @@ std::string name_of(const Plan& plan, const python::Lock& lock) {
   oci::Sha256 hash;
   hash.update(kRecipe);
   hash.update(fmt::format("\n{}\n{}\n", plan.target.describe(), plan.suite.base()));
-  for (const python::LockedDebianPackage& package : lock.kist->debian)
-    hash.update(fmt::format("{} {}\n", package.name, package.sha256.hex()));
+  hash.update(base_name(lock.kist->debian, plan.suite.name, plan.architecture) + "\n");
   for (const Piece& piece : plan.pieces)
     for (const std::string& name : piece.store_names) hash.update(name + "\n");
   return "env/" + hash.finish().hex();
@@ -64,6 +66,42 @@ Result<Environment> assemble_plan(const Context& context, const python::Lock& lo
   return environment;
 }
 
+Result<oci::Digest> merge_parts(const std::vector<NamedTree>& named, store::Transaction& tx) {
+  std::vector<store::Part> parts;
+  for (const NamedTree& part : named) parts.push_back({part.name, &part.tree});
+  const store::Tree merged = TRY(store::merge(parts), "assembling the environment");
+  return tx.put_tree(merged);
+}
+
+// Byte-code that the store has goes in at once; the rest is left for when the program runs.
+Result<void> add_bytecode(const Context& context, const python::Lock& lock, const Plan& plan,
+                          store::Transaction& tx, Environment& environment) {
+  const std::string name = name_of(plan, lock);
+  const auto base = TRY(find_name(context.store, tx, name + kBase));
+  if (!base) return {};  // Collected since: the environment works without byte-code too.
+  auto found = bytecode_plan(context, {lock, plan.target, *base, plan.pieces}, tx);
+  if (!found && found.error().code() == Code::not_found) return {};
+  if (!found) return std::move(found).error();
+  if (!*found) return {};
+  BytecodePlan bytecode = std::move(**found);
+  bytecode.complete_name = name + kComplete;
+  bytecode.tree = environment.digest;
+  const auto missing = TRY(missing_bytecode(context, bytecode, tx));
+  if (missing.empty()) {
+    environment.digest = TRY(complete_tree(context, bytecode, tx));
+    return {};
+  }
+  // A new tree takes what there is; one that already has a root keeps it until it is complete.
+  if (!environment.parts.empty()) {
+    const store::Tree tree = TRY(context.store.tree(environment.digest));
+    const auto better = TRY(with_bytecode(context, bytecode, tree, tx));
+    if (better) environment.digest = TRY(tx.put_tree(*better));
+    bytecode.tree = environment.digest;
+  }
+  environment.bytecode = std::move(bytecode);
+  return {};
+}
+
 }  // namespace
 
 Result<python::Target> target_of(const python::Lock& lock) {
@@ -84,19 +122,23 @@ Result<Environment> assemble(const Context& context, const python::Lock& lock,
                              const std::string& lock_folder, store::Transaction& tx) {
   Plan plan = TRY(plan_of(context, lock, lock_folder));
   const std::string name = name_of(plan, lock);
-  const auto known = TRY(find_name(context.store, tx, name));
-  if (known) {
-    Environment environment;
-    environment.digest = *known;
-    environment.packages = lock.kist->debian.size() + plan.pieces.size();
+  Environment environment;
+  environment.packages = lock.kist->debian.size() + plan.pieces.size();
+  const auto complete = TRY(find_name(context.store, tx, name + kComplete));
+  if (complete) {
+    environment.digest = *complete;
     return environment;
   }
-  Environment environment = TRY(assemble_plan(context, lock, plan, tx));
-  std::vector<store::Part> parts;
-  for (const NamedTree& part : environment.parts) parts.push_back({part.name, &part.tree});
-  const store::Tree merged = TRY(store::merge(parts), "assembling the environment");
-  environment.digest = TRY(tx.put_tree(merged));
-  tx.name(name, environment.digest);
+  auto known = TRY(find_name(context.store, tx, name));
+  if (!known) {
+    environment = TRY(assemble_plan(context, lock, plan, tx));
+    environment.digest = TRY(merge_parts(environment.parts, tx));
+    tx.name(name + kBase, environment.parts.front().tree.digest());
+  } else {
+    environment.digest = *known;
+  }
+  TRY(add_bytecode(context, lock, plan, tx, environment));
+  if (!known) tx.name(name, environment.digest);
   return environment;
 }
 
@@ -109,6 +151,11 @@ Result<std::vector<NamedTree>> parts_of(const Context& context, const python::Lo
 
 store::Variant variant_of(const launch::Host& host) {
   return host.uid == 0 ? store::Variant::erofs : store::Variant::links;
+}
+
+runtime::RootSource root_source(const store::Root& root) {
+  if (root.erofs_image.empty()) return {.lowers = root.lowers};
+  return {.erofs_image = root.erofs_image, .objects = root.objects};
 }
 
 Result<store::Root> root_of(const Context& context, const oci::Digest& tree, store::Transaction& tx) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "environment/bytecode_piece.h"
 #include "environment/context.h"
 #include "environment/debian_base.h"
 #include "python/pylock.h"
@@ -25,6 +26,9 @@ struct Environment {
   size_t packages = 0;
   size_t assembled = 0;
   uint64_t fetched_bytes = 0;
+  /// How to add the byte-code that the tree lacks; empty when it lacks none. The tree is good to run
+  /// meanwhile, but only with all byte-code is it the same on every machine.
+  std::optional<BytecodePlan> bytecode;
 };
 
 /// The target that a lock of ours is for. Errors: invalid (not a lock of ours), unsupported.
@@ -44,6 +48,8 @@ Result<std::string> environment_name(const Context& context, const python::Lock&
 /// The root that this user can mount. Errors: those of store::make_root().
 Result<store::Root> root_of(const Context& context, const oci::Digest& tree, store::Transaction& tx);
 store::Variant variant_of(const launch::Host& host);
+/// A root as the runtime takes it.
+runtime::RootSource root_source(const store::Root& root);
 
 /// The parts of an environment whether or not it was assembled before: for listings and layers.
 Result<std::vector<NamedTree>> parts_of(const Context& context, const python::Lock& lock,

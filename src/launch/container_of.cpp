@@ -56,6 +56,9 @@ Variables variables_of(const Ready& ready, const RunRequest& request, const Host
   out.set("LOGNAME", request.as_root ? "root" : host.user_name);
   out.set("VIRTUAL_ENV", "/opt/kist");
   out.set("KIST_ENVIRONMENT", ready.environment.starts_with("script-") ? "script" : ready.environment);
+  // What Python would compile for itself goes to memory that dies with the container, and takes time
+  // that the program could use.
+  if (!ready.bytecode_plan.empty()) out.set("PYTHONDONTWRITEBYTECODE", "1");
   for (const std::string& variable : ready.variables) out.set(variable);
   for (const std::string& variable : request.variables) out.set(variable);
   return out;

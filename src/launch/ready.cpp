@@ -68,7 +68,7 @@ bool read_line(std::string_view key, std::string_view raw, Ready& ready) {
       {"project", &ready.project},       {"environment", &ready.environment},
       {"tree", &ready.tree},             {"lease", &ready.root_lease},
       {"erofs", &ready.erofs_image},     {"objects", &ready.objects},
-      {"home", &ready.home},
+      {"home", &ready.home},             {"bytecode", &ready.bytecode_plan},
   };
   for (const Text& text : texts) {
     if (key != text.key) continue;
@@ -118,6 +118,7 @@ std::string encode(const Ready& ready) {
   if (!ready.erofs_image.empty()) put(out, "erofs", ready.erofs_image);
   put(out, "objects", ready.objects);
   for (const std::string& lower : ready.lowers) put(out, "lower", lower);
+  if (!ready.bytecode_plan.empty()) put(out, "bytecode", ready.bytecode_plan);
   put(out, "home", ready.home);
   for (const std::string& variable : ready.variables) put(out, "variable", variable);
   for (const std::string& mount : ready.mounts) put(out, "mount", mount);

@@ -36,6 +36,9 @@ struct Ready {
   std::string erofs_image;
   std::string objects;
   std::vector<std::string> lowers;
+  /// Names the plan of what byte-code is still to be compiled; empty when all is there. The root is
+  /// good to run: whoever runs something in it for longer lets kist-engine compile meanwhile.
+  std::string bytecode_plan;
 
   std::string home;                    // Folder of the host that is $HOME inside.
   std::vector<std::string> variables;  // "NAME=value", from kist.toml and the environment itself.

@@ -15,6 +15,7 @@ Ready sample() {
   ready.objects = "/s/objects";
   ready.lowers = {"/s/delta", "/s/farm \xff"};
   ready.home = "/s/home";
+  ready.bytecode_plan = "/s/default.bytecode";
   ready.variables = {"A=1", "B= x=y"};
   ready.mounts = {"/data:/data:ro"};
   ready.tasks = {{"train", "python train.py --epochs 3"}};

@@ -10,6 +10,7 @@
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "main/host.h"
+#include "os/helper.h"
 
 namespace kist {
 namespace {
@@ -29,6 +30,18 @@ int exec_engine(char** argv) {
               kKistFailed);
 }
 
+// Byte-code that is not compiled yet is compiled while the program runs, if it runs for long enough
+// to have felt that it is missing.
+std::optional<os::Helper> complete_meanwhile(const launch::Ready& ready, const launch::Host& host) {
+  if (ready.bytecode_plan.empty()) return std::nullopt;
+  constexpr std::chrono::milliseconds kLongEnough{100};
+  auto helper = os::Helper::start(
+      {sibling_program("kist-engine"), "--compile-bytecode",
+       launch::ready_path(host.kist_home, ready.project, ready.environment)}, kLongEnough);
+  if (!helper) return std::nullopt;
+  return std::move(*helper);
+}
+
 // The fast path: a fresh ready file, and nothing between here and the container.
 int run_or_exec_engine(const cli::VerbSpec& verb, const std::vector<std::string>& args,
                        char** argv) {
@@ -45,6 +58,7 @@ int run_or_exec_engine(const cli::VerbSpec& verb, const std::vector<std::string>
   if (!lease.is_open()) return exec_engine(argv);
   const auto spec = launch::container_of(*ready, *request, *host);
   if (!spec) return fail(spec.error(), kKistFailed);
+  const auto compiler = complete_meanwhile(*ready, *host);
   const auto status = runtime::run(*spec);
   if (!status) return fail(status.error(), kKistFailed);
   if (status->not_started) return fail(*status->not_started, status->status);

@@ -1,10 +1,12 @@
 #include "verbs/dispatch.h"
 
 #include <ctime>
+#include <functional>
 
 #include "cli/progress_view.h"
 #include "cli/run_args.h"
 #include "cli/verbs.h"
+#include "engine/bytecode_job.h"
 #include "http/curl_client.h"
 #include "verbs/machine.h"
 #include "verbs/project.h"
@@ -28,10 +30,11 @@ cli::ProgressView::Options progress_options(const cli::Terminal& terminal, const
           .quiet = parsed.has("--quiet")};
 }
 
-Result<int> with_context(const cli::VerbSpec& verb, const cli::Parsed& parsed,
-                         const Machine& machine, cli::Terminal& terminal) {
+using Work = std::function<Result<int>(const environment::Context& context)>;
+
+Result<int> with_context(const Machine& machine, Progress& progress, bool offline,
+                         const Work& work) {
   auto client = TRY(http::make_curl_client(machine.network));
-  cli::ProgressView progress(progress_options(terminal, parsed, is_run(verb)));
   os::Workers workers(os::core_count() - 1);
   auto opened = store::Store::open(machine.host.kist_home);
   // A store that cannot be written to can still be listed and run from.
@@ -49,15 +52,38 @@ Result<int> with_context(const cli::VerbSpec& verb, const cli::Parsed& parsed,
       .index_folders = machine.index_folders,
       .default_index = machine.default_index,
       .now_s = ::time(nullptr),
-      .offline = parsed.has("--offline"),
+      .offline = offline,
   };
-  if (is_run(verb)) {
-    const auto request = TRY(cli::run_request(verb, parsed, machine.host));
-    return run_verb(context, request, terminal);
-  }
-  if (is_machine_verb(verb.name))
-    return machine_verb(verb.name, parsed, context, machine.network, terminal);
-  return project_verb(verb.name, parsed, context, terminal);
+  return work(context);
+}
+
+Result<int> run_in_context(const cli::VerbSpec& verb, const cli::Parsed& parsed,
+                           const Machine& machine, cli::Terminal& terminal) {
+  cli::ProgressView progress(progress_options(terminal, parsed, is_run(verb)));
+  const auto work = [&](const environment::Context& context) -> Result<int> {
+    if (is_run(verb)) {
+      const auto request = TRY(cli::run_request(verb, parsed, machine.host));
+      return run_verb(context, request, terminal);
+    }
+    if (is_machine_verb(verb.name))
+      return machine_verb(verb.name, parsed, context, machine.network, terminal);
+    return project_verb(verb.name, parsed, context, terminal);
+  };
+  return with_context(machine, progress, parsed.has("--offline"), work);
+}
+
+// Nobody sees this process's output (os/helper.h), so why it failed is left in a file.
+int bytecode_job(const std::string& ready_path, const Machine& machine) {
+  NoProgress progress;
+  const auto done =
+      with_context(machine, progress, true, [&](const environment::Context& context) -> Result<int> {
+        const auto compiled = engine::run_bytecode_job(context, ready_path);
+        if (compiled) return 0;
+        (void)os::write_file_atomically(context.cache("bytecode/last-error"),
+                                        compiled.error().render() + "\n");
+        return 1;
+      });
+  return done ? *done : 1;
 }
 
 int show_help(const cli::VerbSpec* verb, cli::Terminal& terminal) {
@@ -102,7 +128,7 @@ int run_parsed(const cli::VerbSpec& verb, const std::vector<std::string>& args,
     return is_run(verb) ? kKistFailed : 2;
   }
   if (parsed->has("--help")) return show_help(&verb, terminal);
-  const auto status = with_context(verb, *parsed, machine, terminal);
+  const auto status = run_in_context(verb, *parsed, machine, terminal);
   if (status) return *status;
   terminal.error(status.error());
   return is_run(verb) ? kKistFailed : cli::exit_status(status.error());
@@ -111,6 +137,7 @@ int run_parsed(const cli::VerbSpec& verb, const std::vector<std::string>& args,
 }  // namespace
 
 int dispatch(const std::vector<std::string>& args, const Machine& machine) {
+  if (args.size() == 2 && args[0] == engine::kBytecodeJob) return bytecode_job(args[1], machine);
   const bool no_color = machine.host.variables.count("NO_COLOR") != 0;
   cli::Terminal terminal("auto", no_color);
   int status = 0;
