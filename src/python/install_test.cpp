@@ -337,7 +337,8 @@ TEST_F(InstallTest, EqualDuplicatesAreOneFile) {
 TEST_F(InstallTest, LargeScriptsAreRewrittenToo) {
   std::string large = "#!python\n";
   large.resize(archive::ZipFile::kWholeBytes + 100, 'x');
-  const auto got = install(wheel_with({{.name = "demo-1.0.data/scripts/big", .content = large}}));
+  const auto got = install(
+      wheel_with({{.name = "demo-1.0.data/scripts/big", .content = large, .deflate = false}}));
   ASSERT_TRUE(got.has_value()) << got.error().render();
   const std::string made = content(*got, "opt/kist/bin/big");
   EXPECT_TRUE(made == "#!/opt/kist/bin/python\n" + large.substr(9));
@@ -399,7 +400,7 @@ TEST_F(InstallTest, AFullDiskIsReportedWhereverItFillsUp) {
   const std::string large(archive::ZipFile::kWholeBytes + 1, 'x');
   const std::string zip = archive::forge_zip(wheel_with(
       {{.name = "a", .content = "1"},
-       {.name = "large", .content = large},
+       {.name = "large", .content = large, .deflate = false},
        {.name = "demo-1.0.dist-info/entry_points.txt", .content = "[gui_scripts]\nx = m:f\n"}}));
   ASSERT_TRUE(os::write_all(fd, zip).has_value());
   os::Workers none(0);
