@@ -7,6 +7,15 @@ import stores
 from measure import Command, Row, as_user, load, run_once, user_name
 
 MIB = 1 << 20
+# All that is in the root itself, and not mounted into it.
+SUM_OF_FILES = """
+import os
+total = 0
+for parent, folders, files in os.walk("/"):
+    folders[:] = [f for f in folders if not os.path.ismount(os.path.join(parent, f))]
+    total += sum(os.lstat(os.path.join(parent, f)).st_size for f in files)
+print(total)
+"""
 
 
 def best_of(rounds, commands):
@@ -22,7 +31,7 @@ def env100(bench):
     uid, lock = os.getuid(), bench.lock_of("big", stores.BIG)
     small, small_home = bench.small(uid)
     project = bench.project("big-cold", uid, stores.BIG, lock)
-    uv, python = bench.uv(), stores.python_minor(lock)
+    uv, python = bench.uv(), stores.python_of(lock)
     environment = bench.environment(bench.work / "stores" / str(uid) / "cold", uid)
     venv, cache = bench.work / "uv-venv", bench.work / "uv-cache"
 
@@ -33,7 +42,7 @@ def env100(bench):
     def forget_uv():
         subprocess.run(["rm", "-rf", venv, cache], check=True)
 
-    script = (f'"{uv}" venv -q --python {python} "{venv}" && '
+    script = (f'"{uv}" venv -q --python "{python}" "{venv}" && '
               f'VIRTUAL_ENV="{venv}" "{uv}" pip sync -q pylock.kist.toml && '
               f'"{venv}/bin/python" -c "{stores.IMPORTS}"')
     commands = [Command("uv", ["sh", "-c", script], environment | {"UV_CACHE_DIR": str(cache)},
@@ -112,8 +121,7 @@ def size_row(uid, project, home):
 def base(bench):
     """From downloaded .debs until Python runs, against decompressing them with both cores."""
     uid = os.getuid()
-    lock = bench.lock_of("small", ["six"])
-    lock = lock[:lock.index("[[packages]]")] + lock[lock.index("[tool.kist]"):]
+    lock = bench.lock_of("base", [])
     project = bench.project("base", uid, [], lock)
     debs = stores.debs_of(bench, lock)
     home = bench.work / "stores" / str(uid) / "base"
@@ -138,9 +146,7 @@ def base(bench):
     taken = as_user(uid, project, lambda: best_of(bench.rounds(7, 2), commands))
     commands[1].before()
     bench.kist_run(project, home, uid, "true", flags=["--frozen"])
-    unpacked = bench.kist_run(project, home, uid, "sh", "-c",
-                              "du -sxB1 --apparent-size / --exclude=/proc | cut -f1",
-                              flags=["--frozen"])[1]
+    unpacked = bench.kist_run(project, home, uid, "python", "-c", SUM_OF_FILES, flags=["--frozen"])[1]
     return [Row("base", f"{len(debs)} .debs until python -c 1", user_name(uid), "s", taken["kist"],
                 "decompressing them", taken["xz"], 1.5, load=at),
             Row("base", "unpacked", user_name(uid), "MB", [int(unpacked) / 1e6], goal=110)]
@@ -188,6 +194,10 @@ def change(bench):
             command = Command("kist", [bench.kist, "run", "-q", "--frozen", "echo", "here"],
                               bench.environment(home, uid), first_byte=True)
             taken.append(as_user(uid, changed, lambda c=command: run_once(c)[0]))
+            shown = bench.kist_run(changed, home, uid, "python", "-c",
+                                   "import six; print(six.__version__)", flags=["--frozen"])[1]
+            if shown.strip() != version:
+                raise RuntimeError(f"six is {shown.strip()}, not {version}")
         rows.append(Row("change", "a small package changes beside torch, to the first output",
                         user_name(uid), "s", taken, goal=1.0, load=at))
     return rows

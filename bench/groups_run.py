@@ -172,15 +172,14 @@ def import_row(bench, uid, project, home, plain, statement):
     for name in ("proc", "sys", "dev"):
         subprocess.run(["mount", "--rbind", f"/{name}", plain / name], check=True)
     taken = {"kist": [], "plain": []}
-    environment = bench.environment(home, uid) | {
-        "PATH": "/opt/kist/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
     at = load()
     try:
         for i in range(bench.rounds(15, 3) + 1):
             inside = bench.kist_run(project, home, uid, "python", "-c", statement)[1]
             outside = subprocess.run(
-                ["chroot", f"--userspec={uid}:{uid}", plain, "/opt/kist/bin/python", "-c", statement],
-                env=environment | {"HOME": "/tmp"}, text=True, check=True, capture_output=True).stdout
+                [shutil.which("chroot"), f"--userspec={uid}:{uid}", plain, "/opt/kist/bin/python", "-c", statement],
+                env={"PATH": "/opt/kist/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/tmp"},
+                text=True, check=True, capture_output=True).stdout
             if i > 0:
                 taken["kist"].append(float(inside))
                 taken["plain"].append(float(outside))

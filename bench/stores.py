@@ -42,7 +42,9 @@ class Bench:
         copies = self.work / "programs"
         (copies / "bench").mkdir(parents=True, exist_ok=True)
         for name in ["kist", "kist-engine", "bench/bench_floor", "bench/bench_empty", "bench/bench_filter"]:
-            shutil.copy(self.build / name, copies / name)
+            new = copies / (name + ".new")
+            shutil.copy(self.build / name, new)
+            os.replace(new, copies / name)  # The old one may still run.
         self.build = copies
         self.kist = str(copies / "kist")
 
@@ -50,7 +52,8 @@ class Bench:
         return few if self.quick else many
 
     def environment(self, home, uid):
-        keep = {k: v for k, v in os.environ.items() if k not in ("KIST_HOME", "PWD", "VIRTUAL_ENV")}
+        keep = {k: v for k, v in os.environ.items() if not k.startswith(("KIST_", "PYTHON", "VIRTUAL_"))
+                and k != "PWD"}
         person = self.own(self.work / "homes" / str(uid), uid)
         return keep | {"KIST_HOME": str(home), "HOME": str(person),
                        "USER": "root" if uid == 0 else "bench", "NO_COLOR": "1"}
@@ -209,5 +212,11 @@ def debs_of(bench, lock):
     return {package["sha256"]: folder / package["sha256"] for package in packages}
 
 
-def python_minor(lock):
-    return re.match(r"3\.\d+", tomllib.loads(lock)["tool"]["kist"]["python"])[0]
+def python_of(lock):
+    """An interpreter of the host with the lock's minor version, so that uv takes the same wheels."""
+    minor = re.match(r"3\.\d+", tomllib.loads(lock)["tool"]["kist"]["python"])[0]
+    pyenv = pathlib.Path(os.environ.get("PYENV_ROOT", pathlib.Path.home() / ".pyenv"))
+    for found in [shutil.which(f"python{minor}"), *pyenv.glob(f"versions/{minor}.*/bin/python")]:
+        if found and subprocess.run([found, "-c", "import ensurepip"], capture_output=True).returncode == 0:
+            return found
+    raise RuntimeError(f"no Python {minor} on this host to compare with")
