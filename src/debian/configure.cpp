@@ -204,7 +204,9 @@ Result<void> run_scripts(std::span<const InstalledDeb> packages,
 }  // namespace
 
 std::vector<std::string> configure_tools() {
-  return {"perl-base", "debconf", "dpkg", "init-system-helpers", "adduser", "passwd", "ucf", "debianutils"};
+  // util-linux and procps for getopt, flock and pgrep, which Essential packages bring everywhere else.
+  return {"perl-base", "debconf", "dpkg", "init-system-helpers", "adduser", "passwd", "ucf",
+          "debianutils", "util-linux", "procps"};
 }
 
 bool is_volatile(std::string_view path) {
