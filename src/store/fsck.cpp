@@ -12,6 +12,7 @@
 #include <unordered_map>
 
 #include "base/text.h"
+#include "store/hash_file.h"
 #include "store/inventory.h"
 
 namespace kist::store {
@@ -25,18 +26,9 @@ struct Need {
 };
 using Needs = std::unordered_map<ObjectKey, Need, ObjectKeyHash>;
 
-Result<oci::Digest> hash_of(const std::string& path, uint64_t& hashed_bytes) {
+Result<HashedFile> hash_of(const std::string& path) {
   const os::Fd fd = TRY(os::open_file(path, O_RDONLY | O_NOFOLLOW));
-  oci::Sha256 hasher;
-  std::string buffer(1u << 20, '\0');
-  while (true) {
-    const ssize_t got = ::read(fd.get(), buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return Error::from_errno(errno, "read '{}'", printable(path));
-    if (got == 0) return hasher.finish();
-    hasher.update(std::string_view(buffer).substr(0, static_cast<size_t>(got)));
-    hashed_bytes += static_cast<uint64_t>(got);
-  }
+  return TRY(hash_file(fd), "reading '{}'", printable(path));
 }
 
 class Checker {
@@ -131,11 +123,10 @@ class Checker {
     if (static_cast<uint64_t>(st.st_size) != size_bytes)
       return {fmt::format("{} bytes, want {}", st.st_size, size_bytes), 0};
     if (options_.level == FsckLevel::quick) return {"", 0};
-    uint64_t hashed = 0;
-    const auto got = hash_of(full, hashed);
-    if (!got) return {got.error().message(), hashed};
-    if (*got != wanted) return {fmt::format("has the content of {}", got->string()), hashed};
-    return {"", hashed};
+    const auto got = hash_of(full);
+    if (!got) return {got.error().frames().front(), 0};
+    if (got->digest == wanted) return {"", got->size_bytes};
+    return {fmt::format("has the content of {}", got->digest.string()), got->size_bytes};
   }
 
   // Objects that no tree needs, and further inodes: believed by the next writer, so just as bad.
@@ -284,9 +275,8 @@ class Checker {
     const auto parsed = parse_object_name(parts[1], parts[2]);
     if (!parsed) return false;
     if (damage.what == Damage::What::tree) return store_.tree(parsed->digest).has_value();
-    uint64_t hashed = 0;
-    const auto got = hash_of(os::join(store_.home(), damage.path), hashed);
-    return got && *got == parsed->digest;
+    const auto got = hash_of(os::join(store_.home(), damage.path));
+    return got && got->digest == parsed->digest;
   }
 
   void add(Damage::What what, std::string path, std::string reason) {

@@ -17,7 +17,7 @@
 #include <cerrno>
 
 #include "base/text.h"
-#include "oci/digest.h"
+#include "store/hash_file.h"
 #include "store/layout.h"
 
 namespace kist::store {
@@ -75,17 +75,12 @@ void remove_children(const std::string& folder) {
     if (name != kOwnFile) (void)os::remove_tree(os::join(folder, name)).has_value();
 }
 
-Result<oci::Digest> hash_file(const os::Fd& folder, const std::string& name) {
-  const os::Fd fd = TRY(os::open_at(folder, name, O_RDONLY | O_NOFOLLOW));
-  oci::Sha256 hasher;
-  std::string buffer(1u << 20, '\0');
-  while (true) {
-    const ssize_t got = ::read(fd.get(), buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return Error::from_errno(errno, "read '{}'", printable(name));
-    if (got == 0) return hasher.finish();
-    hasher.update(std::string_view(buffer).substr(0, static_cast<size_t>(got)));
-  }
+// False when it cannot be read, too.
+bool has_content(const os::Fd& folder, const std::string& name, const oci::Digest& wanted) {
+  const auto fd = os::open_at(folder, name, O_RDONLY | O_NOFOLLOW);
+  if (!fd) return false;
+  const auto got = hash_file(*fd);
+  return got && got->digest == wanted;
 }
 
 // Drops what was changed since `since_s` and is not what its name says.
@@ -100,8 +95,7 @@ Result<void> verify_shard(const std::string& path, std::string_view shard, int64
     if (is_old) continue;
     const auto wanted = parse_object_name(shard, name);
     if (!wanted) continue;  // A temporary file: of a live writer, or of a dead one for gc.
-    const auto got = hash_file(folder, name);
-    if (got && *got == wanted->digest) continue;
+    if (has_content(folder, name, wanted->digest)) continue;
     if (::unlinkat(folder.get(), name.c_str(), 0) != 0 && errno != ENOENT)
       return Error::from_errno(errno, "remove the damaged object '{}/{}'", shard, printable(name));
   }
