@@ -25,10 +25,86 @@ Result<std::optional<std::vector<store::Tree>>> from_store(const store::Store& s
   return std::optional(std::move(trees));
 }
 
-Error missing_offline(const std::vector<const Piece*>& missing) {
+Error missing_offline(const std::vector<Piece*>& missing) {
   return Error(Code::unavailable, "{} of the locked packages are not on this machine, first {}",
                missing.size(), missing.front()->label)
       .hint("run it once without `--offline`");
+}
+
+// Fetches and installs what the store does not have.
+class Fetching {
+ public:
+  Fetching(const Context& context, store::Transaction& tx, std::vector<Piece*> missing,
+           os::TempDir claims)
+      : context_(context), tx_(tx), missing_(std::move(missing)), claims_(std::move(claims)) {
+    trees_.resize(missing_.size());
+  }
+
+  Result<void> run(std::string_view phase) {
+    std::vector<size_t> wanted(missing_.size());
+    for (size_t i = 0; i < wanted.size(); ++i) wanted[i] = i;
+    // Another process that installs the same package may take the file from under us; then it is
+    // fetched once more. Each round at least one process gets on, so this ends.
+    while (!wanted.empty()) {
+      lost_.clear();
+      TRY(fetch(wanted, phase));
+      wanted = std::move(lost_);
+    }
+    return {};
+  }
+
+  std::vector<store::Tree> take(size_t i) { return std::move(trees_[i]); }
+  uint64_t unknown_bytes() const { return unknown_bytes_; }
+
+ private:
+  Result<void> fetch(const std::vector<size_t>& wanted, std::string_view phase) {
+    std::vector<http::Download> downloads;
+    for (const size_t i : wanted) downloads.push_back(*missing_[i]->download);
+    const auto on_file = [&](size_t k) { return install(wanted[k], downloads[k]); };
+    return context_.client.download_all(downloads, on_file, os::core_count(), context_.progress,
+                                        phase);
+  }
+
+  Result<void> install(size_t i, const http::Download& download) {
+    Piece& piece = *missing_[i];
+    const std::string claimed = os::join(claims_.path(), fmt::format("{}", i));
+    if (::rename(download.path.c_str(), claimed.c_str()) != 0) {
+      const std::lock_guard lock(mutex_);
+      lost_.push_back(i);
+      return {};
+    }
+    if (!download.size_bytes)
+      if (const auto stamp = os::stamp(claimed)) unknown_bytes_ += stamp->size_bytes;
+    auto trees = TRY(piece.install(claimed, tx_), "installing {}", piece.label);
+    KIST_ASSERT(trees.size() == piece.store_names.size());
+    for (size_t t = 0; t < trees.size(); ++t) {
+      const oci::Digest digest = TRY(tx_.put_tree(trees[t]));
+      tx_.name(piece.store_names[t], digest);
+    }
+    (void)os::remove_tree(claimed).has_value();
+    trees_[i] = std::move(trees);
+    return {};
+  }
+
+  const Context& context_;
+  store::Transaction& tx_;
+  const std::vector<Piece*> missing_;
+  const os::TempDir claims_;
+  std::vector<std::vector<store::Tree>> trees_;
+  std::mutex mutex_;
+  std::vector<size_t> lost_;                // Guarded.
+  std::atomic<uint64_t> unknown_bytes_ = 0;  // Of files whose size the lock does not say.
+};
+
+// Local files need no network.
+bool is_local(const http::Download& download) {
+  return !download.urls.empty() && download.urls.front().starts_with("file:");
+}
+
+std::string summary(std::string_view phase, const Gathered& got, double seconds) {
+  const auto rate = static_cast<uint64_t>(static_cast<double>(got.fetched_bytes) / seconds);
+  return fmt::format("{} {} packages ({}, {}/s), {} were in the store", phase, got.assembled,
+                     human_bytes(got.fetched_bytes), human_bytes(rate), got.from_store);
 }
 
 }  // namespace
@@ -50,56 +126,33 @@ Result<Gathered> gather(const Context& context, std::vector<Piece>& pieces, stor
   };
   TRY(context.workers.for_each(pieces.size(), look));
   std::vector<size_t> missing;
-  std::vector<const Piece*> missing_pieces;
-  std::vector<http::Download> downloads;
+  std::vector<Piece*> missing_pieces;
+  bool all_local = true;
   for (size_t i = 0; i < pieces.size(); ++i) {
     if (found[i]) {
       got.trees[i] = std::move(*found[i]);
       ++got.from_store;
       continue;
     }
+    KIST_ASSERT(pieces[i].download.has_value());
     missing.push_back(i);
     missing_pieces.push_back(&pieces[i]);
-    KIST_ASSERT(pieces[i].download.has_value());
-    downloads.push_back(*pieces[i].download);
     got.fetched_bytes += pieces[i].download->size_bytes.value_or(0);
+    all_local = all_local && is_local(*pieces[i].download);
   }
   if (missing.empty()) return got;
-  if (context.offline) {
-    // Local files need no network.
-    for (const http::Download& download : downloads)
-      if (download.urls.empty() || !download.urls.front().starts_with("file:"))
-        return missing_offline(missing_pieces);
-  }
+  if (context.offline && !all_local) return missing_offline(missing_pieces);
   TRY(os::make_folders(context.cache("partial")));
+  os::TempDir claims = TRY(os::TempDir::make(context.cache("partial"), "claims."));
   context.progress.begin(phase, missing.size(), got.fetched_bytes);
   const auto start = std::chrono::steady_clock::now();
-  std::mutex names_mutex;
-  std::atomic<uint64_t> unknown_bytes = 0;  // Of files whose size the lock does not say.
-  const auto install = [&](size_t k) -> Result<void> {
-    Piece& piece = pieces[missing[k]];
-    auto trees = TRY(piece.install(downloads[k].path, tx), "installing {}", piece.label);
-    KIST_ASSERT(trees.size() == piece.store_names.size());
-    for (size_t t = 0; t < trees.size(); ++t) {
-      const oci::Digest digest = TRY(tx.put_tree(trees[t]));
-      const std::lock_guard lock(names_mutex);
-      tx.name(piece.store_names[t], digest);
-    }
-    if (!downloads[k].size_bytes)
-      if (const auto stamp = os::stamp(downloads[k].path)) unknown_bytes += stamp->size_bytes;
-    (void)os::remove_tree(downloads[k].path).has_value();
-    got.trees[missing[k]] = std::move(trees);
-    return {};
-  };
-  TRY(context.client.download_all(downloads, install, os::core_count(), context.progress, phase));
+  Fetching fetching(context, tx, std::move(missing_pieces), std::move(claims));
+  TRY(fetching.run(phase));
+  for (size_t k = 0; k < missing.size(); ++k) got.trees[missing[k]] = fetching.take(k);
   got.assembled = missing.size();
-  got.fetched_bytes += unknown_bytes;
+  got.fetched_bytes += fetching.unknown_bytes();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  context.progress.end(phase, fmt::format("{} {} packages ({}, {}/s), {} were in the store", phase,
-                                          missing.size(), human_bytes(got.fetched_bytes),
-                                          human_bytes(static_cast<uint64_t>(
-                                              static_cast<double>(got.fetched_bytes) / took.count())),
-                                          got.from_store));
+  context.progress.end(phase, summary(phase, got, took.count()));
   return got;
 }
 
