@@ -10,9 +10,8 @@ namespace {
 
 // Changes whenever the same lock would give another tree.
 constexpr std::string_view kRecipe = "kist-environment 1";
-// After an environment's name: the tree with all byte-code, and the base's.
+// After an environment's name: the tree with all byte-code.
 constexpr const char* kComplete = "-complete";
-constexpr const char* kBase = "-base";
 
 struct Plan {
   python::Target target;
@@ -77,7 +76,8 @@ Result<oci::Digest> merge_parts(const std::vector<NamedTree>& named, store::Tran
 Result<void> add_bytecode(const Context& context, const python::Lock& lock, const Plan& plan,
                           store::Transaction& tx, Environment& environment) {
   const std::string name = name_of(plan, lock);
-  const auto base = TRY(find_name(context.store, tx, name + kBase));
+  const auto base = TRY(find_name(
+      context.store, tx, base_name(lock.kist->debian, plan.suite.name, plan.architecture)));
   if (!base) return {};  // Collected since: the environment works without byte-code too.
   auto found = bytecode_plan(context, {lock, plan.target, *base, plan.pieces}, tx);
   if (!found && found.error().code() == Code::not_found) return {};
@@ -133,7 +133,6 @@ Result<Environment> assemble(const Context& context, const python::Lock& lock,
   if (!known) {
     environment = TRY(assemble_plan(context, lock, plan, tx));
     environment.digest = TRY(merge_parts(environment.parts, tx));
-    tx.name(name + kBase, environment.parts.front().tree.digest());
   } else {
     environment.digest = *known;
   }

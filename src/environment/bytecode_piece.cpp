@@ -5,7 +5,6 @@
 #include "base/text.h"
 #include "environment/assemble.h"
 #include "environment/platform.h"
-#include "environment/root_source.h"
 #include "environment/step.h"
 #include "python/bytecode.h"
 
@@ -83,7 +82,7 @@ Result<void> run_compiler(const Context& context, const BytecodePlan& plan,
                                 .workers = os::core_count()};
   Step step;
   step.name = "compiling byte-code";
-  step.root = source_of(root);
+  step.root = root_source(root);
   step.args = python::bytecode_command(run, target_of_plan(plan));
   step.env = python::bytecode_environment();
   step.mounts.push_back({.source = work_folder, .target = std::string(kInside)});

@@ -4,31 +4,15 @@
 
 #include "base/text.h"
 #include "environment/assemble.h"
+#include "environment/build_root.h"
 #include "environment/platform.h"
-#include "environment/python_packages.h"
-#include "environment/step.h"
 #include "python/pylock_complete.h"
 #include "python/uv.h"
-#include "python/uv_program.h"
 
 namespace kist::environment {
 namespace {
 
 constexpr uint32_t kRecipe = 1;
-
-// Variables of the host that uv needs inside: its own, and how to reach the network.
-bool reaches_uv(std::string_view name) {
-  for (const std::string_view prefix : {"UV_", "SSL_CERT_", "GIT_", "NETRC", "SSH_"})
-    if (name.starts_with(prefix)) return true;
-  const std::string lower = to_lower(name);
-  return lower == "http_proxy" || lower == "https_proxy" || lower == "all_proxy" ||
-         lower == "no_proxy" || name == "NO_COLOR" || name == "COLUMNS";
-}
-
-std::string lookup(const launch::Host& host, const char* name) {
-  const auto it = host.variables.find(name);
-  return it == host.variables.end() ? std::string() : it->second;
-}
 
 // The interpreter's full version, from the package that has it: "3.11.2-6+deb12u6" gives "3.11.2".
 std::string python_of(const std::vector<python::LockedDebianPackage>& packages,
@@ -39,60 +23,14 @@ std::string python_of(const std::vector<python::LockedDebianPackage>& packages,
   return minor;
 }
 
-Result<Piece> uv_piece(const Context& context, const python::Target& target) {
-  const auto release = TRY(python::pinned_uv(host_platform()));
-  const python::LockedFile file{.name = std::string(release.file_name),
-                                .url = "unknown",
-                                .size_bytes = release.size_bytes,
-                                .hashes = {{"sha256", std::string(release.sha256)}}};
-  const python::SelectedPackage package{
-      .name = "uv", .version = std::string(release.version), .file = file};
-  return wheel_piece(context, package, target, "/");
-}
-
-// uv as a tree: from the store, or found on the index and fetched.
-Result<store::Tree> uv_tree(const Context& context, const python::Target& target,
-                            store::Transaction& tx) {
-  std::vector<Piece> pieces;
-  auto piece = TRY(uv_piece(context, target));
-  const auto known = TRY(find_name(context.store, tx, piece.store_names.front()));
-  if (!known) {
-    if (context.offline)
-      return Error(Code::unavailable, "uv is not on this machine yet").hint("run it once without `--offline`");
-    const auto release = TRY(python::pinned_uv(host_platform()));
-    const http::Download found =
-        TRY(python::find_uv(context.client, context.default_index, release), "finding uv");
-    piece.download->urls = found.urls;
-  }
-  pieces.push_back(std::move(piece));
-  Gathered gathered = TRY(gather(context, pieces, tx, "fetched the resolver:"));
-  return std::move(gathered.trees.front().front());
-}
-
 // The root that uv runs in: the base of this machine's own architecture, with uv in it.
 Result<store::Root> resolver_root(const Context& context, const ResolveRequest& request,
                                   const std::vector<python::LockedDebianPackage>& debian,
                                   const python::Target& target, store::Transaction& tx) {
-  const std::string architecture = host_architecture();
   std::vector<python::LockedDebianPackage> own;
   if (request.platform != host_platform())
-    own = TRY(lock_debian(context, {.suite = request.suite.name, .architecture = architecture}));
-  const Base base = TRY(assemble_debian(context, own.empty() ? debian : own, request.suite.name,
-                                        architecture, tx));
-  python::Target here = target;
-  here.platform = host_platform();
-  const store::Tree uv = TRY(uv_tree(context, here, tx));
-  const store::Tree venv = TRY(venv_tree(here, tx));
-  const store::Part parts[] = {{"base", &base.tree}, {"uv", &uv}, {"virtual environment", &venv}};
-  const store::Tree merged = TRY(store::merge(parts));
-  const oci::Digest digest = TRY(tx.put_tree(merged));
-  tx.name("resolver/" + digest.hex(), digest);
-  return root_of(context, digest, tx);
-}
-
-void add_mount(Step& step, const std::string& path, bool read_only) {
-  if (!path.empty() && os::exists(path))
-    step.mounts.push_back({.source = path, .target = path, .read_only = read_only});
+    own = TRY(lock_debian(context, {.suite = request.suite.name, .architecture = host_architecture()}));
+  return tool_root(context, {request.suite.name, own.empty() ? debian : own, target}, tx);
 }
 
 // What uv may see: the project and its neighbours that requirements name (read-only), its cache, the
@@ -102,36 +40,14 @@ Result<Step> uv_step(const Context& context, const ResolveRequest& request,
   Step step;
   step.name = "resolving the Python packages";
   step.root = root_source(root);
-  step.network = true;
   step.working_dir = request.project_folder;
-  add_mount(step, request.project_folder, true);
+  show(step, request.project_folder, true);
   for (const python::InputFile& file : request.inputs.files)
     if (file.path.starts_with("/") || file.path.starts_with(".."))
-      add_mount(step, os::parent_of(file.path.starts_with("/") ? file.path
+      show(step, os::parent_of(file.path.starts_with("/") ? file.path
                                                   : os::join(request.project_folder, file.path)), true);
-  add_mount(step, answer_folder, false);
-  TRY(os::make_folders(context.cache("uv")));
-  add_mount(step, context.cache("uv"), false);
-  const launch::Host& host = context.host;
-  for (const std::string& path : {os::join(host.home, ".config/uv"), os::join(host.home, ".netrc"),
-                                  std::string("/etc/uv"), lookup(host, "NETRC"),
-                                  lookup(host, "SSL_CERT_FILE"), lookup(host, "SSL_CERT_DIR")})
-    add_mount(step, path, true);
-  for (const std::string& folder : context.index_folders) add_mount(step, folder, true);
-  auto variables = python::uv_environment(host.variables, {});
-  for (const std::string& variable : context.index_variables) {
-    const size_t equals = variable.find('=');
-    variables[variable.substr(0, equals)] = variable.substr(equals + 1);
-  }
-  // The base's own bundle may lack the certificate authority of a company's proxy.
-  if (variables["SSL_CERT_FILE"].empty())
-    variables["SSL_CERT_FILE"] = "/etc/ssl/certs/ca-certificates.crt";
-  add_mount(step, variables["SSL_CERT_FILE"], true);
-  for (const auto& [name, value] : variables)
-    if (reaches_uv(name)) step.env.push_back(name + "=" + value);
-  step.env.push_back("HOME=" + host.home);
-  step.env.push_back("PATH=/opt/kist/bin:/usr/bin:/bin");
-  step.env.push_back("LANG=C.UTF-8");
+  show(step, answer_folder, false);
+  TRY(give_uv_access(context, step));
   return step;
 }
 

@@ -1,0 +1,35 @@
+// The root in which kist's own tools work: resolving with uv, building source distributions. It is
+// the environment's Debian base with uv, and what a build needs beyond.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "environment/context.h"
+#include "environment/step.h"
+#include "python/pylock.h"
+#include "python/tags.h"
+#include "store/root.h"
+
+namespace kist::environment {
+
+struct ToolRoot {
+  std::string suite;  // "trixie"
+  /// Of this machine's own architecture.
+  const std::vector<python::LockedDebianPackage>& debian;
+  const python::Target& target;
+};
+
+/// uv is /opt/kist/bin/uv in it, the interpreter /usr/bin/python3.X. From the store, or fetched.
+/// Errors: those of assemble_debian(), unavailable (offline, and uv was never fetched).
+Result<store::Root> tool_root(const Context& context, const ToolRoot& request,
+                              store::Transaction& tx);
+
+/// Lets the step use the network as uv does on this host: its cache, settings and credentials. Only
+/// for steps whose program is uv or git; never for what a package brings.
+Result<void> give_uv_access(const Context& context, Step& step);
+
+/// Shows a path of the host at its own place, when it exists.
+void show(Step& step, const std::string& path, bool read_only);
+
+}  // namespace kist::environment
