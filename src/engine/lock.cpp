@@ -71,7 +71,11 @@ Result<LockOutcome> ensure_lock(const Context& context, Project& project,
                 .previous = std::move(old),
                 .upgrade = options.upgrade,
                 .upgrade_packages = options.upgrade_packages}, tx));
-  TRY(write_lock_file(project, python::write_lock(lock)));
+  const std::string text = python::write_lock(lock);
+  TRY(write_lock_file(project, text));
+  // From here on all is a function of the lock's bytes, as on every other machine: its order, too.
+  std::vector<std::string> warnings;
+  lock = TRY(python::parse_lock(text, os::name_of(project.lock_path), warnings));
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   context.progress.end("", summary(lock, project, took.count()));
   return LockOutcome{std::move(lock), project.lock_path, true};
