@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "engine/doctor.h"
 #include "verbs/json.h"
+#include "verbs/machine_verbs.h"
 
 namespace kist::verbs {
 namespace {
@@ -52,7 +53,10 @@ Result<int> machine_verb(std::string_view name, const cli::Parsed& parsed,
                          const environment::Context& context, const http::Config& network,
                          cli::Terminal& terminal) {
   if (name == "doctor") return doctor(parsed, context, network, terminal);
-  return Error(Code::unsupported, "kist {} is not there yet", name);
+  if (name == "du") return du_verb(parsed, context, terminal);
+  if (name == "gc") return gc_verb(parsed, context, terminal);
+  if (name == "fsck") return fsck_verb(parsed, context, terminal);
+  return Error(Code::internal, "kist {} has no implementation", name);
 }
 
 }  // namespace kist::verbs

@@ -1,61 +1,41 @@
 #include "verbs/project.h"
 
 #include "base/text.h"
-#include "engine/lock.h"
-#include "verbs/json.h"
+#include "verbs/project_verbs.h"
 
 namespace kist::verbs {
 namespace {
 
-launch::RunRequest request_of(const cli::Parsed& parsed) {
+using Verb = Result<int> (*)(const cli::Parsed&, const environment::Context&, cli::Terminal&);
+
+constexpr struct {
+  std::string_view name;
+  Verb verb;
+} kVerbs[] = {
+    {"lock", lock_verb},     {"init", init_verb}, {"add", add_verb},
+    {"remove", remove_verb}, {"status", status_verb}, {"size", size_verb},
+    {"tree", tree_verb},     {"why", why_verb},   {"verify", verify_verb},
+};
+
+}  // namespace
+
+Result<launch::RunRequest> request_of(const cli::Parsed& parsed) {
   launch::RunRequest request;
   request.environment = parsed.value("--env", "default");
+  if (request.environment.find('=') != std::string::npos)
+    return Error(Code::invalid, "--env: '{}' is not the name of an environment",
+                 printable(request.environment));
   request.from = parsed.value("--from");
   request.project = parsed.value("--project");
   request.offline = parsed.has("--offline");
   return request;
 }
 
-Result<int> lock(const cli::Parsed& parsed, const environment::Context& context,
-                 cli::Terminal& terminal) {
-  const launch::RunRequest request = request_of(parsed);
-  engine::Project project = TRY(engine::locate(request, context.host));
-  python::Inputs inputs = TRY(engine::read_inputs(project, request, context.host));
-  if (parsed.has("--python")) {
-    inputs.python = parsed.value("--python");
-    inputs.python_from = "--python";
-  }
-  std::vector<std::string> platforms = parsed.values("--platform");
-  if (platforms.empty()) platforms = inputs.settings.platforms;
-  if (platforms.empty()) platforms = {""};
-  for (const std::string& platform : platforms) {
-    engine::Project here = project;
-    store::Transaction tx = TRY(context.store.begin());
-    const engine::LockOutcome outcome =
-        TRY(engine::ensure_lock(context, here, inputs,
-                                {.upgrade = parsed.has("--upgrade"),
-                                 .upgrade_packages = parsed.values("--upgrade-package"),
-                                 .platform = platform,
-                                 .only_check = parsed.has("--locked")},
-                                tx));
-    TRY(std::move(tx).commit());
-    if (parsed.has("--json"))
-      terminal.line(json_line(boost::json::object{{"path", json_text(outcome.path)},
-                                                  {"changed", outcome.changed},
-                                                  {"python", outcome.lock.packages.size()},
-                                                  {"debian", outcome.lock.kist->debian.size()}}));
-    else if (!outcome.changed)
-      context.progress.end("", fmt::format("{} is up to date", os::name_of(outcome.path)));
-  }
-  return 0;
-}
-
-}  // namespace
-
 Result<int> project_verb(std::string_view name, const cli::Parsed& parsed,
                          const environment::Context& context, cli::Terminal& terminal) {
-  if (name == "lock") return lock(parsed, context, terminal);
-  return Error(Code::unsupported, "kist {} is not there yet", name);
+  for (const auto& entry : kVerbs)
+    if (entry.name == name) return entry.verb(parsed, context, terminal);
+  return Error(Code::internal, "kist {} has no implementation", name);
 }
 
 }  // namespace kist::verbs

@@ -1,0 +1,187 @@
+#include "engine/verify.h"
+
+#include <algorithm>
+#include <map>
+
+#include "base/text.h"
+#include "environment/assemble.h"
+#include "environment/bytecode_piece.h"
+#include "store/layer.h"
+#include "store/layer_plan.h"
+
+namespace kist::engine {
+namespace {
+
+using environment::Context;
+using environment::NamedTree;
+
+struct Made {
+  oci::Digest digest{oci::Digest::Bytes{}};
+  store::Tree tree;
+  std::vector<NamedTree> parts;
+  size_t packages = 0;
+  uint64_t fetched_bytes = 0;
+};
+
+Result<Made> make(const Context& context, const python::Lock& lock, const std::string& lock_folder) {
+  Made made;
+  store::Transaction tx = TRY(context.store.begin());
+  environment::Environment environment =
+      TRY(environment::assemble(context, lock, lock_folder, tx));
+  made.digest = environment.digest;
+  made.packages = environment.packages;
+  made.fetched_bytes = environment.fetched_bytes;
+  if (environment.bytecode)
+    made.digest = TRY(environment::complete_now(context, *environment.bytecode, tx));
+  made.parts = TRY(environment::parts_of(context, lock, lock_folder, tx));
+  made.tree = TRY(context.store.tree(made.digest));
+  TRY(std::move(tx).commit());
+  return made;
+}
+
+store::LayerKind kind_of(const std::string& part) {
+  if (part == "base") return store::LayerKind::base;
+  if (part == "virtual environment") return store::LayerKind::interpreter;
+  return store::LayerKind::python;
+}
+
+// Normalised name of a part: "numpy 2.1.0" gives "numpy".
+std::string name_of(const std::string& part) { return part.substr(0, part.find(' ')); }
+
+std::map<std::string, uint64_t> compressed_sizes(const python::Lock& lock) {
+  std::map<std::string, uint64_t> sizes;
+  for (const python::LockedPackage& package : lock.packages) {
+    uint64_t size = 0;
+    for (const python::LockedFile& wheel : package.wheels)
+      size = std::max(size, wheel.size_bytes.value_or(0));
+    sizes.emplace(package.name, size);
+  }
+  return sizes;
+}
+
+// Slot by slot, as an image would have them: name and digest of the tar.
+Result<std::map<std::string, std::string>> layers_of(const Context& context, const Made& made,
+                                                     const python::Lock& lock) {
+  const auto compressed = compressed_sizes(lock);
+  std::vector<store::LayerPackage> packages;
+  for (const NamedTree& part : made.parts) {
+    const store::LayerKind kind = kind_of(part.name);
+    const std::string name = kind == store::LayerKind::python ? name_of(part.name) : part.name;
+    const auto size = compressed.find(name);
+    packages.push_back({name, kind, size == compressed.end() ? 0 : size->second,
+                        part.tree.size_bytes()});
+  }
+  const auto slots = store::plan_layers(packages);
+  const store::StoreContents contents(context.store);
+  const auto nowhere = [](std::string_view) -> Result<void> { return {}; };
+  std::map<std::string, std::string> digests;
+  std::mutex mutex;
+  const auto write = [&](size_t i) -> Result<void> {
+    std::vector<store::Part> parts;
+    for (const size_t package : slots[i].packages)
+      parts.push_back({made.parts[package].name, &made.parts[package].tree});
+    const store::Tree tree = TRY(store::merge(parts), "layer {}", slots[i].name);
+    const store::Tar tar = TRY(store::write_tar(tree, contents, nowhere), "layer {}", slots[i].name);
+    const std::lock_guard guard(mutex);
+    digests[slots[i].name] = tar.diff_id.string();
+    return {};
+  };
+  TRY(context.workers.for_each(slots.size(), write));
+  return digests;
+}
+
+std::string what_differs(const store::Change& change) {
+  if (change.what == store::Change::What::removed) return "only here";
+  if (change.what == store::Change::What::added) return "only anew";
+  const store::Entry& here = *change.before;
+  const store::Entry& anew = *change.after;
+  if (here.kind != anew.kind) return "kind";
+  if (here.object != anew.object) return "content";
+  if (here.target != anew.target) return "link";
+  if (here.mode != anew.mode) return fmt::format("mode {:o}, anew {:o}", here.mode, anew.mode);
+  if (here.uid != anew.uid || here.gid != anew.gid) return "owner";
+  if (here.mtime_s != anew.mtime_s) return "time";
+  return "attributes";
+}
+
+void compare_trees(const Made& here, const Made& anew, Verification& out) {
+  out.tree_here = here.digest.string();
+  out.tree_anew = anew.digest.string();
+  if (here.digest == anew.digest) return;
+  const auto changes = store::diff(here.tree, anew.tree);
+  out.difference_count = changes.size();
+  for (const store::Change& change : changes) {
+    if (out.differences.size() == kShownDifferences) break;
+    const store::Entry& entry = change.before != nullptr ? *change.before : *change.after;
+    out.differences.push_back({entry.path, what_differs(change)});
+  }
+}
+
+void compare_layers(const std::map<std::string, std::string>& here,
+                    const std::map<std::string, std::string>& anew, Verification& out) {
+  std::map<std::string, LayerComparison> all;
+  for (const auto& [name, digest] : here) all[name].here = digest;
+  for (const auto& [name, digest] : anew) all[name].anew = digest;
+  for (auto& [name, layer] : all) {
+    layer.name = name;
+    out.layers.push_back(std::move(layer));
+  }
+}
+
+Result<python::Lock> current_lock(const Context& context, Project& project,
+                                  const launch::RunRequest& request) {
+  const python::Inputs inputs = TRY(read_inputs(project, request, context.host));
+  auto lock = TRY(read_lock(project, context.progress));
+  if (!lock)
+    return Error(Code::not_found, "there is no lock '{}'", printable(project.lock_path))
+        .hint("`kist lock`");
+  if (!is_current(*lock, inputs))
+    context.progress.warn(fmt::format("the lock does not match {}; verifying the lock as it is",
+                                      inputs.chosen));
+  return std::move(*lock);
+}
+
+}  // namespace
+
+bool Verification::is_identical() const {
+  return tree_here == tree_anew &&
+         std::all_of(layers.begin(), layers.end(),
+                     [](const LayerComparison& layer) { return layer.here == layer.anew; });
+}
+
+Result<Verification> verify(const Context& context, const launch::RunRequest& request) {
+  Project project = TRY(locate(request, context.host));
+  const python::Lock lock = TRY(current_lock(context, project, request));
+  const std::string lock_folder = os::parent_of(project.lock_path);
+  const Made here = TRY(make(context, lock, lock_folder));
+
+  const std::string parent = os::join(context.store.home(), "verify");
+  TRY(os::make_folders(parent, 0700));
+  const os::TempDir folder = TRY(os::TempDir::make(parent));
+  launch::Host host = context.host;
+  host.kist_home = os::join(folder.path(), "store");
+  const store::Store store = TRY(store::Store::open(host.kist_home));
+  const Context clean{.host = host,
+                      .store = store,
+                      .client = context.client,
+                      .progress = context.progress,
+                      .workers = context.workers,
+                      .apt = context.apt,
+                      .index_variables = context.index_variables,
+                      .index_folders = context.index_folders,
+                      .default_index = context.default_index,
+                      .now_s = context.now_s,
+                      .offline = context.offline};
+  const Made anew = TRY(make(clean, lock, lock_folder), "assembling it anew");
+
+  Verification out;
+  out.packages = anew.packages;
+  out.fetched_bytes = anew.fetched_bytes;
+  compare_trees(here, anew, out);
+  const auto layers_here = TRY(layers_of(context, here, lock));
+  const auto layers_anew = TRY(layers_of(clean, anew, lock));
+  compare_layers(layers_here, layers_anew, out);
+  return out;
+}
+
+}  // namespace kist::engine

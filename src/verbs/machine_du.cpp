@@ -1,0 +1,84 @@
+// kist du
+#include <algorithm>
+
+#include "base/text.h"
+#include "launch/ready.h"
+#include "store/usage.h"
+#include "verbs/json.h"
+#include "verbs/machine_verbs.h"
+
+namespace kist::verbs {
+namespace {
+
+// "<key>/<environment>" as a person knows it: the project's folder, from its ready file.
+std::string environment_title(const environment::Context& context, const std::string& item) {
+  const std::string path =
+      os::join(context.store.home(), fmt::format("projects/{}.ready", item));
+  const auto text = os::read_file(path, 16 << 20);
+  const auto ready = text ? launch::decode(*text) : Result<launch::Ready>(text.error());
+  if (!ready) return item;
+  if (ready->environment == "default") return ready->project;
+  return fmt::format("{} ({})", ready->project, ready->environment);
+}
+
+boost::json::object usage_json(const store::Usage& usage, const std::string& title) {
+  return {{"name", json_text(title)},
+          {"files", usage.files},
+          {"apparent_bytes", usage.apparent_bytes},
+          {"unique_bytes", usage.unique_bytes},
+          {"shared_bytes", usage.shared_bytes}};
+}
+
+void print_json(const environment::Context& context, const std::vector<store::Usage>& environments,
+                const store::StoreSize& size, cli::Terminal& terminal) {
+  boost::json::array list;
+  for (const store::Usage& usage : environments)
+    list.push_back(usage_json(usage, environment_title(context, usage.name)));
+  terminal.line(json_line(
+      boost::json::object{{"store", json_text(context.store.home())},
+                          {"environments", std::move(list)},
+                          {"objects", size.objects},
+                          {"object_bytes", size.object_bytes},
+                          {"trees", size.trees},
+                          {"tree_bytes", size.tree_bytes},
+                          {"roots", size.roots},
+                          {"root_bytes", size.root_bytes},
+                          {"other_bytes", size.other_bytes}}));
+}
+
+void print_text(const environment::Context& context, const std::vector<store::Usage>& environments,
+                const store::StoreSize& size, cli::Terminal& terminal) {
+  if (!environments.empty())
+    terminal.line(fmt::format("{:>10}{:>10}{:>10}  {}", "apparent", "unique", "shared", "environment"));
+  for (const store::Usage& usage : environments)
+    terminal.line(fmt::format("{:>10}{:>10}{:>10}  {}", human_bytes(usage.apparent_bytes),
+                              human_bytes(usage.unique_bytes), human_bytes(usage.shared_bytes),
+                              printable(environment_title(context, usage.name))));
+  terminal.line(fmt::format("{} on disk: {} in {} objects, {} in {} trees, {} in {} roots, {} other",
+                            human_bytes(size.object_bytes + size.tree_bytes + size.root_bytes +
+                                        size.other_bytes),
+                            human_bytes(size.object_bytes), size.objects,
+                            human_bytes(size.tree_bytes), size.trees,
+                            human_bytes(size.root_bytes), size.roots,
+                            human_bytes(size.other_bytes)));
+}
+
+}  // namespace
+
+Result<int> du_verb(const cli::Parsed& parsed, const environment::Context& context,
+                    cli::Terminal& terminal) {
+  const auto items = TRY(store::environment_items(context.store));
+  auto environments = TRY(store::measure_usage(context.store, items));
+  std::stable_sort(environments.begin(), environments.end(),
+                   [](const store::Usage& a, const store::Usage& b) {
+                     return a.apparent_bytes > b.apparent_bytes;
+                   });
+  const store::StoreSize size = TRY(store::measure_store(context.store));
+  if (parsed.has("--json"))
+    print_json(context, environments, size, terminal);
+  else
+    print_text(context, environments, size, terminal);
+  return 0;
+}
+
+}  // namespace kist::verbs
