@@ -56,9 +56,9 @@ UvCommand uv_command(const UvRequest& request);
 Result<std::string> check_uv_version(std::string_view output);
 
 /// The host's environment for uv: without what would lead it to another interpreter or change its
-/// answer, with quiet output, and with pip's index settings where uv has none of its own
-/// (uv_index.h). In the environment and not in the arguments, since those are readable by
-/// everybody.
+/// answer, with quiet output, and with `index_settings` (http/index_config.h) where the host's
+/// variables do not say otherwise. In the environment and not in the arguments, since those are
+/// readable by everybody.
 std::map<std::string, std::string> uv_environment(
     const std::map<std::string, std::string>& host,
     const std::map<std::string, std::string>& index_settings);
