@@ -13,7 +13,7 @@ namespace kist::launch {
 namespace {
 
 // Changes whenever an old file would be read wrongly; such a file is then simply made anew.
-constexpr std::string_view kHeader = "kist-ready 1";
+constexpr std::string_view kHeader = "kist-ready 1 " KIST_VERSION;
 
 // Names folders after paths. Not cryptographic: whoever can choose the path owns the store, and the
 // file inside repeats the path.
