@@ -1,6 +1,7 @@
 #include "environment/assemble.h"
 
 #include "base/text.h"
+#include "environment/build_package.h"
 #include "environment/platform.h"
 #include "environment/python_packages.h"
 #include "environment/suite.h"
@@ -18,6 +19,7 @@ struct Plan {
   Suite suite;
   std::string architecture;
   std::vector<Piece> pieces;
+  std::vector<BuildJob> builds;  // Become pieces when their wheels are there.
 };
 
 Result<Plan> plan_of(const Context& context, const python::Lock& lock,
@@ -28,10 +30,11 @@ Result<Plan> plan_of(const Context& context, const python::Lock& lock,
   plan.architecture = TRY(debian_architecture(lock.kist->platform));
   const auto packages = TRY(python::select(lock, plan.target));
   for (const python::SelectedPackage& package : packages) {
-    if (package.needs_build())
-      return Error(Code::unsupported, "{} {} has no wheel; building it is not supported yet",
-                   package.name, package.version)
-          .hint(fmt::format("ask for a version of {} that has one", package.name));
+    if (package.needs_build()) {
+      BuildJob job = TRY(build_job({lock, plan.target, plan.suite, lock_folder}, package));
+      plan.builds.push_back(std::move(job));
+      continue;
+    }
     auto piece = TRY(wheel_piece(context, package, plan.target, lock_folder));
     plan.pieces.push_back(std::move(piece));
   }
@@ -45,14 +48,29 @@ std::string name_of(const Plan& plan, const python::Lock& lock) {
   hash.update(base_name(lock.kist->debian, plan.suite.name, plan.architecture) + "\n");
   for (const Piece& piece : plan.pieces)
     for (const std::string& name : piece.store_names) hash.update(name + "\n");
+  for (const BuildJob& job : plan.builds) hash.update(job.name + "\n");
   return "env/" + hash.finish().hex();
 }
 
-Result<Environment> assemble_plan(const Context& context, const python::Lock& lock, Plan& plan,
+// Builds what has no wheel yet.
+Result<void> add_built(const Context& context, const python::Lock& lock,
+                       const std::string& lock_folder, Plan& plan, store::Transaction& tx) {
+  for (const BuildJob& job : plan.builds) {
+    Piece piece =
+        TRY(built_piece(context, {lock, plan.target, plan.suite, lock_folder}, job, tx));
+    plan.pieces.push_back(std::move(piece));
+  }
+  plan.builds.clear();
+  return {};
+}
+
+Result<Environment> assemble_plan(const Context& context, const python::Lock& lock,
+                                  const std::string& lock_folder, Plan& plan,
                                   store::Transaction& tx) {
   Environment environment;
   // Both halves at once would fetch no faster: each keeps all connections busy.
   Base base = TRY(assemble_debian(context, lock.kist->debian, plan.suite.name, plan.architecture, tx));
+  TRY(add_built(context, lock, lock_folder, plan, tx));
   Gathered gathered = TRY(gather(context, plan.pieces, tx, "fetched"));
   environment.packages = base.packages + plan.pieces.size();
   environment.assembled = base.assembled + gathered.assembled;
@@ -74,8 +92,8 @@ Result<oci::Digest> merge_parts(const std::vector<NamedTree>& named, store::Tran
 
 // Byte-code that the store has goes in at once; the rest is left for when the program runs.
 Result<void> add_bytecode(const Context& context, const python::Lock& lock, const Plan& plan,
-                          store::Transaction& tx, Environment& environment) {
-  const std::string name = name_of(plan, lock);
+                          const std::string& name, store::Transaction& tx,
+                          Environment& environment) {
   const auto base = TRY(find_name(
       context.store, tx, base_name(lock.kist->debian, plan.suite.name, plan.architecture)));
   if (!base) return {};  // Collected since: the environment works without byte-code too.
@@ -123,7 +141,7 @@ Result<Environment> assemble(const Context& context, const python::Lock& lock,
   Plan plan = TRY(plan_of(context, lock, lock_folder));
   const std::string name = name_of(plan, lock);
   Environment environment;
-  environment.packages = lock.kist->debian.size() + plan.pieces.size();
+  environment.packages = lock.kist->debian.size() + plan.pieces.size() + plan.builds.size();
   const auto complete = TRY(find_name(context.store, tx, name + kComplete));
   if (complete) {
     environment.digest = *complete;
@@ -131,12 +149,18 @@ Result<Environment> assemble(const Context& context, const python::Lock& lock,
   }
   auto known = TRY(find_name(context.store, tx, name));
   if (!known) {
-    environment = TRY(assemble_plan(context, lock, plan, tx));
+    environment = TRY(assemble_plan(context, lock, lock_folder, plan, tx));
     environment.digest = TRY(merge_parts(environment.parts, tx));
   } else {
     environment.digest = *known;
+    // Their wheels are needed for the byte-code only: what is not in the store is not built for it.
+    for (const BuildJob& job : plan.builds) {
+      const auto built = TRY(find_name(context.store, tx, job.name));
+      if (!built) return environment;
+    }
+    TRY(add_built(context, lock, lock_folder, plan, tx));
   }
-  TRY(add_bytecode(context, lock, plan, tx, environment));
+  TRY(add_bytecode(context, lock, plan, name, tx, environment));
   if (!known) tx.name(name, environment.digest);
   return environment;
 }
@@ -144,7 +168,7 @@ Result<Environment> assemble(const Context& context, const python::Lock& lock,
 Result<std::vector<NamedTree>> parts_of(const Context& context, const python::Lock& lock,
                                         const std::string& lock_folder, store::Transaction& tx) {
   Plan plan = TRY(plan_of(context, lock, lock_folder));
-  Environment environment = TRY(assemble_plan(context, lock, plan, tx));
+  Environment environment = TRY(assemble_plan(context, lock, lock_folder, plan, tx));
   return std::move(environment.parts);
 }
 

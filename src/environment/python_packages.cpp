@@ -18,26 +18,88 @@ Result<std::vector<std::string>> urls_of(const python::LockedFile& file,
   return std::vector<std::string>{"file://" + path};
 }
 
-std::string direct_url_json(const python::SelectedPackage& package) {
-  // PEP 610; the address without credentials, as the lock has it.
-  const std::string url = package.file.url.empty() ? "file://" + package.file.path : package.file.url;
-  std::string escaped;
-  for (const char c : url) {
-    if (c == '"' || c == '\\') escaped += '\\';
-    escaped += c;
+std::string json_string(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (static_cast<unsigned char>(c) < 0x20)
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    else
+      out += c;
   }
-  return fmt::format(R"({{"archive_info": {{"hashes": {{"sha256": "{}"}}}}, "url": "{}"}})",
-                     package.file.sha256()->hex(), escaped);
+  return out + "\"";
+}
+
+// A path in a file: address; other bytes of it are common and understood as they are.
+std::string file_url(const std::string& path, const std::string& lock_folder) {
+  const std::string whole = path.starts_with("/") ? path : os::join(lock_folder, path);
+  std::string out = "file://";
+  for (const char c : whole) {
+    const bool plain = static_cast<unsigned char>(c) > 0x20 && c != '%' && c != '#' && c != '?' && c != '"';
+    out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return out;
+}
+
+std::string with_subdirectory(const std::string& subdirectory) {
+  return subdirectory.empty() ? "" : fmt::format(R"(, "subdirectory": {})", json_string(subdirectory));
 }
 
 }  // namespace
 
+// PEP 610; addresses without credentials, as the lock has them.
+Result<std::optional<std::string>> direct_url_json(const python::SelectedPackage& package,
+                                                   const std::string& lock_folder) {
+  using Kind = python::SelectedPackage::Kind;
+  switch (package.kind) {
+    case Kind::wheel:
+    case Kind::sdist: break;
+    case Kind::archive: {
+      const python::LockedFile& file = package.file;
+      return std::optional(fmt::format(
+          R"({{"archive_info": {{"hashes": {{"sha256": "{}"}}}}, "url": {}{}}})", file.sha256()->hex(),
+          json_string(file.url.empty() ? file_url(file.path, lock_folder) : file.url),
+          with_subdirectory(file.subdirectory)));
+    }
+    case Kind::vcs: {
+      const python::LockedVcs& vcs = package.vcs;
+      const std::string wanted =
+          vcs.requested_revision.empty()
+              ? ""
+              : fmt::format(R"(, "requested_revision": {})", json_string(vcs.requested_revision));
+      return std::optional(fmt::format(
+          R"({{"url": {}, "vcs_info": {{"commit_id": {}{}, "vcs": {}}}{}}})",
+          json_string(vcs.url.empty() ? file_url(vcs.path, lock_folder) : vcs.url),
+          json_string(vcs.commit_id), wanted, json_string(vcs.type),
+          with_subdirectory(vcs.subdirectory)));
+    }
+    case Kind::directory: {
+      const python::LockedDirectory& folder = package.directory;
+      const std::string whole =
+          folder.path.starts_with("/") ? folder.path : os::join(lock_folder, folder.path);
+      const auto real = os::real_path(whole);
+      return std::optional(fmt::format(
+          R"({{"dir_info": {{{}}}, "url": {}{}}})", folder.editable ? R"("editable": true)" : "",
+          json_string(file_url(real ? *real : whole, lock_folder)),
+          with_subdirectory(folder.subdirectory)));
+    }
+  }
+  return std::optional<std::string>();
+}
+
 Result<Piece> wheel_piece(const Context& context, const python::SelectedPackage& package,
                           const python::Target& target, const std::string& lock_folder) {
+  const auto direct_url = TRY(direct_url_json(package, lock_folder));
+  return wheel_piece_with(context, package, target, lock_folder, direct_url);
+}
+
+Result<Piece> wheel_piece_with(const Context& context, const python::SelectedPackage& package,
+                               const python::Target& target, const std::string& lock_folder,
+                               const std::optional<std::string>& direct_url) {
   const oci::Digest sha256 = *package.file.sha256();
   python::InstallTarget install;
   install.python_minor = target.python();
-  if (package.is_direct()) install.direct_url_json = direct_url_json(package);
+  install.direct_url_json = direct_url;
 
   Piece piece;
   piece.label = fmt::format("{} {}", package.name, package.version);

@@ -14,6 +14,16 @@ namespace kist::environment {
 Result<Piece> wheel_piece(const Context& context, const python::SelectedPackage& package,
                           const python::Target& target, const std::string& lock_folder);
 
+/// The same, for a wheel that was built of the package: `package.file` is that wheel, and
+/// `direct_url` is what direct_url_json() gave for the package as it was locked.
+Result<Piece> wheel_piece_with(const Context& context, const python::SelectedPackage& package,
+                               const python::Target& target, const std::string& lock_folder,
+                               const std::optional<std::string>& direct_url);
+
+/// PEP 610 for what did not come from an index; empty for what did.
+Result<std::optional<std::string>> direct_url_json(const python::SelectedPackage& package,
+                                                   const std::string& lock_folder);
+
 /// The virtual environment at /opt/kist over the base's interpreter: pyvenv.cfg, bin/python.
 Result<store::Tree> venv_tree(const python::Target& target, store::ObjectSink& sink);
 

@@ -1,0 +1,136 @@
+#include "environment/build_container.h"
+
+#include "base/text.h"
+#include "environment/assemble.h"
+#include "http/client.h"
+#include "python/uv.h"
+
+namespace kist::environment {
+namespace {
+
+constexpr std::string_view kEnvironment = "/kist-build/environment";
+constexpr std::string_view kOutput = "/kist-build/output";
+constexpr size_t kMaxLogBytes = 1u << 20;
+
+// What people keep in a project's folder that is not the project; some of it is large.
+constexpr std::string_view kCopyProgram = R"py(
+import shutil, sys
+names = ('.venv', 'venv', '__pycache__', 'node_modules', '.tox', '.nox', '.mypy_cache',
+         '.pytest_cache', '.ruff_cache', '.ipynb_checkpoints')
+shutil.copytree(sys.argv[1], sys.argv[2], symlinks=True, dirs_exist_ok=True,
+                ignore=shutil.ignore_patterns(*names))
+)py";
+
+// "$1": address, "$2": commit, "$3": folder. Servers may refuse to give a commit by its name alone.
+constexpr std::string_view kGitProgram = R"sh(
+set -e
+cd "$3"
+git init -q .
+git fetch -q --depth 1 "$1" "$2" || git fetch -q --tags "$1" '+refs/heads/*:refs/remotes/origin/*'
+git checkout -q --detach "$2"
+git submodule update -q --init --recursive --depth 1
+)sh";
+
+std::string minor_python(const BuildPlace& place) { return "/usr/bin/python" + place.python_minor; }
+
+Step step_in(const BuildPlace& place, std::string name) {
+  Step step;
+  step.name = std::move(name);
+  step.root = root_source(place.root);
+  step.env = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=/tmp"};
+  return step;
+}
+
+}  // namespace
+
+std::string BuildContainer::environment_folder() const {
+  return os::join(place_.scratch_folder, "environment");
+}
+
+Result<void> BuildContainer::uv(const std::vector<std::string>& arguments, const std::string& name) {
+  Step step = step_in(place_, name);
+  step.env.clear();
+  TRY(give_uv_access(context_, step));
+  // The cache and the environment are two mounts: nothing can be linked from one to the other.
+  step.env.push_back("UV_LINK_MODE=copy");
+  step.env.push_back("UV_CACHE_DIR=" + context_.cache("uv"));
+  step.env.push_back("UV_NO_PROGRESS=1");
+  if (context_.offline) step.env.push_back("UV_OFFLINE=1");
+  step.mounts.push_back({.source = environment_folder(), .target = std::string(kEnvironment)});
+  step.args = {"/opt/kist/bin/uv"};
+  step.args.insert(step.args.end(), arguments.begin(), arguments.end());
+  const StepOutput output = TRY(run_step(step));
+  if (output.status == 0) return {};
+  return python::uv_failure(output.err, {}).context(name);
+}
+
+Result<void> BuildContainer::make_environment(const std::vector<std::string>& requirements) {
+  if (installed_ == requirements) return {};
+  installed_.reset();
+  TRY(os::remove_tree(environment_folder()));
+  TRY(os::make_folders(environment_folder(), 0700));
+  const std::string name = "preparing the build of " + place_.label;
+  TRY(uv({"venv", "--quiet", "--allow-existing", "--no-config", "--python", minor_python(place_),
+          std::string(kEnvironment)}, name));
+  if (!requirements.empty()) {
+    std::vector<std::string> install = {"pip", "install", "--quiet", "--python",
+                                        std::string(kBuildPython), "--"};
+    install.insert(install.end(), requirements.begin(), requirements.end());
+    TRY(uv(install, name));
+  }
+  installed_ = requirements;
+  return {};
+}
+
+Result<os::Output> BuildContainer::run(const python::BuildStep& build) {
+  TRY(make_environment(build.requirements));
+  Step step = step_in(place_, "building " + place_.label);
+  step.args = build.args;
+  step.env = build.env;
+  step.env.push_back(fmt::format("PATH={}/bin:/usr/local/bin:/usr/bin:/bin", kEnvironment));
+  step.mounts.push_back({.source = environment_folder(), .target = std::string(kEnvironment),
+                         .read_only = true});
+  step.mounts.push_back({.source = build.project_folder, .target = place_.inside_project});
+  step.mounts.push_back({.source = build.output_folder, .target = std::string(kOutput)});
+  step.working_dir = place_.inside_project;
+  StepOutput output = TRY(run_step(step));
+  for (const std::string* text : {&output.out, &output.err})
+    log_.append(*text, 0, kMaxLogBytes - std::min(kMaxLogBytes, log_.size()));
+  return os::Output{.status = output.status, .out = std::move(output.out),
+                    .err = std::move(output.err)};
+}
+
+Result<void> copy_sources(const BuildPlace& place, const std::string& from, const std::string& to) {
+  Step step = step_in(place, "copying the sources of " + place.label);
+  step.args = {minor_python(place), "-I", "-S", "-B", "-c", std::string(kCopyProgram),
+               "/kist-build/from", "/kist-build/to"};
+  step.mounts.push_back({.source = from, .target = "/kist-build/from", .read_only = true});
+  step.mounts.push_back({.source = to, .target = "/kist-build/to"});
+  const StepOutput output = TRY(run_step(step));
+  if (output.status == 0) return {};
+  return Error(Code::invalid, "cannot copy '{}':{}", printable(from), tail_of(output));
+}
+
+Result<void> fetch_commit(const Context& context, const BuildPlace& place,
+                          const python::LockedVcs& vcs, const std::string& to) {
+  if (vcs.type != "git")
+    return Error(Code::unsupported, "{} comes from a {} repository, only git is supported",
+                 place.label, printable(vcs.type));
+  Step step = step_in(place, "fetching " + place.label);
+  step.env.clear();
+  TRY(give_uv_access(context, step));
+  const std::string url = vcs.url.empty() ? "file://" + vcs.path : vcs.url;
+  if (url.starts_with("file://")) show(step, url.substr(7), true);
+  step.mounts.push_back({.source = to, .target = "/kist-build/to"});
+  // Inside, a repository of the host may seem to be somebody else's.
+  for (const char* variable : {"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory",
+                               "GIT_CONFIG_VALUE_0=*", "GIT_TERMINAL_PROMPT=0"})
+    step.env.push_back(variable);
+  step.args = {"/bin/sh", "-c", std::string(kGitProgram), "sh", url, vcs.commit_id, "/kist-build/to"};
+  const StepOutput output = TRY(run_step(step));
+  if (output.status == 0) return {};
+  return Error(Code::invalid, "cannot get commit {} of '{}':{}", printable(vcs.commit_id),
+               printable(http::redact(url)), tail_of(output));
+}
+
+}  // namespace kist::environment

@@ -1,0 +1,259 @@
+#include "environment/build_package.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "environment/assemble.h"
+#include "environment/build_container.h"
+#include "environment/build_folder.h"
+#include "environment/build_output.h"
+#include "environment/build_root.h"
+#include "environment/debian_base.h"
+#include "environment/platform.h"
+#include "environment/python_packages.h"
+#include "os/mapped_file.h"
+
+namespace kist::environment {
+namespace {
+
+using Kind = python::SelectedPackage::Kind;
+
+constexpr std::string_view kRecipe = "kist-build-1";
+constexpr std::string_view kInsideProject = "/kist-build/project";
+constexpr size_t kMaxWheelBytes = 16ull << 30;
+
+bool is_archive(const BuildJob& job) {
+  return job.package.kind == Kind::sdist || job.package.kind == Kind::archive;
+}
+
+bool is_editable(const BuildJob& job) {
+  return job.package.kind == Kind::directory && job.package.directory.editable;
+}
+
+// What the wheel is a function of, as far as a lock can say it.
+std::string key_of(const BuildSite& site, const BuildJob& job) {
+  const python::SelectedPackage& package = job.package;
+  std::string source;
+  switch (package.kind) {
+    case Kind::wheel:
+    case Kind::sdist:
+    case Kind::archive:
+      source = package.file.sha256()->hex() + " " + package.file.subdirectory;
+      break;
+    case Kind::vcs:
+      source = package.vcs.url + package.vcs.path + " " + package.vcs.commit_id + " " +
+               package.vcs.subdirectory;
+      break;
+    case Kind::directory:
+      source = job.folder + " " + job.sources;
+      break;
+  }
+  const std::string text =
+      fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n", kRecipe, static_cast<int>(package.kind), is_editable(job),
+                  site.target.describe(), site.suite.base(), source);
+  return oci::Sha256::of(text).hex();
+}
+
+Result<std::string> fetch_archive(const Context& context, const BuildSite& site,
+                                  const BuildJob& job) {
+  const python::LockedFile& file = job.package.file;
+  const std::string path = file.path.starts_with("/") ? file.path : os::join(site.lock_folder, file.path);
+  http::Download download;
+  download.urls = {file.url.empty() ? "file://" + path : file.url};
+  download.sha256 = file.sha256();
+  download.size_bytes = file.size_bytes;
+  download.path = os::join(context.cache("partial"), file.sha256()->hex());
+  download.label = job.label;
+  if (context.offline && !download.urls.front().starts_with("file:"))
+    return Error(Code::unavailable, "the sources of {} are not on this machine", job.label)
+        .hint("run it once without `--offline`");
+  TRY(os::make_folders(context.cache("partial")));
+  const std::vector<http::Download> downloads = {download};
+  TRY(context.client.download_all(downloads, [](size_t) -> Result<void> { return {}; }, 1,
+                                  context.progress, "fetching sources"));
+  return download.path;
+}
+
+// Brings the sources to where the build may write, and returns the project's folder.
+Result<std::string> sources_of(const Context& context, const BuildSite& site, const BuildJob& job,
+                               const BuildPlace& place) {
+  if (is_editable(job)) return job.folder;
+  const std::string folder = os::join(place.scratch_folder, "sources");
+  TRY(os::make_folders(folder));
+  std::string project = folder;
+  std::string subdirectory;
+  if (is_archive(job)) {
+    const std::string archive = TRY(fetch_archive(context, site, job));
+    project = TRY(python::unpack_sdist(archive, job.package.file.name, folder));
+    (void)os::remove_tree(archive).has_value();
+    subdirectory = job.package.file.subdirectory;
+  } else if (job.package.kind == Kind::vcs) {
+    TRY(fetch_commit(context, place, job.package.vcs, folder));
+    subdirectory = job.package.vcs.subdirectory;
+  } else {
+    TRY(copy_sources(place, job.folder, folder));
+    subdirectory = job.package.directory.subdirectory;
+  }
+  if (subdirectory.empty()) return project;
+  // A link in the sources must not lead the build's mount to another place of this machine.
+  const os::Fd root = TRY(os::open_file(project, O_RDONLY | O_DIRECTORY));
+  const os::Fd inside = TRY(os::open_in_root(root, subdirectory, O_RDONLY | O_DIRECTORY),
+                            "subdirectory '{}'", printable(subdirectory));
+  return os::read_link(fmt::format("/proc/self/fd/{}", inside.get()));
+}
+
+// Debian packages that a build needs beyond the environment's own, resolved beside them.
+Result<std::vector<python::LockedDebianPackage>> build_packages(
+    const Context& context, const BuildSite& site, const std::vector<std::string>& more) {
+  const auto& locked = site.lock.kist->debian;
+  if (more.empty()) return locked;
+  std::vector<std::string> system = site.lock.kist->system;
+  system.insert(system.end(), more.begin(), more.end());
+  return lock_debian(context, {.suite = site.suite.name,
+                               .architecture = host_architecture(),
+                               .system = system,
+                               .keep = locked});
+}
+
+struct Attempt {
+  Result<std::string> wheel;
+  std::string log;
+};
+
+Result<Attempt> attempt(const Context& context, const BuildSite& site, const BuildJob& job,
+                        std::vector<std::string> system, const std::string& scratch,
+                        store::Transaction& tx) {
+  if (job.package.kind == Kind::vcs) system.push_back("git");
+  const auto debian = TRY(build_packages(context, site, system));
+  store::Root root = TRY(tool_root(context, {site.suite.name, debian, site.target}, tx));
+  BuildPlace place{.label = job.label,
+                   .root = std::move(root),
+                   .python_minor = site.target.python(),
+                   .scratch_folder = scratch,
+                   .inside_project = is_editable(job) ? job.folder : std::string(kInsideProject)};
+  const auto lease = TRY(store::Lease::hold(place.root));
+  const std::string project = TRY(sources_of(context, site, job, place));
+  python::BuildRequest request{.project_folder = project,
+                               .scratch_folder = os::join(scratch, "outputs"),
+                               .wheel_folder = os::join(scratch, "wheel"),
+                               .name = job.package.name,
+                               .version = job.package.version};
+  TRY(os::make_folders(request.scratch_folder));
+  TRY(os::make_folders(request.wheel_folder));
+  if (is_editable(job)) request.kind = python::BuildKind::editable;
+  request.python = kBuildPython;
+  request.inside_project = place.inside_project;
+  request.inside_output = "/kist-build/output";
+  BuildContainer container(context, std::move(place));
+  auto wheel = python::build_wheel(
+      request, [&](const python::BuildStep& step) { return container.run(step); });
+  return Attempt{std::move(wheel), container.log()};
+}
+
+Result<std::string> build(const Context& context, const BuildSite& site, const BuildJob& job,
+                          const os::TempDir& scratch, store::Transaction& tx) {
+  Attempt first =
+      TRY(attempt(context, site, job, {}, os::join(scratch.path(), "first"), tx));
+  if (!lacks_compiler(first.log)) {
+    if (first.wheel) return std::move(first.wheel);
+    Error error = std::move(first.wheel).error();
+    const std::string hint = build_hint(first.log);
+    return hint.empty() ? error : std::move(error).hint(hint);
+  }
+  context.progress.warn(fmt::format("{} needs a compiler: building it with Debian's", job.label));
+  const std::vector<std::string> compilers = {"build-essential",
+                                              fmt::format("python{}-dev", site.target.python())};
+  Attempt second =
+      TRY(attempt(context, site, job, compilers, os::join(scratch.path(), "second"), tx));
+  if (second.wheel) return std::move(second.wheel);
+  Error error = std::move(second.wheel).error();
+  const std::string hint = build_hint(second.log);
+  return hint.empty() ? error : std::move(error).hint(hint);
+}
+
+Result<store::Tree> wheel_tree(const std::string& path, store::Transaction& tx) {
+  const os::MappedFile file = TRY(os::MappedFile::open(path, kMaxWheelBytes));
+  store::TreeBuilder builder(tx);
+  TRY(builder.file("wheel/" + std::string(os::name_of(path)), 0644, file.bytes()));
+  return std::move(builder).finish();
+}
+
+Result<store::Tree> built_tree(const Context& context, const BuildSite& site, const BuildJob& job,
+                               store::Transaction& tx) {
+  const auto known = TRY(find_name(context.store, tx, job.name));
+  if (known) {
+    auto tree = context.store.tree(*known);
+    if (tree) return std::move(*tree);  // Else damage: it is built again.
+  }
+  const std::string phase = "building " + job.label;
+  context.progress.begin(phase, 0, 0);
+  TRY(os::make_folders(context.cache("build")));
+  const os::TempDir scratch = TRY(os::TempDir::make(context.cache("build")));
+  auto wheel = build(context, site, job, scratch, tx);
+  context.progress.end(phase, wheel ? "built " + job.label : std::string());
+  if (!wheel) return std::move(wheel).error().context("building " + job.label);
+  store::Tree tree = TRY(wheel_tree(*wheel, tx));
+  const oci::Digest digest = TRY(tx.put_tree(tree));
+  tx.name(job.name, digest);
+  return tree;
+}
+
+std::string absolute(const std::string& path, const std::string& lock_folder) {
+  return path.starts_with("/") ? path : os::join(lock_folder, path);
+}
+
+}  // namespace
+
+Result<BuildJob> build_job(const BuildSite& site, const python::SelectedPackage& package) {
+  BuildJob job;
+  job.package = package;
+  job.label = package.version.empty() ? package.name
+                                      : fmt::format("{} {}", package.name, package.version);
+  if (site.lock.kist->platform != host_platform())
+    return Error(Code::unsupported, "{} has no wheel and is built on {} only, not on {}", job.label,
+                 site.lock.kist->platform, host_platform())
+        .hint(fmt::format("ask for a version of {} that has one", package.name));
+  if (package.kind == Kind::directory) {
+    const std::string path = absolute(package.directory.path, site.lock_folder);
+    auto folder = os::real_path(path);
+    if (!folder)
+      return Error(Code::not_found, "{}: the folder '{}' does not exist", package.name, printable(path))
+          .hint("`kist lock` to lock what there is now");
+    job.folder = std::move(*folder);
+    auto sources = is_editable(job) ? digest_of_build_files(job.folder) : digest_of_sources(job.folder);
+    if (!sources) return std::move(sources).error().context(job.label);
+    job.sources = std::move(*sources);
+  }
+  job.name = "built/" + key_of(site, job);
+  return job;
+}
+
+Result<Piece> built_piece(const Context& context, const BuildSite& site, const BuildJob& job,
+                          store::Transaction& tx) {
+  const store::Tree tree = TRY(built_tree(context, site, job, tx));
+  const auto wheel = std::find_if(tree.entries().begin(), tree.entries().end(), [](const auto& e) {
+    return e.kind == store::Kind::file;
+  });
+  if (wheel == tree.entries().end())
+    return Error(Code::corrupt, "{}: '{}' has no wheel", job.label, job.name).hint("`kist fsck --repair`");
+  const auto direct_url = TRY(direct_url_json(job.package, site.lock_folder));
+  python::SelectedPackage built = job.package;
+  built.file = python::LockedFile{.name = std::string(os::name_of(wheel->path)),
+                                  .url = "",
+                                  .path = context.store.object_path(*wheel->object, wheel->mode),
+                                  .size_bytes = wheel->size_bytes,
+                                  .hashes = {{"sha256", wheel->object->hex()}}};
+  return wheel_piece_with(context, built, site.target, site.lock_folder, direct_url);
+}
+
+std::vector<std::string> build_inputs(const python::Lock& lock, const std::string& lock_folder) {
+  std::vector<std::string> files;
+  for (const python::LockedPackage& package : lock.packages) {
+    if (!package.directory) continue;
+    const auto own = build_files(absolute(package.directory->path, lock_folder));
+    files.insert(files.end(), own.begin(), own.end());
+  }
+  return files;
+}
+
+}  // namespace kist::environment
