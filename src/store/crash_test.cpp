@@ -138,6 +138,44 @@ TEST(CrashTest, FullDiskAtAnyChangeWhileAssembling) {
   EXPECT_GT(failures, 40);
 }
 
+// Goal: an inode that has all the links it can have does not stop a root. Method: say so at each
+// call in turn; where that call is a link, a spare inode must take over.
+TEST(CrashTest, InodeWithoutRoomForLinksGetsASpare) {
+  World world;
+  const Tree tree = world.put({{"a", "content of a"}, {"b", "content of b"}});
+  const std::string spare = world.store.object_path(*tree.find("a")->object, 0644) + ".~1";
+  int spares = 0;
+  for (int at = 1;; ++at) {
+    SCOPED_TRACE(at);
+    const FaultRun run = run_with_fault(Fault::too_many_links, at, [&] {
+      Result<Transaction> tx = world.store.begin();
+      if (!tx) return kOtherError;
+      return make_root(world.store, *tx, tree, tree.digest(), Variant::links) ? kDone : kOtherError;
+    });
+    if (os::exists(spare)) {
+      ++spares;
+      EXPECT_EQ(run.exit_status, kDone);
+      struct stat st = {};
+      EXPECT_EQ(::stat(spare.c_str(), &st), 0);
+      EXPECT_EQ(st.st_nlink, 2u);
+      EXPECT_EQ(st.st_mode & 07777, 0644u);
+      EXPECT_EQ(st.st_mtim.tv_sec, kTreeTime);
+      EXPECT_EQ(must(os::read_file(spare)), "content of a");
+      const auto root = find_root(world.store, tree.digest(), Variant::links);
+      ASSERT_TRUE(root.has_value());
+      EXPECT_EQ(must(os::read_file(os::join(root->lowers[0], "a"))), "content of a");
+      EXPECT_TRUE(world.check().is_clean());
+    }
+    world.pin("key/default.roots", tree.digest().string());
+    if (const auto root = find_root(world.store, tree.digest(), Variant::links))
+      must(os::remove_tree(root->folder));
+    world.collect();
+    EXPECT_FALSE(os::exists(spare)) << "nothing links it any more";
+    if (run.changes < at) break;
+  }
+  EXPECT_EQ(spares, 1);
+}
+
 TEST(CrashTest, KilledAtAnyChangeWhileCollecting) {
   World world;
   const Tree kept = world.put({{"a", "kept"}, {"b", "also"}});

@@ -23,7 +23,7 @@
 
 namespace kist::store {
 
-enum class Fault { none, kill, full_disk };
+enum class Fault { none, kill, full_disk, too_many_links };
 
 struct FaultRun {
   int changes = 0;  // Calls that change the disk, up to the end or the fault.
@@ -105,6 +105,7 @@ inline FaultRun run_with_fault(Fault fault, int at, const std::function<int()>& 
     if (!is_change || ++run.changes != at) continue;
     if (fault == Fault::kill) ::kill(pid, SIGKILL);
     if (fault == Fault::full_disk) replace_call(pid, -ENOSPC);
+    if (fault == Fault::too_many_links) replace_call(pid, -EMLINK);
   }
   run.is_killed = WIFSIGNALED(status);
   if (WIFEXITED(status)) run.exit_status = WEXITSTATUS(status);
