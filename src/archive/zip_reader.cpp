@@ -27,6 +27,7 @@ class Buffer {
   char* reserve(size_t size) {
     if (size > size_) {
       size_ = std::max(size, std::min<size_t>(size_ * 2, ZipFile::kWholeBytes));
+      data_.reset();  // First, so that there are never two.
       data_ = std::make_unique_for_overwrite<char[]>(size_);
     }
     return data_.get();

@@ -103,7 +103,7 @@ TEST_F(ZipTest, StreamsLargeEntries) {
     ZipScratch scratch;
     const auto whole = zip->read(zip->entries()[1], scratch);
     ASSERT_FALSE(whole.has_value());
-    EXPECT_EQ(whole.error().message(), "entry 'large': 16.8 MB are more than can be read at once");
+    EXPECT_EQ(whole.error().message(), "entry 'large': 33.6 MB are more than can be read at once");
   }
 }
 
@@ -123,10 +123,10 @@ TEST_F(ZipTest, LargeEntriesAreCheckedToo) {
        "entry 'l': its content has CRC "},
       {"longer than promised",
        {.name = "l", .content = large, .central_size = size - 1, .local_size = size - 1},
-       "entry 'l': its content is longer than 16777216 bytes"},
+       "entry 'l': its content is longer than 33554432 bytes"},
       {"shorter than promised",
        {.name = "l", .content = large, .central_size = size + 1, .local_size = size + 1},
-       "entry 'l': its content is 16777217 bytes long, want 16777218"},
+       "entry 'l': its content is 33554433 bytes long, want 33554434"},
   };
   for (const auto& c : cases) {
     SCOPED_TRACE(c.why);

@@ -44,7 +44,7 @@ std::string package_key(const oci::Digest& wheel_sha256, const InstallTarget& ta
 /// not matter, since nothing is executed. The caller has compared the file with the lock's sha256.
 ///
 /// Several wheels may be installed at once with the same `workers` and sink. Memory: per thread
-/// that works, at most 34 MB; per entry of the wheel about 400 bytes.
+/// that works, at most 65 MB (mostly below 20); per entry of the wheel about 400 bytes.
 /// Errors: invalid and corrupt (the wheel; the message names it), unsupported, and the sink's.
 Result<InstalledWheel> install_wheel(const std::string& wheel_path, const WheelIdentity& identity,
                                      const InstallTarget& target, store::ObjectSink& sink,

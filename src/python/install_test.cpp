@@ -248,6 +248,10 @@ TEST_F(InstallTest, RefusesHostileWheels) {
        "two folders of metadata, 'other-2.dist-info' and 'demo-1.0.dist-info'"},
       {"case trick", file("demo-1.0.DIST-INFO/METADATA"),
        "the folder 'demo-1.0.DIST-INFO' is misspelt, want '.dist-info'"},
+      {"second data",
+       {{.name = "demo-1.0.data/data/a", .content = "1"},
+        {.name = "Demo-1.0.data/data/b", .content = "2"}},
+       "two folders of data, 'demo-1.0.data' and 'Demo-1.0.data'"},
       {"kind of data", file("demo-1.0.data/stdlib/os.py"),
        "entry 'demo-1.0.data/stdlib/os.py' is data of the kind 'stdlib', want purelib, platlib, "
        "headers, scripts or data"},
@@ -328,6 +332,14 @@ TEST_F(InstallTest, NamesAndVersionsMayBeSpeltOtherwise) {
   EXPECT_EQ(complaint(with("demo", "1.0")), "METADATA has version '1.0', the lock '2'");
 }
 
+TEST_F(InstallTest, DataMayBeSpeltOtherwise) {
+  const auto got = install(wheel_with({{.name = "Demo-1.0.data/scripts/run", .content = "#!python\n"},
+                                       {.name = "other.data/scripts/x", .content = "1"}}));
+  ASSERT_TRUE(got.has_value()) << got.error().render();
+  EXPECT_NE(got->tree.find("opt/kist/bin/run"), nullptr);
+  EXPECT_NE(got->tree.find(std::string(kSite) + "other.data/scripts/x"), nullptr);
+}
+
 TEST_F(InstallTest, EqualDuplicatesAreOneFile) {
   const auto got = install(wheel_with({{.name = "a", .content = "1"}, {.name = "./a", .content = "1"}}));
   ASSERT_TRUE(got.has_value()) << got.error().render();
@@ -392,7 +404,7 @@ class FailingSink final : public store::ObjectSink {
 
  private:
   int left_;
-  store::MemorySink memory_;
+  store::MemorySink memory_{false};
 };
 
 TEST_F(InstallTest, AFullDiskIsReportedWhereverItFillsUp) {

@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t kMaxHeaderLines = 100'000;
 constexpr std::string_view kDistInfo = ".dist-info";
+constexpr std::string_view kData = ".data";
 
 // Equal as versions; as texts when one of them is none (old tools wrote such).
 bool same_version(std::string_view wanted, std::string_view got, bool without_local) {
@@ -48,6 +49,22 @@ Result<std::string> find_dist_info(const archive::ZipFile& zip) {
   }
   if (found.empty()) return Error(Code::invalid, "there is no .dist-info folder: not a wheel");
   return found;
+}
+
+// The folder of data that is to be spread. Its name may be spelt otherwise than that of the metadata
+// ("Foo-1.0.data" beside "foo-1.0.dist-info"); a folder of another package's name is just a folder.
+Result<std::string> find_data(const archive::ZipFile& zip, std::string_view stem) {
+  std::string found;
+  for (const archive::ZipEntry& entry : zip.entries()) {
+    const std::string_view top = entry.name.substr(0, entry.name.find('/'));
+    if (top == found || !top.ends_with(kData)) continue;
+    if (normalize_name(top.substr(0, top.size() - kData.size())) != normalize_name(stem)) continue;
+    if (!found.empty())
+      return Error(Code::invalid, "two folders of data, '{}' and '{}'", printable(found),
+                   printable(top));
+    found = top;
+  }
+  return found.empty() ? fmt::format("{}{}", stem, kData) : found;
 }
 
 Result<std::string> read_required(const archive::ZipFile& zip, const std::string& name,
@@ -137,7 +154,9 @@ Result<WheelInfo> inspect_wheel(const archive::ZipFile& zip, const WheelIdentity
                                 archive::ZipScratch& scratch) {
   WheelInfo info;
   info.dist_info = TRY(find_dist_info(zip));
-  info.data = info.dist_info.substr(0, info.dist_info.size() - kDistInfo.size()) + ".data";
+  const std::string_view stem =
+      std::string_view(info.dist_info).substr(0, info.dist_info.size() - kDistInfo.size());
+  info.data = TRY(find_data(zip, stem));
   const std::string wheel_text = TRY(read_required(zip, info.dist_info + "/WHEEL", scratch));
   const Headers wheel = TRY(Headers::parse(wheel_text), "reading WHEEL");
   TRY(check_wheel_version(wheel, info.warnings));
