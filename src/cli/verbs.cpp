@@ -48,7 +48,7 @@ constexpr std::array kLockFlags{kUpgrade, kUpgradePackage, kPlatform, kPython, k
 constexpr std::array kVerifyFlags{kEnv, kFrom, kOffline, kProject, kJson, kQuiet, kVerbose, kHelp};
 constexpr std::array kStatusFlags{kEnv, kFrom, kProject, kJson, kQuiet, kHelp};
 constexpr FlagSpec kDryRun{"--dry-run", "", "", "say what would be removed"};
-constexpr FlagSpec kAll{"--all", "-a", "", "also packages that only no environment uses any more"};
+constexpr FlagSpec kAll{"--all", "-a", "", "also packages used in the last 30 days, if no environment needs them"};
 constexpr std::array kGcFlags{kAll, kDryRun, kJson, kQuiet, kHelp};
 constexpr FlagSpec kFull{"--full", "", "", "read and hash every object"};
 constexpr FlagSpec kRepair{"--repair", "", "", "set bad objects aside, so that they are fetched again"};
@@ -57,7 +57,9 @@ constexpr std::array kListFlags{kJson, kHelp};
 constexpr FlagSpec kBare{"--bare", "", "", "only kist.toml, no example requirements"};
 constexpr std::array kInitFlags{kBare, kPython, kProject, kHelp};
 constexpr FlagSpec kSystem{"--system", "", "", "NAME is a Debian package"};
-constexpr std::array kEditFlags{kSystem, kEnv, kProject, kQuiet, kVerbose, kHelp};
+constexpr std::array kEditFlags{kSystem, kEnv, kOffline, kProject, kQuiet, kVerbose, kHelp};
+constexpr FlagSpec kMarkdown{"--markdown", "", "", "print the reference of all verbs, as docs/reference.md has it"};
+constexpr std::array kHelpFlags{kMarkdown, kHelp};
 constexpr std::array kOnlyHelp{kHelp};
 
 constexpr VerbSpec kProjectVerbs[] = {
@@ -67,38 +69,97 @@ constexpr VerbSpec kProjectVerbs[] = {
      "with inline metadata (PEP 723) gets an environment of its own. The exit status is CMD's;\n"
      "125: kist failed, 126: CMD cannot be executed, 127: not found, 128+n: ended by signal n.\n\n"
      "  kist run python train.py\n"
-     "  kist run -v ~/data:/data:ro -e OMP_NUM_THREADS=2 python train.py", kRunFlags},
-    {"shell", "open a shell in the project's environment", "[-- ARG…]", 0, 0, true, "", kRunFlags},
+     "  kist run -v ~/data:/data:ro -e OMP_NUM_THREADS=2 python train.py\n"
+     "  kist run --env gpu --memory 16g python train.py --epochs 3", kRunFlags},
+    {"shell", "open a shell in the project's environment", "[-- ARG…]", 0, 0, true,
+     "An interactive bash in the same container that `kist run` makes. Arguments are bash's.\n\n"
+     "  kist shell\n"
+     "  kist shell --root\n"
+     "  kist shell -- -c 'python --version && pwd'", kRunFlags},
     {"task", "run a task that kist.toml names", "NAME [ARG…]", 1, 0, true,
-     "Tasks stand under [tasks] in kist.toml. Further arguments are appended.", kRunFlags},
+     "Tasks stand under [tasks] in kist.toml. Further arguments are appended.\n\n"
+     "  kist task train\n"
+     "  kist task train --epochs 5", kRunFlags},
     {"lock", "write the lock", "", 0, 0, false,
      "Resolves what the inputs ask for and writes pylock.kist.toml (PEP 751) with everything\n"
      "pinned by hash: base, Debian packages, Python, wheels. Versions that are locked already\n"
-     "stay, unless the inputs forbid them or --upgrade asks for newer ones.", kLockFlags},
-    {"init", "start a project here", "", 0, 0, false, "", kInitFlags},
-    {"add", "add packages to the project's inputs and lock", "NAME…", 1, 1000, false, "", kEditFlags},
-    {"remove", "remove packages from the project's inputs and lock", "NAME…", 1, 1000, false, "", kEditFlags},
+     "stay, unless the inputs forbid them or --upgrade asks for newer ones. With --json, one line\n"
+     "for each platform.\n\n"
+     "  kist lock\n"
+     "  kist lock --upgrade-package pandas\n"
+     "  kist lock --platform linux/amd64 --platform linux/arm64\n"
+     "  kist lock --locked            (in CI: fail if the lock is stale)", kLockFlags},
+    {"init", "start a project here", "", 0, 0, false,
+     "Writes kist.toml, and requirements.txt where nothing else says what is needed. Overwrites\n"
+     "nothing. A project with a requirements.txt or pyproject.toml needs no init.\n\n"
+     "  kist init\n"
+     "  kist init --python 3.11 --project new-project", kInitFlags},
+    {"add", "add packages to the project's inputs and lock", "NAME…", 1, 1000, false,
+     "Writes each NAME, with a version if it has one, where the project says what it needs:\n"
+     "requirements.txt or pyproject.toml, whichever decides; else kist.toml. Then locks. If that\n"
+     "fails, all files are as they were. Comments and layout stay.\n\n"
+     "  kist add polars 'scikit-learn>=1.5'\n"
+     "  kist add --system ffmpeg graphviz\n"
+     "  kist add --env gpu torch", kEditFlags},
+    {"remove", "remove packages from the project's inputs and lock", "NAME…", 1, 1000, false,
+     "Takes each NAME out of where the project asks for it, and locks. What something else still\n"
+     "needs stays in the lock. If locking fails, all files are as they were.\n\n"
+     "  kist remove polars\n"
+     "  kist remove --system graphviz", kEditFlags},
     {"status", "say whether lock and environment match the inputs", "", 0, 0, false,
-     "Exit status 0: all is up to date; 3: something differs.", kStatusFlags},
-    {"size", "show what the environment's packages weigh", "", 0, 0, false, "", kStatusFlags},
-    {"tree", "show which package needs which", "", 0, 0, false, "", kStatusFlags},
-    {"why", "say which requirement brings a package in", "NAME", 1, 1, false, "", kStatusFlags},
+     "Says which file decides, whether the lock is current, stale (and why) or missing, and whether\n"
+     "the environment is assembled on this machine. Changes nothing. Exit status 0: all is up to\n"
+     "date; 3: something differs.\n\n"
+     "  kist status\n"
+     "  kist status --quiet || kist lock\n"
+     "  kist status --json", kStatusFlags},
+    {"size", "show what the environment's packages weigh", "", 0, 0, false,
+     "Every package of the assembled environment, largest first. unique: contents that no other\n"
+     "package of it has; shared: the rest.\n\n"
+     "  kist size\n"
+     "  kist size --json", kStatusFlags},
+    {"tree", "show which package needs which", "", 0, 0, false,
+     "The Python packages that the project asks for, each with what it needs, as the installed\n"
+     "packages themselves say. --json lists the Debian packages too.\n\n"
+     "  kist tree\n"
+     "  kist tree --env gpu", kStatusFlags},
+    {"why", "say which requirement brings a package in", "NAME", 1, 1, false,
+     "Each line is one way from something that the project asks for to NAME, shortest first. NAME\n"
+     "is a Python or a Debian package.\n\n"
+     "  kist why kiwisolver\n"
+     "  kist why libc6", kStatusFlags},
     {"verify", "rebuild the environment from nothing and compare", "", 0, 0, false,
-     "Assembles the locked environment in a clean store and compares the digests of its tree\n"
-     "and layers. Exit status 0: identical; 3: they differ.", kVerifyFlags},
+     "Assembles the locked environment in a clean store, fetching all of it again, and compares\n"
+     "the digests of its tree and layers with those of this machine's. Exit status 0: identical;\n"
+     "3: they differ, and the first paths that do are listed.\n\n"
+     "  kist verify\n"
+     "  kist verify --json", kVerifyFlags},
 };
 
 constexpr VerbSpec kMachineVerbs[] = {
-    {"doctor", "check what this machine can do, with a fix for what it cannot", "", 0, 0, false, "", kListFlags},
+    {"doctor", "check what this machine can do, with a fix for what it cannot", "", 0, 0, false,
+     "Checks kernel, namespaces, overlay, cgroups, disk, certificates, index and mirror. Exit\n"
+     "status 1 if something that kist needs is missing.\n\n"
+     "  kist doctor", kListFlags},
     {"du", "show what the store holds", "", 0, 0, false,
-     "apparent: as if it were alone; unique: what would be freed without it; shared: the rest.", kListFlags},
-    {"gc", "remove from the store what nothing needs", "", 0, 0, false, "", kGcFlags},
+     "A line for each environment, and the whole. apparent: as if it were alone; unique: what no\n"
+     "other environment has; shared: the rest.\n\n"
+     "  kist du\n"
+     "  kist du --json", kListFlags},
+    {"gc", "remove from the store what nothing needs", "", 0, 0, false,
+     "Environments of projects that are still there, packages used in the last 30 days and what\n"
+     "runs now stay.\n\n"
+     "  kist gc --dry-run\n"
+     "  kist gc --all", kGcFlags},
     {"fsck", "check the store", "", 0, 0, false,
-     "Quick: every object exists and has its size. --full: its content has its hash.", kFsckFlags},
+     "Quick: every object exists and has its size. --full: its content has its hash. Exit status 1\n"
+     "if something is damaged; --repair sets it aside and fetches it again.\n\n"
+     "  kist fsck\n"
+     "  kist fsck --full --repair", kFsckFlags},
     {"completion", "print a completion script", "bash|zsh|fish", 1, 1, false,
      "  kist completion bash > ~/.local/share/bash-completion/completions/kist", kOnlyHelp},
-    {"version", "print the version", "", 0, 0, false, "", kOnlyHelp},
-    {"help", "explain a verb", "[VERB]", 0, 1, false, "", kOnlyHelp},
+    {"version", "print the version", "", 0, 0, false, "  kist version", kOnlyHelp},
+    {"help", "explain a verb", "[VERB]", 0, 1, false, "  kist help run", kHelpFlags},
 };
 
 constexpr VerbGroup kGroups[] = {{"the project and its environment", kProjectVerbs},

@@ -51,19 +51,19 @@ class FileEdits {
   std::vector<std::string> changed() const {
     std::vector<std::string> names;
     for (const auto& [name, file] : files_)
-      if (file.before != file.now) names.push_back(name);
+      if (file.is_changed()) names.push_back(name);
     return names;
   }
 
   Result<void> write() {
     for (auto& [name, file] : files_)
-      if (file.before != file.now) TRY(os::write_file_durably(file.path, file.now, file.mode));
+      if (file.is_changed()) TRY(os::write_file_durably(file.path, file.now, file.mode));
     return {};
   }
 
   Result<void> restore() {
     for (auto& [name, file] : files_) {
-      if (file.before == file.now) continue;
+      if (!file.is_changed()) continue;
       if (file.before)
         TRY(os::write_file_durably(file.path, *file.before, file.mode));
       else
@@ -78,6 +78,7 @@ class FileEdits {
     std::optional<std::string> before;
     std::string now;
     mode_t mode = 0644;
+    bool is_changed() const { return now != before.value_or(""); }
   };
   std::string folder_;
   std::map<std::string, File> files_;

@@ -13,7 +13,8 @@ struct InitOptions {
   bool is_bare = false;  // Only kist.toml.
   std::string python;    // "3.11"; empty: not said.
 };
-/// Writes kist.toml, and requirements.txt unless something here says already what is needed.
+/// Writes kist.toml into the folder (made if need be), and requirements.txt unless something there
+/// says already what is needed.
 /// Returns the names of what it wrote. Errors: exists (kist.toml, or [tool.kist]), invalid (Python).
 Result<std::vector<std::string>> init_project(const std::string& folder, const InitOptions& options);
 

@@ -47,6 +47,7 @@ Result<std::vector<std::string>> init_project(const std::string& folder,
           .hint("`kist add NAME` adds a package");
   }
   std::vector<std::string> written = {"kist.toml"};
+  TRY(os::make_folders(folder));
   TRY(os::write_file_durably(settings, settings_text(options)));
   if (has_input || options.is_bare) return written;
   TRY(os::write_file_durably(os::join(folder, "requirements.txt"), kRequirements));

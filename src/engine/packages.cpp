@@ -69,14 +69,13 @@ class PythonReader {
   }
 
   // What was asked for, with its extras; then all that they need, as far as it is there.
-  Result<void> connect(const python::Inputs& inputs, const python::Lock& lock) {
-    TRY(ask(inputs, lock));
+  void connect(const python::Inputs& inputs, const python::Lock& lock) {
+    ask(inputs, lock);
     // An extra asked for deep in the tree brings in needs of a package that was seen already.
     for (bool again = true; again;) {
       again = false;
-      for (size_t i = 0; i < dists_.size(); ++i) again = TRY(connect_one(i)) || again;
+      for (size_t i = 0; i < dists_.size(); ++i) again = connect_one(i) || again;
     }
-    return {};
   }
 
  private:
@@ -130,9 +129,9 @@ class PythonReader {
     dists_[found->second].extras.insert(extras.begin(), extras.end());
   }
 
-  Result<void> ask(const python::Inputs& inputs, const python::Lock& lock) {
+  void ask(const python::Inputs& inputs, const python::Lock& lock) {
     for (const python::Requirement& requirement : inputs.requirements.requirements)
-      if (TRY(applies(requirement, {})))
+      if (applies(requirement, {}))
         ask_for(requirement.name, requirement.extras,
                 requirement.file.empty() ? std::string("the requirements")
                                          : fmt::format("{}:{}", requirement.file, requirement.line));
@@ -143,28 +142,26 @@ class PythonReader {
                    inputs.pyproject->dependencies.end());
     for (const std::string& text : texts) {
       const auto requirement = python::parse_requirement(text);
-      if (requirement && TRY(applies(*requirement, {})))
+      if (requirement && applies(*requirement, {}))
         ask_for(requirement->name, requirement->extras, main);
     }
     for (const std::string& name : lock.kist->requested) ask_for(name, {}, main);
-    return {};
   }
 
-  Result<bool> applies(const python::Requirement& requirement, const std::set<std::string>& extras) {
+  bool applies(const python::Requirement& requirement, const std::set<std::string>& extras) const {
     const auto marker = python::Marker::parse(requirement.marker);
     if (!marker) return false;
     return marker->evaluate({.target = target_, .extras = extras, .dependency_groups = {}});
   }
 
   // Whether that found something new.
-  Result<bool> connect_one(size_t index) {
+  bool connect_one(size_t index) {
     bool is_new = false;
     const Dist dist = dists_[index];
     for (const python::Requirement& requirement : dist.requires_dist) {
       const auto found = indexes_.find(requirement.name);
       if (found == indexes_.end()) continue;
-      const bool is_needed = TRY(applies(requirement, dist.extras));
-      if (!is_needed) continue;
+      if (!applies(requirement, dist.extras)) continue;
       std::vector<Need>& needs = out_.packages[index].needs;
       const size_t to = found->second;
       if (std::none_of(needs.begin(), needs.end(), [&](const Need& n) { return n.package == to; })) {
@@ -302,7 +299,7 @@ Result<Packages> read_packages(const Context& context, const Project& project,
   out.tree = TRY(environment_tree(context, project, lock));
   PythonReader python(context, target, out);
   TRY(python.read());
-  TRY(python.connect(inputs, lock));
+  python.connect(inputs, lock);
   ask_for_roots(out, lock.kist->source.empty() ? "the lock" : lock.kist->source);
   DebianReader debian(context, out);
   TRY(debian.read(lock));

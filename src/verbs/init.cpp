@@ -10,7 +10,6 @@ Result<int> init_verb(const cli::Parsed& parsed, const environment::Context& con
   // Here, not in a project above: that is what init is for.
   std::string folder = parsed.value("--project", context.host.working_dir);
   if (!folder.starts_with("/")) folder = os::join(context.host.working_dir, folder);
-  TRY(os::make_folders(folder), "--project");
   const auto written = TRY(engine::init_project(
       folder, {.is_bare = parsed.has("--bare"), .python = parsed.value("--python")}));
   for (const std::string& name : written) terminal.note(fmt::format("wrote {}", name));
