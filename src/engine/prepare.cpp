@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "engine/bytecode_job.h"
 #include "engine/lock.h"
+#include "environment/build_package.h"
 
 namespace kist::engine {
 namespace {
@@ -123,6 +124,10 @@ Result<Prepared> prepare(const Context& context, const RunRequest& request) {
     lock = std::move(outcome.lock);
   }
   prepared.ready.watched.push_back({project.lock_path, os::stamp(project.lock_path)});
+  // Folders that packages are built from.
+  for (launch::Watched& built :
+       stamps_of(environment::build_inputs(lock, os::parent_of(project.lock_path))))
+    prepared.ready.watched.push_back(std::move(built));
 
   const environment::Environment environment = TRY(environment::assemble(
       context, lock, os::parent_of(project.lock_path), *prepared.pending));

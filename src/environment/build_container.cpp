@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "environment/assemble.h"
+#include "environment/build_vcs.h"
 #include "http/client.h"
 #include "python/uv.h"
 
@@ -122,10 +123,7 @@ Result<void> fetch_commit(const Context& context, const BuildPlace& place,
   const std::string url = vcs.url.empty() ? "file://" + vcs.path : vcs.url;
   if (url.starts_with("file://")) show(step, url.substr(7), true);
   step.mounts.push_back({.source = to, .target = "/kist-build/to"});
-  // Inside, a repository of the host may seem to be somebody else's.
-  for (const char* variable : {"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory",
-                               "GIT_CONFIG_VALUE_0=*", "GIT_TERMINAL_PROMPT=0"})
-    step.env.push_back(variable);
+  add_git_settings(step);
   step.args = {"/bin/sh", "-c", std::string(kGitProgram), "sh", url, vcs.commit_id, "/kist-build/to"};
   const StepOutput output = TRY(run_step(step));
   if (output.status == 0) return {};

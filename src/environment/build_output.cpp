@@ -37,6 +37,8 @@ std::string_view missing_header(std::string_view output) {
 }  // namespace
 
 bool lacks_compiler(std::string_view output) {
+  // setuptools does not always tell why an optional extension was left out.
+  if (has(output, "building '") && has(output, "' extension")) return true;
   for (const std::string_view sign : kNoCompiler)
     if (has(output, sign)) return true;
   return false;

@@ -6,7 +6,7 @@
 
 namespace kist::environment {
 
-/// Whether a compiler, or the interpreter's headers, were looked for in vain. Some packages go on
+/// Whether a compiler, or the interpreter's headers, were looked for, in a root that has none. Some packages go on
 /// without their extension then, so it is worth asking after a success too.
 bool lacks_compiler(std::string_view output);
 

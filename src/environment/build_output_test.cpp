@@ -9,6 +9,7 @@ TEST(BuildOutputTest, MissingCompilersAreRecognised) {
   for (const char* text :
        {"error: command 'x86_64-linux-gnu-gcc' failed: No such file or directory",
         "src/a.c:3:10: fatal error: Python.h: No such file or directory",
+        "running build_ext\nbuilding 'markupsafe._speedups' extension\n",
         "error: linker `cc` not found", "ERROR: Unknown compiler(s): [['cc'], ['gcc']]"})
     EXPECT_TRUE(lacks_compiler(text)) << text;
   for (const char* text : {"", "SyntaxError: invalid syntax", "src/a.c:1:1: error: unknown type name"})

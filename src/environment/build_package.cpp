@@ -150,11 +150,17 @@ Result<Attempt> attempt(const Context& context, const BuildSite& site, const Bui
   return Attempt{std::move(wheel), container.log()};
 }
 
+bool has_compiler(const python::Lock& lock) {
+  const auto& debian = lock.kist->debian;
+  return std::any_of(debian.begin(), debian.end(), [](const auto& p) { return p.name == "gcc"; });
+}
+
 Result<std::string> build(const Context& context, const BuildSite& site, const BuildJob& job,
                           const os::TempDir& scratch, store::Transaction& tx) {
   Attempt first =
       TRY(attempt(context, site, job, {}, os::join(scratch.path(), "first"), tx));
-  if (!lacks_compiler(first.log)) {
+  const bool is_lacking = lacks_compiler(first.log) && !(first.wheel && has_compiler(site.lock));
+  if (!is_lacking) {
     if (first.wheel) return std::move(first.wheel);
     Error error = std::move(first.wheel).error();
     const std::string hint = build_hint(first.log);

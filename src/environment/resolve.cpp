@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "environment/assemble.h"
 #include "environment/build_root.h"
+#include "environment/build_vcs.h"
 #include "environment/platform.h"
 #include "python/pylock_complete.h"
 #include "python/uv.h"
@@ -46,13 +47,23 @@ Result<Step> uv_step(const Context& context, const ResolveRequest& request,
     if (file.path.starts_with("/") || file.path.starts_with(".."))
       show(step, os::parent_of(file.path.starts_with("/") ? file.path
                                                   : os::join(request.project_folder, file.path)), true);
+  for (const python::InputFile& file : request.inputs.files) {
+    const std::string path =
+        file.path.starts_with("/") ? file.path : os::join(request.project_folder, file.path);
+    const auto text = os::read_file(path, 16u << 20);
+    if (!text) continue;
+    for (const std::string& repository : local_repositories(*text)) show(step, repository, true);
+  }
   show(step, answer_folder, false);
   TRY(give_uv_access(context, step));
+  add_git_settings(step);
   return step;
 }
 
+// `with_git` gives a root that has git too; most projects never need it.
 Result<python::Lock> run_uv(const Context& context, const ResolveRequest& request,
-                            const python::Target& target, const store::Root& root) {
+                            const python::Target& target, const store::Root& root,
+                            const std::function<Result<store::Root>()>& with_git) {
   TRY(os::make_folders(context.cache("resolve")));
   const os::TempDir answer = TRY(os::TempDir::make(context.cache("resolve")));
   Step step = TRY(uv_step(context, request, root, answer.path()));
@@ -74,6 +85,12 @@ Result<python::Lock> run_uv(const Context& context, const ResolveRequest& reques
     step.args = command.arguments;
     step.input = command.input;
     output = TRY(run_step(step));
+    if (output.status != 0 && lacks_git(output.err)) {
+      context.progress.warn("some packages come from git: it is added to the resolver");
+      const store::Root richer = TRY(with_git());
+      step.root = root_source(richer);
+      output = TRY(run_step(step));
+    }
     if (output.status == 0 || !python::uv_needs_build(output.err)) break;
     context.progress.warn("some packages are source only: their metadata is built in a container");
   }
@@ -124,7 +141,16 @@ Result<python::Lock> resolve(const Context& context, const ResolveRequest& reque
     resolved = TRY(read_locked(context, request, target));
   } else if (asks_for_python_packages(request.inputs)) {
     const store::Root root = TRY(resolver_root(context, request, packages, target, tx));
-    resolved = TRY(run_uv(context, request, target, root));
+    const auto with_git = [&]() -> Result<store::Root> {
+      DebianRequest more{.suite = request.suite.name,
+                         .architecture = host_architecture(),
+                         .system = {"git"},
+                         .keep = packages};
+      if (request.platform != host_platform()) more.keep.clear();
+      const auto debs = TRY(lock_debian(context, more));
+      return tool_root(context, {request.suite.name, debs, target}, tx);
+    };
+    resolved = TRY(run_uv(context, request, target, root, with_git));
   }
   python::Lock lock = TRY(python::complete_lock(resolved, request.inputs, target));
   KIST_ASSERT(lock.kist.has_value());
