@@ -117,6 +117,7 @@ class Bench:
         lock = self.lock_of("small", ["six"])
         project, home = self.project("small", uid, ["six"], lock), self.store("small", uid)
         self.kist_run(project, home, uid, "true")
+        self.settle(project, home, uid)
         return project, home
 
     def big(self, uid):
@@ -124,7 +125,16 @@ class Bench:
         lock = self.lock_of("big", BIG)
         project, home = self.project("big", uid, BIG, lock), self.store("big", uid)
         self.kist_run(project, home, uid, "true")
+        self.settle(project, home, uid)
         return project, home
+
+    def settle(self, project, home, uid):
+        """Byte-code is compiled while programs run; so one runs until nothing is left to compile."""
+        for _ in range(20):
+            if "bytecode" not in ready_of(home, project):
+                return
+            self.kist_run(project, home, uid, "sleep", "15")
+        raise RuntimeError(f"the byte-code of {project} does not get complete")
 
     def uv(self):
         """A uv of our own, from the index that pip has."""
