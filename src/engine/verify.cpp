@@ -141,6 +141,33 @@ Result<python::Lock> current_lock(const Context& context, Project& project,
   return std::move(*lock);
 }
 
+constexpr std::string_view kInUse = "in-use";
+
+// The clean store's folder, and a lock that tells others that it is in use. What a killed verify
+// left behind goes first: it is as large as the environment.
+struct CleanFolder {
+  os::TempDir folder;
+  os::FileLock lock;
+};
+
+Result<CleanFolder> clean_folder(const std::string& home) {
+  const std::string parent = os::join(home, "verify");
+  TRY(os::make_folders(parent, 0700));
+  // Making a folder and locking it are two steps; this lock makes them one for those who clean up.
+  const os::FileLock guard =
+      TRY(os::FileLock::acquire(os::join(home, "verify.lock"), os::FileLock::Mode::exclusive));
+  const auto names = TRY(os::list_folder(parent));
+  for (const std::string& name : names) {
+    const std::string left = os::join(parent, name);
+    const auto free = os::FileLock::try_acquire(os::join(left, kInUse), os::FileLock::Mode::exclusive);
+    if (!free || *free) TRY(os::remove_tree(left));
+  }
+  os::TempDir folder = TRY(os::TempDir::make(parent));
+  os::FileLock lock = TRY(
+      os::FileLock::acquire(os::join(folder.path(), kInUse), os::FileLock::Mode::exclusive));
+  return CleanFolder{std::move(folder), std::move(lock)};
+}
+
 }  // namespace
 
 bool Verification::is_identical() const {
@@ -155,11 +182,9 @@ Result<Verification> verify(const Context& context, const launch::RunRequest& re
   const std::string lock_folder = os::parent_of(project.lock_path);
   const Made here = TRY(make(context, lock, lock_folder));
 
-  const std::string parent = os::join(context.store.home(), "verify");
-  TRY(os::make_folders(parent, 0700));
-  const os::TempDir folder = TRY(os::TempDir::make(parent));
+  const CleanFolder clean_here = TRY(clean_folder(context.store.home()));
   launch::Host host = context.host;
-  host.kist_home = os::join(folder.path(), "store");
+  host.kist_home = os::join(clean_here.folder.path(), "store");
   const store::Store store = TRY(store::Store::open(host.kist_home));
   const Context clean{.host = host,
                       .store = store,
