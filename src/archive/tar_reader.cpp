@@ -27,6 +27,7 @@ struct TarReader::State {
   bool has_block = false;    // One was read and not yet handed out: a hole may lie before it.
   std::string_view block;
   uint64_t block_offset = 0;
+  std::string start;  // The first bytes, gathered to look at them.
   ~State() { ::archive_read_free(handle); }
 };
 
@@ -52,6 +53,38 @@ int filter_code(TarFilter filter) {
     case TarFilter::bzip2: return ARCHIVE_FILTER_BZIP2;
   }
   return ARCHIVE_FILTER_NONE;
+}
+
+// What a stream of this kind begins with. libarchive takes what is something else for an empty
+// archive, which would turn a wrong download into a package without files.
+std::string_view magic_of(TarFilter filter) {
+  switch (filter) {
+    case TarFilter::none: return {};
+    case TarFilter::gzip: return "\x1f\x8b";
+    case TarFilter::xz: return std::string_view("\xfd" "7zXZ\0", 6);
+    case TarFilter::zstd: return "\x28\xb5\x2f\xfd";
+    case TarFilter::bzip2: return "BZh";
+  }
+  return {};
+}
+
+// Reads until there are enough bytes to compare, and puts them back in front.
+Result<void> check_start(TarReader::Source& source, TarFilter filter, std::string& start) {
+  const std::string_view magic = magic_of(filter);
+  while (start.size() < std::max<size_t>(magic.size(), 1)) {
+    const std::string_view piece = TRY(source());
+    if (piece.empty()) break;
+    start += piece;
+  }
+  if (start.empty()) return Error(Code::corrupt, "not a tar stream: it is empty");
+  if (!start.starts_with(magic))
+    return Error(Code::corrupt, "not a stream of the announced compression: it starts with '{}'",
+                 printable(std::string_view(start).substr(0, magic.size())));
+  source = [&start, given = false, rest = std::move(source)]() mutable -> Result<std::string_view> {
+    if (std::exchange(given, true)) return rest();
+    return std::string_view(start);
+  };
+  return {};
 }
 
 std::string reason(::archive* handle) {
@@ -117,6 +150,7 @@ Result<TarReader> TarReader::open(Source source, TarFilter filter, const TarLimi
   auto state = std::make_unique<State>();
   state->limits = limits;
   State* raw = state.get();
+  TRY(check_start(source, filter, state->start));
   // The source's own error is kept, because libarchive can carry only a number and a text.
   state->source = [raw, source = std::move(source)]() -> Result<std::string_view> {
     auto piece = source();
@@ -126,7 +160,6 @@ Result<TarReader> TarReader::open(Source source, TarFilter filter, const TarLimi
   state->handle = ::archive_read_new();
   KIST_ASSERT(state->handle != nullptr);
   ::archive_read_support_format_tar(state->handle);
-  ::archive_read_support_format_empty(state->handle);
   if (::archive_read_append_filter(state->handle, filter_code(filter)) < ARCHIVE_WARN)
     return Error(Code::unsupported, "cannot decompress: {}", reason(state->handle));
   // Names are bytes. Without this, names outside ASCII fail in the C locale.

@@ -55,13 +55,12 @@ class Fixups {
     return {};
   }
   // A copy of a file of a package, when there is one and nothing stands at `to` yet.
-  void copy(const std::string& from, const std::string& to, uint32_t mode = 0644) {
+  void copy(const std::string& from, const std::string& to) {
     const store::Entry* source = root_.find(from);
     if (source == nullptr || source->kind != store::Kind::file || root_.find_link(to) != nullptr)
       return;
     store::Entry entry = *source;
     entry.path = to;
-    entry.mode = mode;
     put(std::move(entry));
   }
   bool has(std::string_view package) const {
@@ -224,7 +223,8 @@ class Fixups {
     if (const auto gid = accounts_.gid_of(edit.group)) entry.gid = *gid;
     if (entry == *old) return {};
     if (entry.kind == store::Kind::file && entry.mode != old->mode) {
-      const std::string bytes = TRY(root_.read(path));
+      auto read = old->size_bytes == 0 ? Result<std::string>("") : root_.read_entry(*old);
+      const std::string bytes = TRY(std::move(read));
       TRY(sink_.put(bytes, entry.mode));
     }
     if (entry.kind == store::Kind::folder) meant_.insert(path);

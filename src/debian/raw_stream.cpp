@@ -8,6 +8,18 @@
 #include "base/text.h"
 
 namespace kist::debian {
+namespace {
+
+// libarchive's raw format takes a stream of nothing for an error, and a truncated one for nothing.
+bool is_empty_stream(std::string_view bytes, bool xz) {
+  constexpr size_t kEmptyXz = 32;       // Header, index of no blocks, footer (xz file format, 2.1).
+  constexpr size_t kMaxEmptyGzip = 64;  // RFC 1952: a header, perhaps with a name, and a trailer.
+  if (xz) return bytes.size() == kEmptyXz;
+  return bytes.size() <= kMaxEmptyGzip &&
+         bytes.ends_with(std::string_view("\0\0\0\0\0\0\0\0", 8));
+}
+
+}  // namespace
 
 Result<std::string> decompress_whole(std::string_view bytes, uint64_t limit_bytes) {
   const std::unique_ptr<::archive, int (*)(::archive*)> handle(::archive_read_new(),
@@ -18,6 +30,7 @@ Result<std::string> decompress_whole(std::string_view bytes, uint64_t limit_byte
   if (!xz && !bytes.starts_with("\x1f\x8b"))
     return Error(Code::corrupt, "neither xz nor gzip, it starts with '{}'",
                  printable(bytes.substr(0, 6)));
+  if (is_empty_stream(bytes, xz)) return std::string();  // An index without packages.
   ::archive_read_support_format_raw(handle.get());
   ::archive_read_append_filter(handle.get(), xz ? ARCHIVE_FILTER_XZ : ARCHIVE_FILTER_GZIP);
   ::archive_entry* entry = nullptr;

@@ -30,7 +30,7 @@ Result<void> parse_files(std::string_view value, Release& release) {
     if (words.empty()) continue;
     const auto size = words.size() == 3 ? parse_number(words[1]) : std::nullopt;
     if (!size)
-      return Error(Code::corrupt, "'{}' under SHA256 is not 'hash size name'", printable(line));
+      return Error(Code::corrupt, "'{}' under SHA256 is not 'hash size name'", printable(trim(line)));
     const oci::Digest digest = TRY(oci::Digest::parse_hex(words[0]), "SHA256 of '{}'",
                                    printable(words[2]));
     if (release.files.size() == kMaxFiles)

@@ -24,6 +24,8 @@ class RootView {
   bool exists(std::string_view path) const { return find(path) != nullptr; }
   /// Content of a file. Errors: not_found, invalid (not a file), those of the reader.
   Result<std::string> read(std::string_view path) const;
+  /// Content of an entry of this or another tree. Errors: those of the reader.
+  Result<std::string> read_entry(const store::Entry& entry) const { return reader_(entry); }
   /// "" when the file does not exist. Errors: those of the reader.
   Result<std::string> read_if_exists(std::string_view path) const;
   /// Paths of what is directly in a folder, sorted; none when there is no such folder.

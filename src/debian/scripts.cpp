@@ -21,7 +21,7 @@ const NameSet& harmless() {
       // They print; what they print goes somewhere only through a redirection, which counts alone.
       "cat", "grep", "egrep", "fgrep", "awk", "tr", "cut", "head", "tail", "sort", "uniq", "expr",
       "date", "readlink", "realpath", "stat", "ls", "md5sum", "cmp", "diff", "id", "getent", "uname",
-      "dirname", "basename", "mktemp", "sleep", "seq", "wc", "logger", "tput", "locale", "pwd",
+      "dirname", "basename", "mktemp", "sleep", "seq", "wc", "logger", "tput", "locale", "pwd", "mountpoint",
       "dpkg-query", "dpkg-architecture", "dpkg-vendor", "pidof", "pgrep", "kill", "pkill", "ischroot",
       // A running system's business: there is none while an image is made.
       "systemctl", "deb-systemd-helper", "deb-systemd-invoke", "invoke-rc.d", "update-rc.d", "service",
@@ -121,6 +121,9 @@ class Planner {
     if (name == "dpkg-statoverride") return overrides(words);
     if (name == "dpkg-divert") return words.size() > 1 && words[1] != std::optional<std::string>("--add");
     if (name == "sed" || name == "find" || name == "xargs") return only_reads(words);
+    // Caches of what is not there.
+    if (name == "glib-compile-schemas") return lacks(words, ".xml");
+    if (name == "gio-querymodules") return lacks(words, ".so");
     if (name == "dpkg") return true;  // What is left of it are queries.
     return name.starts_with("python3") && compiles(words);
   }
@@ -140,6 +143,14 @@ class Planner {
     return root_.find_link(path) != nullptr ||
            std::any_of(plan_.edits.begin(), plan_.edits.end(),
                        [&](const FileEdit& edit) { return edit.path == path; });
+  }
+
+  // Whether the folder that is the last word has no file with this ending.
+  bool lacks(const Words& words, std::string_view ending) const {
+    if (!words.back() || !absolute({*words.back()})) return false;
+    const std::vector<std::string> paths = root_.children(*words.back());
+    return std::none_of(paths.begin(), paths.end(),
+                        [&](const std::string& path) { return path.ends_with(ending); });
   }
 
   // A pattern in the last part of the path only.

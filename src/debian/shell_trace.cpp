@@ -30,7 +30,8 @@ enum class Flow { normal, returned, exited };
 
 class Tracer {
  public:
-  explicit Tracer(const ShellWorld& world) : world_(world), arguments_(world.arguments) {
+  Tracer(const ShellWorld& world, int& steps)
+      : world_(world), steps_(steps), arguments_(world.arguments) {
     for (const auto& [name, value] : world.variables) variables_[name] = value;
   }
 
@@ -96,6 +97,7 @@ class Tracer {
   // A part that may or may not run: an exit in it does not end what follows, and the variables that
   // it sets are not known afterwards.
   Result<Verdict> maybe(const ShellNode& node) {
+    output_known_ = false;
     const auto before = variables_;
     const Verdict result = TRY(walk(node));
     flow_ = Flow::normal;
@@ -149,7 +151,8 @@ class Tracer {
       for (const std::string& value : *values) {
         const bool pattern = value.find_first_of("*?[") != std::string::npos;
         variables_[node.name] = pattern ? Value() : Value(value);
-        TRY(pattern ? maybe(node.children[0]) : walk(node.children[0]));
+        auto walked = pattern ? maybe(node.children[0]) : walk(node.children[0]);
+        TRY(std::move(walked));
       }
     }
     return Verdict::yes;
@@ -209,12 +212,29 @@ class Tracer {
     return std::nullopt;
   }
 
+  // The output of a substitution: of the few commands whose answer is known, or of functions that
+  // only echo what is known.
   Value substitute(const std::string& source) const {
     const auto parsed = parse_shell(source);
-    if (!parsed || parsed->children.size() != 1 || parsed->children[0].kind != Kind::simple)
-      return std::nullopt;
+    if (!parsed) return std::nullopt;
+    Value known = known_output(*parsed);
+    if (known || calls_ >= kMaxCalls) return known;
+    Tracer inner(*this);
+    inner.effects.clear();
+    inner.output_.clear();
+    inner.output_known_ = true;
+    inner.captures_ = true;
+    ++inner.calls_;
+    inner.collect_functions(*parsed);
+    if (!inner.walk(*parsed) || !inner.effects.empty() || !inner.output_known_) return std::nullopt;
+    while (inner.output_.ends_with('\n')) inner.output_.pop_back();
+    return inner.output_;
+  }
+
+  Value known_output(const ShellNode& node) const {
+    if (node.children.size() != 1 || node.children[0].kind != Kind::simple) return std::nullopt;
     std::vector<std::string> words;
-    for (const ShellWord& word : parsed->children[0].words) {
+    for (const ShellWord& word : node.children[0].words) {
       const Value value = expand(word);
       if (!value) return std::nullopt;
       words.push_back(*value);
@@ -332,6 +352,8 @@ class Tracer {
         "set", ":", "true", "umask", "trap", "wait", "cd", "hash", "echo", "printf", "log", "db_stop",
         "db_version", "db_capb", "db_input", "db_go", "db_title", "db_fset", "db_subst", "db_beginblock",
         "db_endblock", "db_settitle", "db_purge", "db_unregister", "db_register", "db_set", "continue", "break"};
+    if (name == "echo" && captures_) echo(words);
+    if (name == "printf") output_known_ = false;
     if (kNothing.contains(name)) return Answer(Verdict::yes);
     if (name == "false") return Answer(Verdict::no);
     if (name == "[" || name == "test") return Answer(test(words, name == "[" ? 1u : 0u));
@@ -361,6 +383,15 @@ class Tracer {
     if (name == "which" || name == "command" || name == "type") return Answer(found(words));
     if (name == "dpkg") return compare(words);
     return Answer();
+  }
+
+  void echo(const std::vector<Value>& words) {
+    for (size_t i = 1; i < words.size(); ++i) {
+      if (!words[i] || (i == 1 && words[i]->starts_with("-n"))) output_known_ = false;
+      if (i > 1) output_ += ' ';
+      output_ += words[i].value_or("");
+    }
+    output_ += '\n';
   }
 
   void assign(const std::vector<Value>& words) {
@@ -479,19 +510,23 @@ class Tracer {
   }
 
   const ShellWorld& world_;
+  int& steps_;  // Of the whole script, substitutions included.
   std::vector<std::string> arguments_;
   std::map<std::string, Value> variables_;
   std::map<std::string, const ShellNode*> functions_;
   Flow flow_ = Flow::normal;
-  int steps_ = 0;
   int calls_ = 0;
+  bool captures_ = false;  // In a substitution: echo adds to output_.
+  bool output_known_ = true;
+  std::string output_;
 };
 
 }  // namespace
 
 Result<std::vector<ShellEffect>> trace_shell(std::string_view script, const ShellWorld& world) {
   const ShellNode node = TRY(parse_shell(script));
-  Tracer tracer(world);
+  int steps = 0;
+  Tracer tracer(world, steps);
   TRY(tracer.run(node));
   // A mark for an argument that is not known must not pass for one that is.
   for (ShellEffect& effect : tracer.effects)

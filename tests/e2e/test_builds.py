@@ -2,7 +2,6 @@
 """Packages without a wheel: source distributions, folders, editable projects, commits; byte-code."""
 import os
 import subprocess
-import unittest
 
 import lib
 import make_wheel
@@ -118,7 +117,9 @@ class ByteCode(lib.KistTest):
         self.write({"requirements.txt": "thing\n"})
         wait = "import time; time.sleep(0.2)"
         self.assert_runs(self.run_kist("run", "python", "-c", wait))
-        ready = next(self.store.glob("projects/*/default.ready"))
+        # The store has the project that primed it, too.
+        ready = next(path for path in self.store.glob("projects/*/default.ready")
+                     if f"\nproject {self.project}\n" in path.read_text())
         # At idle priority it may take long on a busy machine: done here as the helper would do it.
         if "\nbytecode " in ready.read_text():
             engine = self.kist.parent / "kist-engine"
@@ -126,6 +127,8 @@ class ByteCode(lib.KistTest):
                                   capture_output=True, text=True, timeout=900)
             self.assertEqual(done.returncode, 0, done)
         self.assertNotIn("\nbytecode ", ready.read_text())
+        failure = self.store / "cache/bytecode/last-error"
+        self.assertFalse(failure.exists(), failure.exists() and failure.read_text())
         loaded = self.run_kist("run", "python", "-v", "-c", "import thing, json")
         self.assertRegex(loaded.err, r"code object from '?/opt/kist/\S*/__pycache__/thing\.cpython-\d+\.pyc")
         self.assertRegex(loaded.err, r"code object from '?/usr/lib/\S*/json/__pycache__/")

@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+"""Indexes and servers that fail: while resolving, and while the locked files are fetched."""
+import hashlib
+import unittest
+
+import lib
+import make_wheel
+
+
+class WhileResolving(lib.KistTest):
+    def lock(self, fault, **env):
+        self.index.add(make_wheel.wheel("thing", "1.0"))
+        self.index.faults["/simple/thing/"] = fault
+        self.write({"requirements.txt": "thing\n"})
+        return self.run_kist("lock", env={"UV_HTTP_RETRIES": "0", **env})
+
+    def test_404(self):
+        self.assert_fails(self.lock(404), 1, """?""")
+
+    def test_429(self):
+        self.assert_fails(self.lock(429), 1, """?""")
+
+    def test_500(self):
+        self.assert_fails(self.lock(500), 1, """?""")
+
+    def test_401(self):
+        self.assert_fails(self.lock(401), 1, """?""")
+
+    def test_slow(self):
+        self.assert_fails(self.lock("slow"), 1, """?""")
+
+    def test_truncated(self):
+        self.assert_fails(self.lock("truncate"), 1, """?""")
+
+    def test_nobody_listens(self):
+        self.write({"requirements.txt": "thing\n"})
+        outcome = self.run_kist("lock", env={"UV_DEFAULT_INDEX": "http://127.0.0.1:1/simple"})
+        self.assert_fails(outcome, 1, """?""")
+
+    def test_passing_faults_are_survived(self):
+        self.assert_runs(self.lock("once-503", UV_HTTP_RETRIES="3"))
+
+
+class WhileFetching(lib.KistTest):
+    """The lock is good; the file that comes is not."""
+
+    def run_with(self, fault, **env):
+        name = self.index.add(make_wheel.wheel("thing", "1.0"))
+        self.write({"requirements.txt": "thing\n"})
+        self.assert_runs(self.run_kist("lock"))
+        self.path = f"/files/{name}"
+        self.index.faults[self.path] = fault
+        return self.run_kist("run", "python", "-c", "import thing",
+                             env={"UV_HTTP_RETRIES": "1", **env})
+
+    def assert_refused(self, outcome, message):
+        self.assert_fails(outcome, 125, message)
+        self.assert_store_clean()
+        # Nothing of it stays in the way: with a good server it works.
+        self.index.faults.clear()
+        self.assert_runs(self.run_kist("run", "python", "-c", "print('fine')"), "fine\n")
+        self.assert_store_clean()
+
+    def test_corrupt(self):
+        self.assert_refused(self.run_with("corrupt"), """?""")
+
+    def test_truncated(self):
+        self.assert_refused(self.run_with("truncate"), """?""")
+
+    def test_announces_more(self):
+        self.assert_refused(self.run_with("long"), """?""")
+
+    def test_endless(self):
+        self.assert_refused(self.run_with("endless"), """?""")
+
+    def test_slow(self):
+        self.assert_refused(self.run_with("slow"), """?""")
+
+    def test_404(self):
+        self.assert_refused(self.run_with(404), """?""")
+
+    def test_429(self):
+        self.assert_refused(self.run_with(429), """?""")
+
+    def test_500(self):
+        self.assert_refused(self.run_with(500), """?""")
+
+    def test_403(self):
+        self.assert_refused(self.run_with(403), """?""")
+
+    def test_passing_faults_are_survived(self):
+        self.assert_runs(self.run_with("once-503"))
+
+    def test_retry_after(self):
+        self.assert_runs(self.run_with("retry-after"))
+
+    def test_offline(self):
+        name = self.index.add(make_wheel.wheel("thing", "1.0"))
+        self.write({"requirements.txt": "thing\n"})
+        self.assert_runs(self.run_kist("lock"))
+        self.assert_fails(self.run_kist("run", "--offline", "true"), 125, """?""")
+        self.assertNotIn(f"/files/{name}", self.index.requests)
+
+
+class Credentials(lib.KistTest):
+    SECRET = "hunter2-is-no-good-password"
+
+    def setUp(self):
+        super().setUp()
+        self.index.credentials = f"me:{self.SECRET}"
+        import base64
+        self.index.auth = "Basic " + base64.b64encode(self.index.credentials.encode()).decode()
+        self.index.add(make_wheel.wheel("thing", "1.0"))
+        self.write({"requirements.txt": "thing\n"})
+
+    def assert_secret_is_nowhere(self, *outcomes):
+        for outcome in outcomes:
+            self.assertNotIn(self.SECRET, outcome.out + outcome.err)
+        for folder in (self.project, self.store):
+            for path in folder.rglob("*"):
+                # uv keeps its own cache and answers for its own secrets.
+                if path.is_file() and not path.is_symlink() and "cache/uv" not in str(path):
+                    self.assertNotIn(self.SECRET.encode(), path.read_bytes(), path)
+
+    def test_none(self):
+        self.assert_fails(self.run_kist("lock"), 1, """?""")
+
+    def test_wrong(self):
+        url = self.index.url.replace("://", f"://me:{self.SECRET}x@")
+        outcome = self.run_kist("lock", env={"UV_DEFAULT_INDEX": url})
+        self.assert_fails(outcome, 1, """?""")
+        self.assert_secret_is_nowhere(outcome)
+
+    def test_in_the_address(self):
+        env = {"UV_DEFAULT_INDEX": self.index.url_with_credentials}
+        outcome = self.run_kist("run", "python", "-c", "import os, thing; print(sorted(os.environ))",
+                                env=env)
+        self.assert_runs(outcome)
+        self.assert_secret_is_nowhere(outcome)
+
+    def test_in_netrc(self):
+        netrc = self.home / ".netrc"
+        netrc.write_text(f"machine 127.0.0.1 login me password {self.SECRET}\n")
+        netrc.chmod(0o600)
+        if self.user:
+            lib.own(netrc, self.user)
+        self.addCleanup(netrc.unlink)
+        outcome = self.run_kist("run", "python", "-c", "import thing")
+        self.assert_runs(outcome)
+        self.assert_secret_is_nowhere(outcome)
+
+    def test_in_pip_conf(self):
+        conf = self.folder / "pip.conf"
+        conf.write_text(f"[global]\nindex-url = {self.index.url_with_credentials}\n")
+        outcome = self.run_kist("run", "python", "-c", "import thing",
+                                env={"PIP_CONFIG_FILE": str(conf), "UV_DEFAULT_INDEX": ""})
+        self.assert_runs(outcome)
+        self.assert_secret_is_nowhere(outcome)
+
+
+class WithoutNetwork(lib.KistTest):
+    """A proxy that nobody listens at stands for a network that is down."""
+
+    DOWN = {"http_proxy": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1",
+            "HTTPS_PROXY": "http://127.0.0.1:1", "no_proxy": "", "NO_PROXY": ""}
+
+    def test_what_is_ready_runs(self):
+        self.write({"requirements.txt": ""})
+        self.assert_runs(self.run_kist("run", "true"))
+        self.assert_runs(self.run_kist("run", "true", env=self.DOWN))
+        self.assert_runs(self.run_kist("run", "--offline", "true", env=self.DOWN))
+
+    def test_new_project(self):
+        self.write({"requirements.txt": "thing\n"})
+        self.assert_fails(self.run_kist("run", "true", env=self.DOWN), 125, """?""")
+
+    def test_empty_store(self):
+        self.write({"requirements.txt": ""})
+        env = {**self.DOWN, "KIST_HOME": str(self.folder / "empty")}
+        self.assert_fails(self.run_kist("run", "true", env=env), 125, """?""")
+
+
+if __name__ == "__main__":
+    lib.main()
