@@ -72,16 +72,14 @@ void check_roots(const World& world, const Tree& tree) {
   }
   if (const auto erofs = find_root(world.store, tree.digest(), Variant::erofs)) {
     const std::string path = world.home.beside("image");
-    must(write_erofs(tree, tree.digest(),
-                     must(os::open_file(path, O_RDWR | O_CREAT | O_TRUNC))));
+    must(write_erofs(tree, tree.digest(), must(os::open_file(path, O_RDWR | O_CREAT | O_TRUNC))));
     EXPECT_EQ(must(os::read_file(erofs->erofs_image)), must(os::read_file(path)));
   }
 }
 
 void check_world(World& world, int number) {
   const FsckReport report = world.check();
-  for (const Damage& damage : report.damages)
-    ADD_FAILURE() << damage.path << ": " << damage.reason;
+  for (const Damage& damage : report.damages) ADD_FAILURE() << damage.path << ": " << damage.reason;
   for (const std::string& name : must(world.store.names(""))) {
     const auto digest = must(world.store.find(name));
     ASSERT_TRUE(digest.has_value()) << name;
@@ -95,8 +93,8 @@ TEST(CrashTest, KilledAtAnyChangeWhileAssembling) {
   int deaths = 0;
   for (int at = 1;; ++at) {
     SCOPED_TRACE(at);
-    const FaultRun run = run_with_fault(
-        Fault::kill, at, [&] { return status_of(assemble(world.store, at)); });
+    const FaultRun run =
+        run_with_fault(Fault::kill, at, [&] { return status_of(assemble(world.store, at)); });
     check_world(world, at);
     if (!run.is_killed) {
       EXPECT_EQ(run.exit_status, kDone);
@@ -119,8 +117,8 @@ TEST(CrashTest, FullDiskAtAnyChangeWhileAssembling) {
   int failures = 0;
   for (int at = 1;; ++at) {
     SCOPED_TRACE(at);
-    const FaultRun run = run_with_fault(
-        Fault::full_disk, at, [&] { return status_of(assemble(world.store, at)); });
+    const FaultRun run =
+        run_with_fault(Fault::full_disk, at, [&] { return status_of(assemble(world.store, at)); });
     ASSERT_FALSE(run.is_killed);
     EXPECT_NE(run.exit_status, kOtherError);
     // Said to be done is done; a failure names nothing but what is whole.

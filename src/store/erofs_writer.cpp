@@ -1,16 +1,16 @@
 // The problem: a root of 50,000 entries must be mountable a moment after its tree is known. mkfs
 // tools read a folder; we have none, only a list. The on-disk format is small when nothing is
-// compressed (Documentation/filesystems/erofs.rst and fs/erofs/erofs_fs.h of Linux), so we write it.
+// compressed (Documentation/filesystems/erofs.rst and fs/erofs/erofs_fs.h of Linux): we write it.
 //
 // The image, in blocks of 4 KiB:
 //   byte 1024     superblock
-//   byte 1152 …   inodes, in the order of the tree, each at a multiple of 32: the inode, its extended
+//   byte 1152 …   inodes, in the order of the tree, each at a multiple of 32: the inode, extended
 //                 attributes, then the end of a folder's or symlink's content if it fits ("inline")
 //   blocks …      content of folders and symlinks that was not inline
 //
 // A file is "chunk-based" with holes for chunks, so that its size is right and it has no data;
-// trusted.overlay.metacopy and .redirect make overlayfs take the data from objects/. About 160 bytes
-// a file. One pass plans where everything lies, the second writes it in order.
+// trusted.overlay.metacopy and .redirect make overlayfs take the data from objects/. About 160
+// bytes a file. One pass plans where everything lies, the second writes it in order.
 
 #include "store/erofs_writer.h"
 
@@ -98,8 +98,8 @@ class Writer {
   void put_inode(size_t i) {
     const Node& node = nodes_[i];
     const Entry& entry = plan_.entry_of(i);
-    const auto format = static_cast<uint16_t>((static_cast<uint16_t>(node.layout) << 1) |
-                                              (node.extended ? 1 : 0));
+    const auto format =
+        static_cast<uint16_t>((static_cast<uint16_t>(node.layout) << 1) | (node.extended ? 1 : 0));
     const uint32_t links = entry.kind == Kind::folder ? node.folder_count + 2 : 1;
     // In units of four bytes, the header counting as one.
     const uint64_t xattr_units =

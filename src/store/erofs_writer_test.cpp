@@ -37,8 +37,10 @@ Tree shapes() {
   rich.uid = 100000;
   rich.gid = 7;
   rich.mtime_s = 1'700'000'000;
-  rich.xattrs = {{"security.capability", "no"}, {"user.a", "value"},
-                 {"user.large", std::string(5000, 'v')}, {"user.overlay.redirect", "/no"}};
+  rich.xattrs = {{"security.capability", "no"},
+                 {"user.a", "value"},
+                 {"user.large", std::string(5000, 'v')},
+                 {"user.overlay.redirect", "/no"}};
   entries.push_back(rich);
   entries.push_back(file("empty", "", 0444));
   return must(Tree::make(std::move(entries)));
@@ -50,7 +52,8 @@ TEST(ErofsTest, BytesDependOnTheTreeAlone) {
   EXPECT_EQ(image_of(shapes(), path), image_of(shapes(), path));
   EXPECT_EQ(image_of(shapes(), path).size() % 4096, 0u);
   // Changes only together with the version of the variant, since roots are found by their tree.
-  EXPECT_EQ(oci::Sha256::of(image_of(shapes(), path)).hex(), "efaccdbd14c733bc642145d5d450c0452764e9fbb19b464cc61a48ba11161dc7");
+  EXPECT_EQ(oci::Sha256::of(image_of(shapes(), path)).hex(),
+            "efaccdbd14c733bc642145d5d450c0452764e9fbb19b464cc61a48ba11161dc7");
 }
 
 // Goal: others read what we write. Method: the reference checker, which walks every inode.
@@ -86,8 +89,9 @@ TEST(ErofsTest, IsFastEnough) {
   const TestHome home;
   std::vector<Entry> entries;
   for (int i = 0; i < 100'000; ++i) {
-    entries.push_back(file(fmt::format("opt/kist/lib/python3.11/site-packages/p{}/m{}/f{}.py",
-                                       i / 500, i / 50, i), fmt::format("{}", i)));
+    entries.push_back(file(
+        fmt::format("opt/kist/lib/python3.11/site-packages/p{}/m{}/f{}.py", i / 500, i / 50, i),
+        fmt::format("{}", i)));
   }
   const Tree large = must(Tree::make(std::move(entries)));
   const Tree tree = must(Tree::make({large.entries().begin(), large.entries().begin() + 50'000}));

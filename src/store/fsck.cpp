@@ -38,8 +38,8 @@ class Checker {
 
   Result<FsckReport> run() {
     {
-      const os::FileLock lock = TRY(os::FileLock::acquire(os::join(store_.home(), kLockFile),
-                                                          os::FileLock::Mode::shared));
+      const os::FileLock lock = TRY(
+          os::FileLock::acquire(os::join(store_.home(), kLockFile), os::FileLock::Mode::shared));
       TRY(read_names());
       TRY(check_trees());
       TRY(check_objects());
@@ -62,27 +62,27 @@ class Checker {
 
   // Every tree in the store, needed or not: it costs little, and gc refuses to work with a bad one.
   Result<void> check_trees() {
-    return each_file(store_, kTreesFolder,
-                     [this](const os::Fd&, const std::string& name,
-                            std::string_view shard) -> Result<void> {
-                       const auto parsed = parse_object_name(shard, name);
-                       if (!parsed) return {};
-                       ++report_.trees;
-                       const Result<Tree> tree = store_.tree(parsed->digest);
-                       const std::string path = fmt::format("{}/{}/{}", kTreesFolder, shard, name);
-                       if (!tree) {
-                         bad_trees_.emplace(parsed->digest, path);
-                         add(Damage::What::tree, path, tree.error().frames().front());
-                         return {};
-                       }
-                       good_trees_.insert(parsed->digest);
-                       for (const Entry& entry : tree->entries()) {
-                         if (entry.object)
-                           needs_.try_emplace(ObjectKey(*entry.object, entry.mode),
-                                              Need{.size_bytes = entry.size_bytes});
-                       }
-                       return {};
-                     });
+    return each_file(
+        store_, kTreesFolder,
+        [this](const os::Fd&, const std::string& name, std::string_view shard) -> Result<void> {
+          const auto parsed = parse_object_name(shard, name);
+          if (!parsed) return {};
+          ++report_.trees;
+          const Result<Tree> tree = store_.tree(parsed->digest);
+          const std::string path = fmt::format("{}/{}/{}", kTreesFolder, shard, name);
+          if (!tree) {
+            bad_trees_.emplace(parsed->digest, path);
+            add(Damage::What::tree, path, tree.error().frames().front());
+            return {};
+          }
+          good_trees_.insert(parsed->digest);
+          for (const Entry& entry : tree->entries()) {
+            if (entry.object)
+              needs_.try_emplace(ObjectKey(*entry.object, entry.mode),
+                                 Need{.size_bytes = entry.size_bytes});
+          }
+          return {};
+        });
   }
 
   Result<void> check_objects() {
@@ -131,25 +131,25 @@ class Checker {
 
   // Objects that no tree needs, and further inodes: believed by the next writer, so just as bad.
   Result<void> check_unneeded() {
-    return each_file(
-        store_, kObjectsFolder,
-        [this](const os::Fd& shard, const std::string& name,
-               std::string_view shard_name) -> Result<void> {
-          const auto object = parse_object_name(shard_name, name);
-          if (!object) return {};
-          const ObjectKey key(object->digest, object->mode);
-          if (needs_.contains(key) && !object->is_spare) return {};
-          const auto file = look_at(shard, name);
-          if (!file) return {};
-          const std::string path = fmt::format("{}/{}/{}", kObjectsFolder, shard_name, name);
-          const auto [reason, hashed] = judge(path, object->digest, file->size_bytes);
-          ++report_.objects;
-          report_.hashed_bytes += hashed;
-          if (reason.empty()) return {};
-          bad_objects_.emplace(key, path);
-          add(Damage::What::object, path, reason);
-          return {};
-        });
+    return each_file(store_, kObjectsFolder,
+                     [this](const os::Fd& shard, const std::string& name,
+                            std::string_view shard_name) -> Result<void> {
+                       const auto object = parse_object_name(shard_name, name);
+                       if (!object) return {};
+                       const ObjectKey key(object->digest, object->mode);
+                       if (needs_.contains(key) && !object->is_spare) return {};
+                       const auto file = look_at(shard, name);
+                       if (!file) return {};
+                       const std::string path =
+                           fmt::format("{}/{}/{}", kObjectsFolder, shard_name, name);
+                       const auto [reason, hashed] = judge(path, object->digest, file->size_bytes);
+                       ++report_.objects;
+                       report_.hashed_bytes += hashed;
+                       if (reason.empty()) return {};
+                       bad_objects_.emplace(key, path);
+                       add(Damage::What::object, path, reason);
+                       return {};
+                     });
   }
 
   void check_names() {
@@ -221,11 +221,11 @@ class Checker {
   Result<void> remove_roots() {
     const std::vector<RootRecord> roots = TRY(list_roots(store_));
     for (const RootRecord& root : roots) {
-      const bool is_hit = hit_trees_.contains(root.tree) ||
-                          (root.base && hit_trees_.contains(*root.base));
+      const bool is_hit =
+          hit_trees_.contains(root.tree) || (root.base && hit_trees_.contains(*root.base));
       if (!is_hit) continue;
-      const auto lease = TRY(os::FileLock::try_acquire(os::join(root.folder, "lease"),
-                                                       os::FileLock::Mode::exclusive));
+      const auto lease = TRY(
+          os::FileLock::try_acquire(os::join(root.folder, "lease"), os::FileLock::Mode::exclusive));
       if (!lease) {
         ++report_.damaged_roots_in_use;
         continue;

@@ -30,11 +30,11 @@ struct FsckOptions {
 struct Damage {
   enum class What { object, tree, name };
   What what;
-  std::string path;    // Below the store's folder.
-  std::string reason;  // "missing", "3 bytes, want 7", "has the content of sha256:…".
-  std::vector<std::string> names;         // That need it, sorted.
+  std::string path;                // Below the store's folder.
+  std::string reason;              // "missing", "3 bytes, want 7", "has the content of sha256:…".
+  std::vector<std::string> names;  // That need it, sorted.
   std::vector<std::string> environments;  // "<project key>/<environment>", sorted.
-  bool is_repaired = false;  // Is there again and good, or is not needed any more.
+  bool is_repaired = false;               // Is there again and good, or is not needed any more.
 };
 
 struct FsckReport {
@@ -44,14 +44,14 @@ struct FsckReport {
   std::vector<Damage> damages;             // By path.
   std::vector<std::string> removed_names;  // By a repair, sorted.
   uint64_t removed_roots = 0;
-  uint64_t damaged_roots_in_use = 0;       // Left: stop what runs in them and check again.
-  std::string refetch_error;               // Rendered; empty when all went well.
+  uint64_t damaged_roots_in_use = 0;  // Left: stop what runs in them and check again.
+  std::string refetch_error;          // Rendered; empty when all went well.
 
   bool is_clean() const;  // Nothing damaged, or all repaired.
 };
 
-/// Others may read and write the store meanwhile; gc waits. Errors: unavailable, denied (repair of a
-/// read-only store). Damage is not an error but a result.
+/// Others may read and write the store meanwhile; gc waits. Errors: unavailable, denied (repair of
+/// a read-only store). Damage is not an error but a result.
 Result<FsckReport> check_store(const Store& store, const FsckOptions& options, os::Workers& workers,
                                Progress& progress);
 

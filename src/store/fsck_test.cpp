@@ -65,9 +65,8 @@ TEST_F(FsckTest, QuickSeesWhatIsMissingAndFullWhatIsWrong) {
   const std::string wrong =
       fmt::format("{}: has the content of {} [wheel/a wheel/b] [key/default]\n", object("wrong"),
                   oci::Sha256::of("wronG").string());
-  const std::string name =
-      fmt::format("names/wheel/lost: its tree {} is missing [wheel/lost] []\n",
-                  lost.digest().string());
+  const std::string name = fmt::format("names/wheel/lost: its tree {} is missing [wheel/lost] []\n",
+                                       lost.digest().string());
   const auto sorted = [](std::vector<std::string> lines) {
     std::sort(lines.begin(), lines.end());
     return fmt::format("{}", fmt::join(lines, ""));

@@ -185,18 +185,19 @@ class Collector {
   }
 
   Result<void> sweep_objects() {
-    return each_file(
-        store_, kObjectsFolder,
-        [this](const os::Fd& shard, const std::string& name,
-               std::string_view shard_name) -> Result<void> {
-          const auto object = parse_object_name(shard_name, name);
-          // Begins with a dot: a half-written file, of a process that died. Else: not ours.
-          if (!object) return name.starts_with('.') ? remove(shard, name) : Result<void>();
-          const bool is_live = live_objects_.contains(ObjectKey(object->digest, object->mode));
-          if (is_live && !(object->is_spare && is_last_link(shard, name))) return {};
-          if (!object->is_spare) ++report_.objects;
-          return remove(shard, name);
-        });
+    return each_file(store_, kObjectsFolder,
+                     [this](const os::Fd& shard, const std::string& name,
+                            std::string_view shard_name) -> Result<void> {
+                       const auto object = parse_object_name(shard_name, name);
+                       // With a dot first: half-written, by a process that died. Else: not ours.
+                       if (!object)
+                         return name.starts_with('.') ? remove(shard, name) : Result<void>();
+                       const bool is_live =
+                           live_objects_.contains(ObjectKey(object->digest, object->mode));
+                       if (is_live && !(object->is_spare && is_last_link(shard, name))) return {};
+                       if (!object->is_spare) ++report_.objects;
+                       return remove(shard, name);
+                     });
   }
 
   bool is_last_link(const os::Fd& shard, const std::string& name) const {

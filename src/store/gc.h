@@ -28,8 +28,8 @@ struct GcReport {
   uint64_t roots = 0;              // Dropped, as all below.
   uint64_t trees = 0;
   uint64_t objects = 0;
-  uint64_t freed_bytes = 0;        // On the disk: a content that something else links is not freed.
-  uint64_t roots_in_use = 0;       // Kept for a running process only.
+  uint64_t freed_bytes = 0;   // On the disk: a content that something else links is not freed.
+  uint64_t roots_in_use = 0;  // Kept for a running process only.
 };
 
 /// Needed are: trees that a file projects/<key>/<environment>.roots lists, trees of names in use,

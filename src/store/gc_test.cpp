@@ -2,8 +2,8 @@
 
 #include <gmock/gmock.h>
 
-#include "store/usage.h"
 #include "store/test_world.h"
+#include "store/usage.h"
 
 namespace kist::store {
 namespace {
@@ -181,7 +181,8 @@ TEST(GcTest, DamageStopsItBeforeAnythingIsRemoved) {
   world.pin("key/default.roots", "what is this\n");
   EXPECT_EQ(collect_garbage(world.store, {}).error().message(),
             fmt::format("'{}/projects/key/default.roots' has the line 'what is this', which is not "
-                        "a digest", world.home.path()));
+                        "a digest",
+                        world.home.path()));
   EXPECT_TRUE(world.has("garbage"));
 }
 

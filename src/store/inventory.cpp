@@ -115,9 +115,10 @@ Result<std::vector<RootRecord>> list_roots(const Store& store) {
   return roots;
 }
 
-Result<void> each_file(const Store& store, std::string_view kind,
-                       const std::function<Result<void>(const os::Fd& shard, const std::string& name,
-                                                        std::string_view shard_name)>& visit) {
+Result<void> each_file(
+    const Store& store, std::string_view kind,
+    const std::function<Result<void>(const os::Fd& shard, const std::string& name,
+                                     std::string_view shard_name)>& visit) {
   for (int i = 0; i < 256; ++i) {
     const std::string shard_name = fmt::format("{:02x}", i);
     const std::string path = fmt::format("{}/{}/{}", store.home(), kind, shard_name);

@@ -40,9 +40,10 @@ struct RootRecord {
 Result<std::vector<RootRecord>> list_roots(const Store& store);
 
 /// Calls visit(shard folder, its path, file name) for every file in objects/ or trees/.
-Result<void> each_file(const Store& store, std::string_view kind,
-                       const std::function<Result<void>(const os::Fd& shard, const std::string& name,
-                                                        std::string_view shard_name)>& visit);
+Result<void> each_file(
+    const Store& store, std::string_view kind,
+    const std::function<Result<void>(const os::Fd& shard, const std::string& name,
+                                     std::string_view shard_name)>& visit);
 
 /// An object file: content and the mode that is part of its name.
 struct ObjectKey {
@@ -77,8 +78,8 @@ struct DiskFile {
 };
 std::optional<DiskFile> look_at(const os::Fd& folder, const std::string& name);
 
-/// Sums what removing the tree of files at `path` gives back: all that is not linked from elsewhere.
-/// Calls linked(inode) for each file that is.
+/// Sums what removing the tree of files at `path` gives back: all that is not linked from
+/// elsewhere. Calls linked(inode) for each file that is.
 uint64_t own_disk_bytes(const std::string& path, const std::function<void(uint64_t)>& linked);
 
 }  // namespace kist::store

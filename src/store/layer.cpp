@@ -21,8 +21,7 @@ constexpr size_t kZstdFeedBytes = 128u << 10;
 
 class TarWriter {
  public:
-  TarWriter(const Contents& contents, const Output& output)
-      : contents_(contents), output_(output) {
+  TarWriter(const Contents& contents, const Output& output) : contents_(contents), output_(output) {
     buffer_.reserve(kTarChunkBytes + kReadBytes);
   }
 
@@ -163,8 +162,8 @@ Result<Tar> write_tar(const Tree& tree, const Contents& contents, const Output& 
 
 Result<Layer> write_layer(const Tree& tree, const Contents& contents, const Output& output) {
   Compressor compressor(output);
-  const Tar tar = TRY(write_tar(
-      tree, contents, [&](std::string_view bytes) { return compressor.write(bytes); }));
+  const Tar tar = TRY(
+      write_tar(tree, contents, [&](std::string_view bytes) { return compressor.write(bytes); }));
   TRY(compressor.finish());
   return Layer{.digest = compressor.digest(),
                .size_bytes = compressor.size_bytes(),

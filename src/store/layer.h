@@ -51,19 +51,19 @@ struct Tar {
 Result<Tar> write_tar(const Tree& tree, const Contents& contents, const Output& output);
 
 struct Layer {
-  oci::Digest digest;     // Of the compressed bytes, as they go to a registry.
-  uint64_t size_bytes;    // Of those.
-  oci::Digest diff_id;    // Of the tar.
+  oci::Digest digest;   // Of the compressed bytes, as they go to a registry.
+  uint64_t size_bytes;  // Of those.
+  oci::Digest diff_id;  // Of the tar.
   uint64_t tar_bytes;
 };
 
 /// The tar through zstd, one frame, level 3, with checksum. Memory: some 10 MB, whatever the tree.
 Result<Layer> write_layer(const Tree& tree, const Contents& contents, const Output& output);
 
-/// A tree that is too large for one layer, in parts of at most `limit_bytes` of content each (or one
-/// file, if that is larger), cut between files in path order. Each part has the folders that lead
-/// to what it holds, so that the parts give the tree again in any order. A tree within the limit
-/// comes back whole.
+/// A tree that is too large for one layer, in parts of at most `limit_bytes` of content each (or
+/// one file, if that is larger), cut between files in path order. Each part has the folders that
+/// lead to what it holds, so that the parts give the tree again in any order. A tree within the
+/// limit comes back whole.
 std::vector<Tree> split_tree(const Tree& tree, uint64_t limit_bytes);
 
 }  // namespace kist::store

@@ -1,9 +1,9 @@
 #include "store/layer_plan.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
-
-#include <fmt/format.h>
 
 #include "oci/digest.h"
 
@@ -52,8 +52,7 @@ class Planner {
       add_fixed(kind);
     for (const size_t i : solos_) add_solo(i);
     add_tail();
-    for (const LayerKind kind :
-         {LayerKind::bytecode, LayerKind::application, LayerKind::metadata})
+    for (const LayerKind kind : {LayerKind::bytecode, LayerKind::application, LayerKind::metadata})
       add_fixed(kind);
     return std::move(slots_);
   }

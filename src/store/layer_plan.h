@@ -27,7 +27,7 @@ struct LayerSlot {
 
 inline constexpr size_t kMaxLayers = 100;
 inline constexpr size_t kTailBuckets = 16;
-inline constexpr uint64_t kMinSoloBytes = 3'000'000;   // Compressed.
+inline constexpr uint64_t kMinSoloBytes = 3'000'000;      // Compressed.
 inline constexpr uint64_t kSplitAboveBytes = 1ull << 30;  // Installed.
 inline constexpr uint64_t kMaxPartBytes = 512ull << 20;
 

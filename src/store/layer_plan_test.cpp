@@ -28,20 +28,20 @@ std::vector<std::string> shown(const std::vector<LayerPackage>& packages) {
 }
 
 TEST(LayerPlanTest, EachKindHasItsPlaceFromBottomToTop) {
-  EXPECT_THAT(shown({{"lock", LayerKind::metadata, 1, 1},
-                     {"app", LayerKind::application, 1, 1},
-                     {"pyc", LayerKind::bytecode, 1, 1},
-                     python("six", 11'000),
-                     python("numpy", 18 * kMB),
-                     python("torch", 900 * kMB, 1700 * kMB),
-                     {"python3.11", LayerKind::interpreter, 1, 1},
-                     {"ffmpeg", LayerKind::debian, 1, 1},
-                     {"curl", LayerKind::debian, 1, 1},
-                     {"bookworm", LayerKind::base, 1, 1}}),
-              ElementsAre("base: bookworm", "debian: curl ffmpeg", "interpreter: python3.11",
-                          "python/torch (split): torch", "python/numpy: numpy",
-                          "python/tail-04: six", "bytecode: pyc", "application: app",
-                          "metadata: lock"));
+  EXPECT_THAT(
+      shown({{"lock", LayerKind::metadata, 1, 1},
+             {"app", LayerKind::application, 1, 1},
+             {"pyc", LayerKind::bytecode, 1, 1},
+             python("six", 11'000),
+             python("numpy", 18 * kMB),
+             python("torch", 900 * kMB, 1700 * kMB),
+             {"python3.11", LayerKind::interpreter, 1, 1},
+             {"ffmpeg", LayerKind::debian, 1, 1},
+             {"curl", LayerKind::debian, 1, 1},
+             {"bookworm", LayerKind::base, 1, 1}}),
+      ElementsAre("base: bookworm", "debian: curl ffmpeg", "interpreter: python3.11",
+                  "python/torch (split): torch", "python/numpy: numpy", "python/tail-04: six",
+                  "bytecode: pyc", "application: app", "metadata: lock"));
   EXPECT_THAT(shown({}), ElementsAre());
 }
 

@@ -132,15 +132,17 @@ TEST(LayerTest, BytesArePinnedAndDoNotDependOnPieces) {
   std::optional<Layer> first;
   for (const size_t piece_bytes : {1u << 20, 100'000u, 4096u, 777u}) {
     TestContents contents(piece_bytes);
-    const Layer layer = must(write_layer(sample(contents), contents,
-                                         [](std::string_view) { return Result<void>(); }));
+    const Layer layer = must(
+        write_layer(sample(contents), contents, [](std::string_view) { return Result<void>(); }));
     if (!first) first = layer;
     EXPECT_EQ(layer.digest, first->digest) << piece_bytes;
     EXPECT_EQ(layer.diff_id, first->diff_id) << piece_bytes;
   }
   // A change here is a change of kLayerRecipe, or another release of zstd.
-  EXPECT_EQ(first->diff_id.hex(), "783fcba1f595c04453ff1bac6cfe07969ce755aca2ab6f4309d1a3fb14c6d067");
-  EXPECT_EQ(first->digest.hex(), "1bd65319e8ae366fe31876f23f561ccfb96a5ee6dd51e6b2ddd6d908b49b393f");
+  EXPECT_EQ(first->diff_id.hex(),
+            "783fcba1f595c04453ff1bac6cfe07969ce755aca2ab6f4309d1a3fb14c6d067");
+  EXPECT_EQ(first->digest.hex(),
+            "1bd65319e8ae366fe31876f23f561ccfb96a5ee6dd51e6b2ddd6d908b49b393f");
 }
 
 TEST(LayerTest, PaxHeadersAreWrittenOnlyWhenNeeded) {
@@ -177,19 +179,19 @@ TEST(LayerTest, FailuresEndTheWritingAndAreTold) {
   };
   const Output ignore = [](std::string_view) { return Result<void>(); };
   EXPECT_TRUE(write_layer(tree, StoreContents(store), ignore).has_value());
-  EXPECT_EQ(error_of(tree, [](std::string_view) -> Result<void> {
-              return Error(Code::unavailable, "no more");
-            }).message(),
-            "no more");
+  EXPECT_EQ(
+      error_of(tree,
+               [](std::string_view) -> Result<void> { return Error(Code::unavailable, "no more"); })
+          .message(),
+      "no more");
   const std::string path = store.object_path(*entry.object, 0644);
   const auto damaged = [&](std::string_view bytes) {
     must(os::write_file_atomically(path, bytes));
     return error_of(tree, ignore);
   };
   const std::string object = entry.object->string();
-  EXPECT_EQ(damaged("contenT").message(),
-            fmt::format("object {} of 'a/b' has the content of {}", object,
-                        oci::Sha256::of("contenT").string()));
+  EXPECT_EQ(damaged("contenT").message(), fmt::format("object {} of 'a/b' has the content of {}",
+                                                      object, oci::Sha256::of("contenT").string()));
   EXPECT_EQ(damaged("cont").message(),
             fmt::format("object {} of 'a/b' is shorter than its tree says", object));
   EXPECT_EQ(damaged("content and more").message(),
@@ -210,7 +212,8 @@ TEST(LayerTest, FailuresEndTheWritingAndAreTold) {
 TEST(LayerTest, SplitCutsInPathOrderAndLosesNothing) {
   std::vector<Entry> entries = {folder("x", 0700), folder("x/empty", 0711), symlink("x/link", "q")};
   for (int i = 0; i < 10; ++i)
-    entries.push_back(file(fmt::format("x/y/f{}", i), std::string(100, static_cast<char>('0' + i))));
+    entries.push_back(
+        file(fmt::format("x/y/f{}", i), std::string(100, static_cast<char>('0' + i))));
   entries.push_back(file("x/y/large", std::string(1000, 'l')));
   entries.push_back(file("z", "z"));
   const Tree tree = must(Tree::make(entries));
@@ -222,9 +225,10 @@ TEST(LayerTest, SplitCutsInPathOrderAndLosesNothing) {
     shown.push_back(fmt::format("{}: {}", part.size_bytes(), paths_of(part)));
     parts.push_back({"part", &part});
   }
-  EXPECT_THAT(shown, ElementsAre("300: x x/empty x/link x/y x/y/f0 x/y/f1 x/y/f2",
-                                 "300: x x/y x/y/f3 x/y/f4 x/y/f5", "300: x x/y x/y/f6 x/y/f7 x/y/f8",
-                                 "100: x x/y x/y/f9", "1000: x x/y x/y/large", "1: z"));
+  EXPECT_THAT(shown,
+              ElementsAre("300: x x/empty x/link x/y x/y/f0 x/y/f1 x/y/f2",
+                          "300: x x/y x/y/f3 x/y/f4 x/y/f5", "300: x x/y x/y/f6 x/y/f7 x/y/f8",
+                          "100: x x/y x/y/f9", "1000: x x/y x/y/large", "1: z"));
   EXPECT_EQ(must(merge(parts)).digest(), tree.digest());
 }
 

@@ -67,8 +67,7 @@ std::optional<ObjectName> parse_object_name(std::string_view shard, std::string_
   // One spelling only: "x.0755" and "x.644" are nobody's.
   if (!digest || object_name(*digest, mode) != fmt::format("{}/{}", shard, name))
     return std::nullopt;
-  return ObjectName{
-      .digest = *digest, .mode = mode, .is_spare = tilde != std::string_view::npos};
+  return ObjectName{.digest = *digest, .mode = mode, .is_spare = tilde != std::string_view::npos};
 }
 
 std::string tree_name(const oci::Digest& tree) {

@@ -208,15 +208,16 @@ Result<void> ObjectFiles::copy_file(const std::string& name, const os::Fd& folde
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return Error::from_errno(errno, "read the object '{}'", name);
     if (got == 0) return {};
-    const int err = write_bytes(to.get(), std::string_view(buffer.data(), static_cast<size_t>(got)));
+    const int err =
+        write_bytes(to.get(), std::string_view(buffer.data(), static_cast<size_t>(got)));
     if (err != 0) return disk_error(err, home_, fmt::format("write '{}'", printable(path)));
   }
 }
 
 Result<std::unique_ptr<ObjectWriter>> ObjectFiles::begin(uint32_t mode) {
   std::string path = os::join(temporary_folder_, temporary_name());
-  const int raw = ::openat(AT_FDCWD, path.c_str(),
-                           O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  const int raw =
+      ::openat(AT_FDCWD, path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (raw < 0) return disk_error(errno, home_, fmt::format("create '{}'", printable(path)));
   return std::unique_ptr<ObjectWriter>(
       std::make_unique<Writer>(*this, std::move(path), os::Fd(raw), mode));

@@ -72,16 +72,15 @@ class RootMaker {
     if (auto root = look(store_.home(), folder, variant_)) return use(std::move(*root));
     TRY(os::make_folders(parent_));
     // Twenty processes that want the same root: one makes it, the others find it.
-    const os::FileLock lock = TRY(os::FileLock::acquire(
-        os::join(parent_, ".lock." + digest.hex()), os::FileLock::Mode::exclusive));
+    const os::FileLock lock = TRY(os::FileLock::acquire(os::join(parent_, ".lock." + digest.hex()),
+                                                        os::FileLock::Mode::exclusive));
     if (auto root = look(store_.home(), folder, variant_)) return use(std::move(*root));
     TRY(remove_stale(folder));
     const std::string building = TRY(build(tree, digest));
     if (::rename(building.c_str(), folder.c_str()) != 0)
       return disk_error(errno, store_.home(), "naming a root");
     auto root = look(store_.home(), folder, variant_);
-    if (!root)
-      return Error(Code::internal, "the root '{}' is not there after it was made", folder);
+    if (!root) return Error(Code::internal, "the root '{}' is not there after it was made", folder);
     return use(std::move(*root));
   }
 

@@ -1,13 +1,13 @@
 // A tree made mountable on this machine. docs/formats/root.md.
 //
-//   std::optional<Root> root = store::find_root(store, digest, variant);       // A few lookups.
+//   std::optional<Root> root = store::find_root(store, digest, variant);  // A few lookups.
 //   if (!root) {
 //     store::Transaction tx = TRY(store.begin());
-//     root = TRY(store::make_root(store, tx, tree, digest, variant));          // Once per tree.
+//     root = TRY(store::make_root(store, tx, tree, digest, variant));     // Once per tree.
 //     … start the program …
-//     TRY(std::move(tx).commit());                                             // Then make it last.
+//     TRY(std::move(tx).commit());                                        // Then make it last.
 //   }
-//   std::optional<Lease> lease = TRY(Lease::hold(*root));      // gc leaves it alone from here on.
+//   std::optional<Lease> lease = TRY(Lease::hold(*root));  // gc leaves it alone from here on.
 #pragma once
 
 #include <optional>
@@ -42,10 +42,10 @@ struct Root {
 std::optional<Root> find_root(const Store& store, const oci::Digest& tree, Variant variant);
 
 /// Makes the root of `tree`, or finds it. All objects must be in the store. The root may be used at
-/// once, by other processes too; it survives a power cut only if `transaction` was committed, and is
-/// made anew otherwise. Of several processes that want the same root one makes it and the others
-/// wait. Cost: `erofs` 2 us an entry; `links` 30-60 us an entry, or only for the entries that differ
-/// when a root of a similar tree is there.
+/// once, by other processes too; it survives a power cut only if `transaction` was committed, and
+/// is made anew otherwise. Of several processes that want the same root one makes it and the others
+/// wait. Cost: `erofs` 2 us an entry; `links` 30-60 us an entry, or only for the entries that
+/// differ when a root of a similar tree is there.
 ///
 /// What a root does not show of its tree: setuid, setgid and sticky bits of files, extended
 /// attributes other than user.*, and in `links` the owner, and the time of files.

@@ -115,9 +115,9 @@ TEST(RootTest, BothVariantsShowTheSame) {
   EXPECT_THAT(shown, HasSubstr("tmp 41777 time 315532800\n"));
   EXPECT_THAT(shown, HasSubstr("read-only 40555 time 315532800\n"));
   EXPECT_THAT(shown, HasSubstr("late 40755 time 1000000000\n"));
-  EXPECT_THAT(shown, HasSubstr("rich-folder 40755 time 315532800 user.shown=" +
-                               oci::Sha256::of(std::string("\0value", 6)).hex().substr(0, 8) +
-                               "\n"));
+  EXPECT_THAT(shown,
+              HasSubstr("rich-folder 40755 time 315532800 user.shown=" +
+                        oci::Sha256::of(std::string("\0value", 6)).hex().substr(0, 8) + "\n"));
   EXPECT_THAT(shown, HasSubstr("absolute 120777 size 11 time 315532800 -> /etc/passwd\n"));
 }
 
@@ -150,7 +150,7 @@ struct DeltaCase {
 };
 
 // Goal: a farm of differences, stacked, shows exactly the wanted tree. Method: each kind of change
-// beside 200 files that do not change, as a plain user, compared with a whole farm in another store.
+// beside 200 files that do not change, as a plain user, compared with a whole farm elsewhere.
 TEST(RootTest, DeltaShowsExactlyTheWantedTree) {
   if (!may_mount()) GTEST_SKIP() << "needs root to become another user";
   const std::vector<DeltaCase> cases = {
@@ -304,9 +304,8 @@ TEST(RootTest, MissingObjectIsNamedAndLeavesNoRoot) {
   const auto made = make_root(store, tx, tree, tree.digest(), Variant::links);
   ASSERT_FALSE(made.has_value());
   EXPECT_EQ(made.error().code(), Code::not_found);
-  EXPECT_EQ(made.error().frames().front(),
-            fmt::format("object {} of 'a/lost' is not in the store",
-                        tree.find("a/lost")->object->string()));
+  EXPECT_EQ(made.error().frames().front(), fmt::format("object {} of 'a/lost' is not in the store",
+                                                       tree.find("a/lost")->object->string()));
   EXPECT_EQ(made.error().message(), "linking a root of 2 entries");
   EXPECT_EQ(find_root(store, tree.digest(), Variant::links), std::nullopt);
 }
@@ -370,8 +369,9 @@ TEST(RootTest, SmallChangeOfALargeTreeIsQuick) {
     // Contents are few, since it is the links that cost.
     const std::string bytes = fmt::format("{}", i % 100);
     if (i < 100) must(tx.put(bytes, 0644));
-    entries.push_back(file(fmt::format("opt/kist/lib/python3.11/site-packages/p{}/m{}/f{}.py",
-                                       i / 500, i / 50, i), bytes));
+    entries.push_back(file(
+        fmt::format("opt/kist/lib/python3.11/site-packages/p{}/m{}/f{}.py", i / 500, i / 50, i),
+        bytes));
   }
   const Tree base = must(Tree::make(entries));
   for (size_t i = 1000; i < 1060; ++i) entries[i] = file(entries[i].path, "1");

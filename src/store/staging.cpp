@@ -1,12 +1,12 @@
 // After a power cut, an object that was written but never synced can have its right name and length
-// and nothing but zeros inside. No name leads to it, since names are written after the sync; but the
-// next writer of the same content would find it there and believe it. The staging folder of the
+// and nothing but zeros inside. No name leads to it, since names are written after the sync; but
+// the next writer of the same content would find it there and believe it. The staging folder of the
 // transaction that died is the witness: it was made before the objects, and is removed only after
 // they were synced. (Both are metadata, which journaling file systems replay in order.)
 //
-// While the kernel runs on, as after kill -9, the page cache holds what was written, and the objects
-// are good. Their staging folder still must not go before the next sync, or a power cut after that
-// would find no witness.
+// While the kernel runs on, as after kill -9, the page cache holds what was written, and the
+// objects are good. Their staging folder still must not go before the next sync, or a power cut
+// after that would find no witness.
 
 #include "store/staging.h"
 
@@ -169,8 +169,8 @@ void remove_dead(const std::vector<std::string>& folders) {
 Result<void> recover(const std::string& home) {
   if (of_earlier_boots(home).empty()) return {};
   // Others that begin now wait here until all is checked.
-  const os::FileLock recovering = TRY(os::FileLock::acquire(os::join(home, kRecoveryLockFile),
-                                                            os::FileLock::Mode::exclusive));
+  const os::FileLock recovering =
+      TRY(os::FileLock::acquire(os::join(home, kRecoveryLockFile), os::FileLock::Mode::exclusive));
   std::vector<std::string> dead;
   std::vector<os::FileLock> locks;
   int64_t since_s = INT64_MAX;

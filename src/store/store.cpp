@@ -41,15 +41,15 @@ Result<Transaction> Store::begin() const {
   Staging staging = TRY(Staging::make(home_), "beginning to write to the store");
   std::string tag(os::name_of(staging.path()));
   ObjectFiles files = TRY(ObjectFiles::open(home_, staging.path(), std::move(tag)));
-  return Transaction(std::unique_ptr<Transaction::State>(
-      new Transaction::State{.home = home_,
-                             .lock = std::move(lock),
-                             .staging = std::move(staging),
-                             .files = std::move(files),
-                             .mutex = {},
-                             .names = {},
-                             .roots = {},
-                             .next_root = 0}));
+  return Transaction(
+      std::unique_ptr<Transaction::State>(new Transaction::State{.home = home_,
+                                                                 .lock = std::move(lock),
+                                                                 .staging = std::move(staging),
+                                                                 .files = std::move(files),
+                                                                 .mutex = {},
+                                                                 .names = {},
+                                                                 .roots = {},
+                                                                 .next_root = 0}));
 }
 
 Result<std::optional<oci::Digest>> Store::find(std::string_view name) const {

@@ -41,7 +41,7 @@ class Transaction final : public ObjectSink {
   Result<std::unique_ptr<ObjectWriter>> begin(uint32_t mode) override;
   /// Errors: unavailable (disk full).
   Result<oci::Digest> put_tree(const Tree& tree);
-  /// Names: "wheel/<key>", "deb/<key>", "env/<key>" …: letters, digits, ".", "-", "_", "+" and '/'.
+  /// Names: "wheel/<key>", "deb/<key>", "env/<key>" …: letters, digits, and . - _ + /
   /// A name that breaks these rules is an error of commit(). A later call for the same name wins.
   void name(std::string name, const oci::Digest& tree);
   /// What name() was told for this name in this transaction; empty when nothing.

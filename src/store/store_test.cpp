@@ -71,8 +71,8 @@ TEST(StoreTest, ModeAndTimeOfObjectsAreExactWhateverTheUmask) {
   const std::string shard = os::join(home.path(), "objects/2d");
   const std::string hex = "711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
   EXPECT_EQ(object.digest.hex(), "2d" + hex);
-  EXPECT_THAT(must(os::list_folder(shard)), ElementsAre(hex, hex + ".0", hex + ".444", hex + ".555",
-                                                        hex + ".600", hex + ".755"));
+  EXPECT_THAT(must(os::list_folder(shard)),
+              ElementsAre(hex, hex + ".0", hex + ".444", hex + ".555", hex + ".600", hex + ".755"));
   const struct {
     uint32_t mode;
     uint32_t on_disk;
@@ -229,8 +229,9 @@ TEST(StoreTest, DamagedObjectIsToldWithItsPath) {
   const auto read = store.read_object(*tree.find("a/b"));
   ASSERT_FALSE(read.has_value());
   EXPECT_EQ(read.error().code(), Code::corrupt);
-  EXPECT_THAT(read.error().message(), StartsWith("object sha256:770e607624d689265ca6c44884d0807d9b05"
-                                                 "4d23c473c106c72be9de08b7376c of 'a/b' has"));
+  EXPECT_THAT(read.error().message(),
+              StartsWith("object sha256:770e607624d689265ca6c44884d0807d9b05"
+                         "4d23c473c106c72be9de08b7376c of 'a/b' has"));
   EXPECT_EQ(read.error().hint_text(), "`kist fsck`");
 }
 

@@ -1,5 +1,5 @@
-// POSIX.1-2017 pax and ustar. Each field is written in the one way that leaves no choice: octal with
-// leading zeros and a NUL, user and group names empty, pax records sorted by key.
+// POSIX.1-2017 pax and ustar. Each field is written in the one way that leaves no choice: octal
+// with leading zeros and a NUL, user and group names empty, pax records sorted by key.
 
 #include "store/tar_header.h"
 
@@ -102,9 +102,15 @@ class Header {
   }
 
   Result<std::string> make() {
-    UstarValues values = {.name = {}, .prefix = {}, .target = {}, .type = type(),
-                          .mode = entry_.mode, .uid = 0, .gid = 0,
-                          .size_bytes = 0, .time_s = 0};
+    UstarValues values = {.name = {},
+                          .prefix = {},
+                          .target = {},
+                          .type = type(),
+                          .mode = entry_.mode,
+                          .uid = 0,
+                          .gid = 0,
+                          .size_bytes = 0,
+                          .time_s = 0};
     place_path(values);
     values.target = fit_text("linkpath", entry_.target);
     values.uid = fit("uid", entry_.uid, kMaxId);
@@ -166,7 +172,8 @@ class Header {
   Result<void> add_xattrs() {
     for (const auto& [name, value] : entry_.xattrs) {
       if (name.find('=') != std::string::npos) {
-        return Error(Code::unsupported, "'{}' has the extended attribute '{}', which tar cannot hold",
+        return Error(Code::unsupported,
+                     "'{}' has the extended attribute '{}', which tar cannot hold",
                      printable(entry_.path), printable(name));
       }
       add("SCHILY.xattr." + name, value);
@@ -192,9 +199,15 @@ class Header {
     }
     std::string body;
     for (const auto& [key, value] : records_) body += pax_record(key, value);
-    const std::string out = ustar_block({.name = "pax", .prefix = {}, .target = {}, .type = 'x',
-                                         .mode = 0644, .uid = 0, .gid = 0,
-                                         .size_bytes = body.size(), .time_s = 0});
+    const std::string out = ustar_block({.name = "pax",
+                                         .prefix = {},
+                                         .target = {},
+                                         .type = 'x',
+                                         .mode = 0644,
+                                         .uid = 0,
+                                         .gid = 0,
+                                         .size_bytes = body.size(),
+                                         .time_s = 0});
     body.resize((body.size() + kTarBlock - 1) / kTarBlock * kTarBlock);
     return out + body;
   }

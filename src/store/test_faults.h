@@ -1,6 +1,6 @@
 // Runs something in a child and lets its N-th change of the disk be its last, or fail. The kernel
-// does it (a seccomp filter that stops for a tracer), so that no call can be forgotten, nor one that
-// a library makes.
+// does it (a seccomp filter that stops for a tracer), so that no call can be forgotten, nor one
+// that a library makes.
 #pragma once
 
 #include <fcntl.h>
@@ -34,11 +34,11 @@ struct FaultRun {
 // In the child: from now on every call that changes the disk stops for the tracer.
 inline bool stop_at_changes() {
   const std::vector<unsigned> calls = {
-      SYS_mkdirat,   SYS_renameat2, SYS_linkat, SYS_unlinkat, SYS_symlinkat, SYS_mknodat,
-      SYS_write,     SYS_pwrite64,  SYS_fsync,  SYS_fchmod,   SYS_fchmodat,  SYS_utimensat,
+      SYS_mkdirat,   SYS_renameat2, SYS_linkat, SYS_unlinkat,  SYS_symlinkat, SYS_mknodat,
+      SYS_write,     SYS_pwrite64,  SYS_fsync,  SYS_fchmod,    SYS_fchmodat,  SYS_utimensat,
       SYS_ftruncate, SYS_fdatasync, SYS_syncfs, SYS_fsetxattr, SYS_renameat,
 #ifdef SYS_rename
-      SYS_mkdir,     SYS_rename,    SYS_link,   SYS_unlink,   SYS_rmdir,     SYS_symlink,
+      SYS_mkdir,     SYS_rename,    SYS_link,   SYS_unlink,    SYS_rmdir,     SYS_symlink,
       SYS_mknod,     SYS_chmod,
 #endif
   };

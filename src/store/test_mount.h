@@ -150,7 +150,8 @@ inline std::string in_child(uid_t uid, const std::function<std::string()>& work)
   const pid_t pid = ::fork();
   if (pid == 0) {
     ::close(ends[0]);
-    if (uid != 0 && (::setresgid(uid, uid, uid) != 0 || ::setresuid(uid, uid, uid) != 0)) ::_exit(9);
+    if (uid != 0 && (::setresgid(uid, uid, uid) != 0 || ::setresuid(uid, uid, uid) != 0))
+      ::_exit(9);
     // Changing the user made /proc/self root's; a program that is executed gets its own again.
     ::prctl(PR_SET_DUMPABLE, 1);
     const std::string text = work();

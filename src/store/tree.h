@@ -29,9 +29,9 @@ struct Entry {
   uint32_t uid = 0;
   uint32_t gid = 0;
   int64_t mtime_s = kTreeTime;
-  std::string target;                    // Symlinks only; not empty.
-  std::optional<oci::Digest> object;     // Files only.
-  uint64_t size_bytes = 0;               // Files only: the length of the object.
+  std::string target;                                       // Symlinks only; not empty.
+  std::optional<oci::Digest> object;                        // Files only.
+  uint64_t size_bytes = 0;                                  // Files only: the length of the object.
   std::vector<std::pair<std::string, std::string>> xattrs;  // Sorted by name.
 
   bool operator==(const Entry&) const = default;

@@ -53,8 +53,7 @@ void walk(std::span<const Part> parts, Merged merged, Conflicting conflict) {
       }
       ++cursor.at;
       // Packages hold folders of their own, so the next entry is mostly from the same part.
-    } while (cursor.at != cursor.end &&
-             (alone || path_less(cursor.at->path, heap.top().at->path)));
+    } while (cursor.at != cursor.end && (alone || path_less(cursor.at->path, heap.top().at->path)));
     if (cursor.at != cursor.end) heap.push(cursor);
   }
 }

@@ -10,12 +10,12 @@
 
 namespace kist::store {
 
-inline constexpr size_t kMaxPathBytes = 4095;       // PATH_MAX without its NUL.
-inline constexpr size_t kMaxNameBytes = 255;        // NAME_MAX.
+inline constexpr size_t kMaxPathBytes = 4095;  // PATH_MAX without its NUL.
+inline constexpr size_t kMaxNameBytes = 255;   // NAME_MAX.
 inline constexpr size_t kMaxTargetBytes = 4095;
-inline constexpr size_t kMaxXattrs = 64;            // Of one entry.
-inline constexpr size_t kMaxXattrNameBytes = 255;   // XATTR_NAME_MAX.
-inline constexpr size_t kMaxXattrBytes = 65536;     // XATTR_SIZE_MAX.
+inline constexpr size_t kMaxXattrs = 64;           // Of one entry.
+inline constexpr size_t kMaxXattrNameBytes = 255;  // XATTR_NAME_MAX.
+inline constexpr size_t kMaxXattrBytes = 65536;    // XATTR_SIZE_MAX.
 inline constexpr size_t kMaxEntries = 4'000'000;
 inline constexpr uint64_t kMaxFileBytes = 1ull << 50;
 

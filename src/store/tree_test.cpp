@@ -35,8 +35,8 @@ TEST(TreeTest, OrderPutsContentRightAfterItsFolder) {
 }
 
 TEST(TreeTest, MakeSortsAndAddsParents) {
-  EXPECT_EQ(paths_of(must(Tree::make({file("b/c/d"), file("a-b"), file("a/b"), symlink("b/a", "x"),
-                                      file("b/c/e")}))),
+  EXPECT_EQ(paths_of(must(Tree::make(
+                {file("b/c/d"), file("a-b"), file("a/b"), symlink("b/a", "x"), file("b/c/e")}))),
             "a a/b a-b b b/a b/c b/c/d b/c/e");
   const Tree tree = must(Tree::make({file("a/b"), folder("a", 0700), file("a/b")}));
   EXPECT_EQ(tree.find("a")->mode, 0700u);
@@ -265,8 +265,9 @@ TEST(TreeTest, IsFastEnough) {
   for (int package = 0; package < 100; ++package) {
     std::vector<Entry> entries;
     for (int i = 0; i < 500; ++i) {
-      entries.push_back(file(fmt::format("opt/kist/lib/python3.11/site-packages/p{}/m{}/f{}.py",
-                                         package, i / 50, i), fmt::format("{}", i)));
+      entries.push_back(file(
+          fmt::format("opt/kist/lib/python3.11/site-packages/p{}/m{}/f{}.py", package, i / 50, i),
+          fmt::format("{}", i)));
     }
     trees.push_back(must(Tree::make(std::move(entries))));
   }

@@ -41,8 +41,8 @@ Result<std::vector<Usage>> measure_usage(const Store& store, std::span<const Usa
     TRY(each_entry(store, item, [&](const Entry& entry) {
       ++usage.files;
       usage.apparent_bytes += entry.size_bytes;
-      const auto [at, is_new] = contents.try_emplace(
-          ObjectKey(*entry.object, entry.mode), Content{entry.size_bytes, number, false});
+      const auto [at, is_new] = contents.try_emplace(ObjectKey(*entry.object, entry.mode),
+                                                     Content{entry.size_bytes, number, false});
       if (!is_new && at->second.last_item != number) {
         at->second.last_item = number;
         at->second.is_shared = true;

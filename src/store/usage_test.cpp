@@ -20,9 +20,9 @@ TEST(UsageTest, TellsWhatIsSharedAndWhatRemovingWouldFree) {
   for (const auto& items :
        {must(named_items(world.store, "wheel/")), must(environment_items(world.store))}) {
     for (const Usage& usage : must(measure_usage(world.store, items))) {
-      shown += fmt::format("{}: {} files, {} apparent, {} unique, {} shared\n", usage.name,
-                           usage.files, usage.apparent_bytes, usage.unique_bytes,
-                           usage.shared_bytes);
+      shown +=
+          fmt::format("{}: {} files, {} apparent, {} unique, {} shared\n", usage.name, usage.files,
+                      usage.apparent_bytes, usage.unique_bytes, usage.shared_bytes);
     }
   }
   EXPECT_EQ(shown,
