@@ -204,9 +204,9 @@ Result<void> run_scripts(std::span<const InstalledDeb> packages,
 }  // namespace
 
 std::vector<std::string> configure_tools() {
-  // util-linux and procps for getopt, flock and pgrep, which Essential packages bring everywhere else.
-  return {"perl-base", "debconf", "dpkg", "init-system-helpers", "adduser", "passwd", "ucf",
-          "debianutils", "util-linux", "procps"};
+  // What is Essential in Debian beyond our base, and what scripts source or call without depending.
+  return {"perl-base", "debconf", "dpkg",   "init-system-helpers", "sysvinit-utils", "util-linux",
+          "adduser",   "passwd",  "procps", "ucf", "debianutils",  "bsdutils",       "ncurses-bin"};
 }
 
 bool is_volatile(std::string_view path) {
