@@ -5,6 +5,7 @@ resolver is made once and copied for each test class, at $KIST_E2E_CACHE (defaul
 /tmp/kist-e2e-UID): that needs the network once, and the tests skip when it cannot be reached.
 """
 import dataclasses
+import fcntl
 import hashlib
 import os
 import pathlib
@@ -17,6 +18,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import local_index  # noqa: E402
+import make_wheel  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PLAIN_UID = 12345
@@ -46,16 +48,10 @@ def filtered(text, places=()):
     text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", text)
     text = re.sub(r"sha256:[0-9a-f]{64}", "sha256:DIGEST", text)
     text = re.sub(r"\b[0-9a-f]{32,64}\b", "DIGEST", text)
+    text = re.sub(r"\b(claims|tmp)\.[A-Za-z0-9]{6}\b", r"\1.XXXXXX", text)
     text = re.sub(r"\b(\d+m)?\d+(\.\d+)?m?s\b", "TIME", text)
     text = re.sub(r"\b\d+(\.\d+)? ?(B|kB|MB|GB|KiB|MiB|GiB)(/s)?", r"SIZE\3", text)
     return text
-
-
-class Store:
-    """A KIST_HOME, with the base and the resolver in it when `primed`."""
-
-    def __init__(self, home):
-        self.home = pathlib.Path(home)
 
 
 def cache_folder():
@@ -70,12 +66,9 @@ def program_copy(folder):
     if not source.exists():
         raise unittest.SkipTest(f"{source} is not built")
     for name in ("kist", "kist-engine"):
-        target = folder / name
-        beside = source.parent / name
-        if not target.exists() or target.stat().st_mtime < beside.stat().st_mtime:
-            temporary = folder / f".{name}.{os.getpid()}"
-            shutil.copy2(beside, temporary)
-            temporary.rename(target)
+        temporary = folder / f".{name}.{os.getpid()}"
+        shutil.copy2(source.parent / name, temporary)
+        temporary.rename(folder / name)
     return folder / "kist"
 
 
@@ -84,9 +77,15 @@ def host_environment():
 
 
 def primed_store():
-    """Makes (once) a store that has locked and run an empty project with one package."""
+    """A store that has locked and run a project with one package. Made once for each kist."""
     cache = cache_folder()
     cache.mkdir(parents=True, exist_ok=True)
+    with open(cache / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return prime(cache)
+
+
+def prime(cache):
     kist = program_copy(cache / "bin")
     key = hashlib.sha256(kist.read_bytes() + (kist.parent / "kist-engine").read_bytes()).hexdigest()
     home = cache / "primed"
@@ -96,18 +95,15 @@ def primed_store():
     project = cache / "priming"
     shutil.rmtree(project, ignore_errors=True)
     project.mkdir()
-    wheels = cache / "priming-wheels"
-    wheels.mkdir(exist_ok=True)
-    import make_wheel
     name, data = make_wheel.wheel("priming", "1.0")
-    (wheels / name).write_bytes(data)
-    (project / "requirements.txt").write_text(f"priming @ file://{wheels / name}\n")
+    (project / name).write_bytes(data)
+    (project / "requirements.txt").write_text(f"priming @ file://{project / name}\n")
     environment = {**host_environment(), "HOME": str(project), "KIST_HOME": str(home)}
     # The host's own index, for the resolver that is fetched from it.
     environment |= {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "UV_"))}
     environment.pop("PIP_FIND_LINKS", None)
     done = subprocess.run([kist, "run", "python", "-c", "import priming"], cwd=project,
-                          env=environment, capture_output=True, text=True, timeout=900)
+                          env=environment, capture_output=True, text=True, timeout=1800)
     if done.returncode != 0:
         raise unittest.SkipTest("the base cannot be made (is the network there?):\n" + done.stderr)
     stamp.write_text(key)
@@ -126,7 +122,7 @@ class KistTest(unittest.TestCase):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="kist-e2e-", dir="/var/tmp"))
         cls.folder.chmod(0o755)
         cls.addClassCleanup(remove_tree, cls.folder)
-        cls.kist = program_copy(cache_folder() / "bin")
+        cls.kist = program_copy(cls.folder / "bin")
         cls.home = cls.folder / "home"
         cls.home.mkdir()
         cls.store = cls.make_store()
