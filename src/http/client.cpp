@@ -68,6 +68,18 @@ std::string redact_query(std::string_view query) {
   return out;
 }
 
+// For the user part of an address: all but RFC 3986's unreserved characters.
+std::string encode_user(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||
+                       (byte >= 'a' && byte <= 'z') || c == '-' || c == '.' || c == '_' || c == '~';
+    out += plain ? std::string(1, c) : fmt::format("%{:02X}", byte);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string redact(std::string_view url) {
@@ -92,6 +104,15 @@ std::pair<std::string, std::string> split_credentials(std::string_view url) {
   bare += url.substr(at.host);
   const std::string_view user = url.substr(at.begin, at.host - at.begin - 1);
   return {bare, percent_decode(user).value_or(std::string(user))};
+}
+
+std::string with_credentials(std::string_view bare, std::string_view user,
+                             std::string_view password) {
+  std::string out(bare);
+  const size_t scheme = out.find("://");
+  if (scheme == std::string::npos) return out;
+  out.insert(scheme + 3, fmt::format("{}:{}@", encode_user(user), encode_user(password)));
+  return out;
 }
 
 std::string origin_of(std::string_view url) {

@@ -89,6 +89,9 @@ class Client {
 std::string redact(std::string_view url);
 /// "https://user:secret@host/x" gives {"https://host/x", "user:secret"}.
 std::pair<std::string, std::string> split_credentials(std::string_view url);
+/// The other way round; `bare` has none. Reserved characters are escaped.
+std::string with_credentials(std::string_view bare, std::string_view user,
+                             std::string_view password);
 /// "https://host:8443" of "https://user@Host:8443/x"; empty for what has no "://".
 std::string origin_of(std::string_view url);
 

@@ -186,6 +186,13 @@ TEST(IndexConfigTest, NamedIndexesGetTheirCredentials) {
   EXPECT_EQ(credentials[0].user_and_password.reveal(), "me:p@:/");
 }
 
+TEST(IndexConfigTest, ANamedDefaultGetsItsCredentialsToo) {
+  const Environment own = {{"UV_DEFAULT_INDEX", "own=https://h/simple"},
+                           {"UV_INDEX_OWN_USERNAME", "me"},
+                           {"UV_INDEX_OWN_PASSWORD", "p"}};
+  EXPECT_EQ(indexes(own).default_url.reveal(), "https://me:p@h/simple");
+}
+
 TEST(IndexConfigTest, NoIndexMeansNone) {
   const IndexConfig got = indexes(
       {{"PIP_NO_INDEX", "1"}, {"PIP_FIND_LINKS", "/a /b"}, {"UV_DEFAULT_INDEX", "https://x/"}});

@@ -46,18 +46,6 @@ void add_extra(IndexConfig& out, const Texts& urls) {
   for (const std::string& url : urls) out.extra.push_back(parse_index(url));
 }
 
-// For the user part of an address: all but RFC 3986's unreserved characters.
-std::string encode_user(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool plain = (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||
-                       (byte >= 'a' && byte <= 'z') || c == '-' || c == '.' || c == '_' || c == '~';
-    out += plain ? std::string(1, c) : fmt::format("%{:02X}", byte);
-  }
-  return out;
-}
-
 std::string variable_name(std::string_view index_name) {
   std::string out;
   for (const char c : index_name) {
@@ -69,17 +57,14 @@ std::string variable_name(std::string_view index_name) {
 }
 
 // uv keeps the credentials of a named index in variables of their own.
-void add_named_credentials(const Environment& environment, IndexConfig& out) {
-  for (Index& index : out.extra) {
-    const std::string name = variable_name(index.name);
-    if (name.empty() || index.url.reveal().find("://") == std::string::npos) continue;
-    const std::string user(variable(environment, fmt::format("UV_INDEX_{}_USERNAME", name)));
-    const std::string word(variable(environment, fmt::format("UV_INDEX_{}_PASSWORD", name)));
-    if (user.empty() && word.empty()) continue;
-    std::string bare = split_credentials(index.url.reveal()).first;
-    bare.insert(bare.find("://") + 3, fmt::format("{}:{}@", encode_user(user), encode_user(word)));
-    index.url = Secret(std::move(bare));
-  }
+void add_named_credentials(const Environment& environment, std::string_view index_name,
+                           Secret& url) {
+  const std::string name = variable_name(index_name);
+  if (name.empty() || url.empty()) return;
+  const std::string user(variable(environment, fmt::format("UV_INDEX_{}_USERNAME", name)));
+  const std::string word(variable(environment, fmt::format("UV_INDEX_{}_PASSWORD", name)));
+  if (user.empty() && word.empty()) return;
+  url = Secret(with_credentials(split_credentials(url.reveal()).first, user, word));
 }
 
 bool from_uv_variables(const Environment& environment, IndexConfig& out) {
@@ -90,7 +75,9 @@ bool from_uv_variables(const Environment& environment, IndexConfig& out) {
   const Texts old_extra = pieces(variable(environment, "UV_EXTRA_INDEX_URL"));
   if (main.empty() && extra.empty() && old_extra.empty()) return false;
   if (!main.empty()) {
-    out.default_url = parse_index(main).url;
+    Index index = parse_index(main);
+    out.default_url = std::move(index.url);
+    out.default_name = std::move(index.name);
     out.source = source;
   }
   add_extra(out, extra);
@@ -104,6 +91,7 @@ bool from_uv_files(const ToolSettings& settings, IndexConfig& out) {
       out.extra.push_back({index.name, Secret(index.url)});
     } else if (out.default_url.empty()) {
       out.default_url = Secret(index.url);
+      out.default_name = index.name;
       out.source = settings.uv_indexes_source;
     }
   }
@@ -141,7 +129,8 @@ IndexConfig index_config_from(const Environment& environment, const ToolSettings
   IndexConfig out;
   if (!from_uv_variables(environment, out) && !from_uv_files(settings, out))
     from_pip(settings, out);
-  add_named_credentials(environment, out);
+  add_named_credentials(environment, out.default_name, out.default_url);
+  for (Index& index : out.extra) add_named_credentials(environment, index.name, index.url);
   add_links(environment, settings, out);
   const Setting* pip_none = find(settings.pip, "no-index");
   const Setting* uv_none = find(settings.uv, "no-index");

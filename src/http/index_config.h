@@ -18,6 +18,7 @@ struct Index {
 /// Addresses may hold credentials and therefore are Secrets. Lists are in order of precedence.
 struct IndexConfig {
   Secret default_url;              // Empty: there is none, packages come from `find_links` alone.
+  std::string default_name;        // As uv names it; mostly empty.
   std::vector<Index> extra;        // Asked before the default one.
   std::vector<Secret> find_links;  // Folders and pages; of pip's and uv's, all count.
   std::vector<std::string> insecure_hosts;

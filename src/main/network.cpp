@@ -2,6 +2,7 @@
 
 #include "http/config.h"
 #include "http/index_config.h"
+#include "http/keyring.h"
 
 namespace kist {
 namespace {
@@ -14,13 +15,20 @@ std::optional<std::string> read_settings(const std::string& path) {
   return std::move(*text);
 }
 
+std::vector<std::string> lines_of(const std::map<std::string, std::string>& variables) {
+  std::vector<std::string> lines;
+  for (const auto& [name, value] : variables) lines.push_back(name + "=" + value);
+  return lines;
+}
+
 }  // namespace
 
 Result<verbs::Machine> read_machine(launch::Host host) {
   verbs::Machine machine;
   const auto settings = TRY(http::read_tool_settings(host.variables, read_settings));
   machine.network = http::config_from(host.variables, settings);
-  const auto indexes = http::index_config_from(host.variables, settings, KIST_DEFAULT_INDEX);
+  auto indexes = http::index_config_from(host.variables, settings, KIST_DEFAULT_INDEX);
+  http::ask_keyring(indexes, lines_of(host.variables));
   machine.network.credentials = http::credentials_of(indexes);
   for (const std::string& insecure : indexes.insecure_hosts)
     machine.network.insecure_hosts.push_back(insecure);
