@@ -118,10 +118,9 @@ def size_row(uid, project, home):
                [unique / MIB], 1.1)
 
 
-def base(bench):
-    """From downloaded .debs until Python runs, against decompressing them with both cores."""
+def base_commands(bench, lock):
+    """(project, command): the default base from .debs that are on the disk already."""
     uid = os.getuid()
-    lock = bench.lock_of("base", [])
     project = bench.project("base", uid, [], lock)
     debs = stores.debs_of(bench, lock)
     home = bench.work / "stores" / str(uid) / "base"
@@ -133,18 +132,25 @@ def base(bench):
         for digest, path in debs.items():
             os.link(path, partial / digest)
 
+    return project, Command("kist", [bench.kist, "run", "-q", "--frozen", "python", "-c", "1"],
+                            bench.environment(home, uid), before=fill)
+
+
+def base(bench):
+    """From downloaded .debs until Python runs, against decompressing them with both cores."""
+    uid = os.getuid()
+    lock = bench.lock_of("base", [])
+    debs = stores.debs_of(bench, lock)
+    project, kist = base_commands(bench, lock)
     largest_first = sorted(map(str, debs.values()), key=os.path.getsize, reverse=True)
     script = ["xargs", "-P", str(os.cpu_count()), "-n", "1", "sh", "-c",
               'dpkg-deb --fsys-tarfile "$0" >/dev/null']
     listing = bench.work / "debs.list"
     listing.write_text("\n".join(largest_first))
     reference = Command("xz", ["sh", "-c", f'"$@" < "{listing}"', "sh", *script], dict(os.environ))
-    environment = bench.environment(home, uid)
-    commands = [reference, Command("kist", [bench.kist, "run", "-q", "--frozen", "python", "-c", "1"],
-                                   environment, before=fill)]
     at = load()
-    taken = as_user(uid, project, lambda: best_of(bench.rounds(7, 2), commands))
-    commands[1].before()
+    taken = as_user(uid, project, lambda: best_of(bench.rounds(7, 2), [reference, kist]))
+    home = pathlib.Path(kist.environment["KIST_HOME"])
     bench.kist_run(project, home, uid, "true", flags=["--frozen"])
     unpacked = bench.kist_run(project, home, uid, "python", "-c", SUM_OF_FILES, flags=["--frozen"])[1]
     return [Row("base", f"{len(debs)} .debs until python -c 1", user_name(uid), "s", taken["kist"],

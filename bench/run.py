@@ -16,6 +16,7 @@ import sys
 import time
 
 import groups_assembly
+import groups_peers
 import groups_run
 from measure import table
 from stores import Bench, say
@@ -23,7 +24,8 @@ from stores import Bench, say
 GROUPS = {"start": groups_run.start, "rate": groups_run.rates, "version": groups_run.version,
           "second": groups_assembly.second, "import": groups_run.imports,
           "base": groups_assembly.base, "env100": groups_assembly.env100,
-          "memory": groups_assembly.memory, "change": groups_assembly.change}
+          "memory": groups_assembly.memory, "change": groups_assembly.change,
+          "mmdebstrap": groups_peers.mmdebstrap, "podman": groups_peers.podman_build}
 
 
 def machine():
