@@ -4,8 +4,8 @@
 #include <set>
 
 #include "base/text.h"
-#include "debian/control.h"
 #include "debian/path_filter.h"
+#include "debian/shell_conditions.h"
 #include "debian/shell_syntax.h"
 
 namespace kist::debian {
@@ -17,17 +17,11 @@ using Value = std::optional<std::string>;
 constexpr int kMaxSteps = 20'000;
 constexpr int kMaxCalls = 24;
 
-enum class Verdict { yes, no, unknown };
-
-Verdict verdict(bool value) { return value ? Verdict::yes : Verdict::no; }
-Verdict invert(Verdict value) {
-  if (value == Verdict::unknown) return value;
-  return verdict(value == Verdict::no);
-}
-
 // How a part of the script ends: what comes after exit is not reached.
 enum class Flow { normal, returned, exited };
 
+// One class, longer than others: walking commands and expanding words call each other through `$(…)`
+// and share all of its state.
 class Tracer {
  public:
   Tracer(const ShellWorld& world, int& steps)
@@ -333,7 +327,7 @@ class Tracer {
     std::vector<std::string> arguments;
     for (size_t i = 1; i < words.size(); ++i) {
       // An argument that is not known: the body is walked with a mark that nothing equals.
-      arguments.push_back(words[i].value_or("\x01unknown"));
+      arguments.push_back(words[i].value_or(std::string(kUnknownMark)));
     }
     std::swap(arguments, arguments_);
     ++calls_;
@@ -381,7 +375,7 @@ class Tracer {
       return confmodule ? Answer(Verdict::yes) : Answer();
     }
     if (name == "which" || name == "command" || name == "type") return Answer(found(words));
-    if (name == "dpkg") return compare(words);
+    if (name == "dpkg") return Answer(compare_versions_condition(words));
     return Answer();
   }
 
@@ -421,92 +415,9 @@ class Tracer {
     return Verdict::unknown;
   }
 
-  // dpkg --compare-versions A OP B; everything else of dpkg is an effect.
-  Result<std::optional<Verdict>> compare(const std::vector<Value>& words) const {
-    using Answer = std::optional<Verdict>;
-    if (words.size() < 2 || !words[1] || *words[1] != "--compare-versions") return Answer();
-    // An unquoted empty version vanishes from the words.
-    std::vector<Value> rest(words.begin() + 2, words.end());
-    if (rest.size() == 2) rest.insert(rest.begin(), std::string());
-    if (rest.size() != 3 || !rest[0] || !rest[1] || !rest[2]) return Answer(Verdict::unknown);
-    const std::string& op = *rest[1];
-    const bool nl = op.ends_with("-nl");
-    int order = compare_versions(*rest[0], *rest[2]);
-    if (rest[0]->empty() != rest[2]->empty()) order = (rest[0]->empty() != nl) ? -1 : 1;
-    const std::string base = op.substr(0, op.find('-'));
-    if (base == "lt" || base == "<<") return Answer(verdict(order < 0));
-    if (base == "le" || base == "<=" || base == "<") return Answer(verdict(order <= 0));
-    if (base == "eq" || base == "=") return Answer(verdict(order == 0));
-    if (base == "ne") return Answer(verdict(order != 0));
-    if (base == "ge" || base == ">=" || base == ">") return Answer(verdict(order >= 0));
-    if (base == "gt" || base == ">>") return Answer(verdict(order > 0));
-    return Answer(Verdict::unknown);
-  }
-
-  // --- test ---
-
   Verdict test(const std::vector<Value>& words, size_t closing) const {
     if (words.size() < 1 + closing) return Verdict::unknown;
-    const std::vector<Value> args(words.begin() + 1,
-                                  words.end() - static_cast<ptrdiff_t>(closing));
-    return test_any(args);
-  }
-
-  // Splits at -o, then at -a: the old forms that scripts still use.
-  Verdict test_any(const std::vector<Value>& args) const {
-    for (const char* op : {"-o", "-a"}) {
-      for (size_t i = 1; i + 1 < args.size(); ++i) {
-        if (args[i] != Value(op)) continue;
-        const Verdict left = test_any({args.begin(), args.begin() + static_cast<ptrdiff_t>(i)});
-        const Verdict right = test_any({args.begin() + static_cast<ptrdiff_t>(i) + 1, args.end()});
-        const Verdict decides = op[1] == 'o' ? Verdict::yes : Verdict::no;
-        if (left == decides || right == decides) return decides;
-        if (left == Verdict::unknown || right == Verdict::unknown) return Verdict::unknown;
-        return invert(decides);
-      }
-    }
-    return test_one(args);
-  }
-
-  static bool unknowable(const Value& value) {
-    return !value || value->find("\x01unknown") != std::string::npos;
-  }
-
-  Verdict test_one(std::vector<Value> args) const {
-    if (!args.empty() && args[0] == Value("!"))
-      return invert(test_one({args.begin() + 1, args.end()}));
-    if (std::any_of(args.begin(), args.end(), unknowable)) return Verdict::unknown;
-    if (args.empty()) return Verdict::no;
-    if (args.size() == 1) return verdict(!args[0]->empty() && *args[0] != "-n");
-    if (args.size() == 2) return test_unary(*args[0], *args[1]);
-    if (args.size() != 3) return Verdict::unknown;
-    const std::string& op = *args[1];
-    if (op == "=" || op == "==") return verdict(*args[0] == *args[2]);
-    if (op == "!=") return verdict(*args[0] != *args[2]);
-    const auto a = parse_number(*args[0]);
-    const auto b = parse_number(*args[2]);
-    if (!a || !b) return Verdict::unknown;
-    if (op == "-eq") return verdict(*a == *b);
-    if (op == "-ne") return verdict(*a != *b);
-    if (op == "-gt") return verdict(*a > *b);
-    if (op == "-ge") return verdict(*a >= *b);
-    if (op == "-lt") return verdict(*a < *b);
-    if (op == "-le") return verdict(*a <= *b);
-    return Verdict::unknown;
-  }
-
-  Verdict test_unary(const std::string& op, const std::string& value) const {
-    if (op == "-n") return verdict(!value.empty());
-    if (op == "-z") return verdict(value.empty());
-    if (value.empty()) return Verdict::no;
-    if (!value.starts_with('/') || value.find('*') != std::string::npos) return Verdict::unknown;
-    // What only exists while a system runs is not there.
-    if (value.starts_with("/run/") || value.starts_with("/proc/") || value.starts_with("/sys/"))
-      return Verdict::no;
-    if (op == "-d") return verdict(world_.is_folder(value));
-    if (op == "-e" || op == "-x" || op == "-r") return verdict(world_.exists(value));
-    if (op == "-f") return verdict(world_.exists(value) && !world_.is_folder(value));
-    return Verdict::unknown;
+    return test_condition({words.begin() + 1, words.end() - static_cast<ptrdiff_t>(closing)}, world_);
   }
 
   const ShellWorld& world_;
@@ -532,7 +443,7 @@ Result<std::vector<ShellEffect>> trace_shell(std::string_view script, const Shel
   for (ShellEffect& effect : tracer.effects)
     for (auto* list : {&effect.words, &effect.writes})
       for (Value& value : *list)
-        if (value && value->find("\x01unknown") != std::string::npos) value = std::nullopt;
+        if (value && value->find(kUnknownMark) != std::string::npos) value = std::nullopt;
   return std::move(tracer.effects);
 }
 
