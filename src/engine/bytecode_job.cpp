@@ -63,10 +63,15 @@ Result<void> update_ready(const std::string& path, const std::string& tree, cons
   if (now.tree != tree) return {};  // The environment changed meanwhile.
   now.tree = with.tree;
   now.bytecode_plan.clear();
+  const bool complete = now.tree != tree;
+  if (complete) now.python_cache.clear();
   now.erofs_image = with.erofs_image;
   now.lowers = with.lowers;
   now.root_lease = with.root_lease;
-  return os::write_file_atomically(path, launch::encode(now));
+  TRY(os::write_file_atomically(path, launch::encode(now)));
+  // Programs that still use it find it gone, which Python takes as it is.
+  if (complete) (void)os::remove_tree(os::join(now.home, kPythonCaches)).has_value();
+  return {};
 }
 
 Result<void> switch_over(const Context& context, const std::string& path, const BytecodePlan& plan,

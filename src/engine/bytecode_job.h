@@ -7,6 +7,9 @@
 
 namespace kist::engine {
 
+/// Below a project's home: what Python compiled for itself while byte-code was missing.
+inline constexpr std::string_view kPythonCaches = ".cache/kist/python";
+
 /// The argument by which kist-engine is told to be that process; the ready file's path follows. No
 /// verb: nobody types it, so it is in no help.
 inline constexpr std::string_view kBytecodeJob = "--compile-bytecode";

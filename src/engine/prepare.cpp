@@ -64,6 +64,8 @@ void add_settings(const python::Inputs& inputs, Ready& ready) {
 
 Result<void> make_home(const Project& project, Ready& ready) {
   ready.home = os::join(project.store_folder, "home");
+  // Best effort: a program of before may write there just now. It is named by its tree.
+  (void)os::remove_tree(os::join(ready.home, kPythonCaches)).has_value();
   return os::make_folders(ready.home, 0700);
 }
 
@@ -74,6 +76,17 @@ std::optional<Ready> finished_meanwhile(const Project& project) {
   auto ready = launch::decode(*text);
   if (!ready || ready->project != project.folder || !launch::is_fresh(*ready)) return std::nullopt;
   return std::move(*ready);
+}
+
+// Python's own cache of this tree. All sources have the same time, so a tree must never see what was
+// compiled for another one.
+Result<void> choose_python_cache(const Context& context, const environment::BytecodePlan& plan,
+                                 const store::Transaction& tx, Ready& ready) {
+  const auto missing = TRY(environment::missing_bytecode(context, plan, tx));
+  // With a cache of its own Python reads no byte-code of the tree; worth it while there is little.
+  if (missing.size() * 2 < plan.pieces.size()) return {};
+  ready.python_cache = os::join(kPythonCaches, plan.tree.hex().substr(0, 16));
+  return os::make_folders(os::join(ready.home, ready.python_cache), 0700);
 }
 
 void use_root(const store::Root& root, Ready& ready) {
@@ -138,12 +151,13 @@ Result<Prepared> prepare(const Context& context, const RunRequest& request) {
   prepared.ready.environment = project.environment;
   prepared.ready.tree = environment.digest.string();
   prepared.roots = {environment.digest.string()};
+  add_settings(inputs, prepared.ready);
+  TRY(make_home(project, prepared.ready));
   if (environment.bytecode) {
+    TRY(choose_python_cache(context, *environment.bytecode, *prepared.pending, prepared.ready));
     prepared.ready.bytecode_plan = bytecode_plan_path(project);
     prepared.bytecode_plan = environment::encode(*environment.bytecode);
   }
-  add_settings(inputs, prepared.ready);
-  TRY(make_home(project, prepared.ready));
   return prepared;
 }
 

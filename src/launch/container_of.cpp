@@ -56,9 +56,12 @@ Variables variables_of(const Ready& ready, const RunRequest& request, const Host
   out.set("LOGNAME", request.as_root ? "root" : host.user_name);
   out.set("VIRTUAL_ENV", "/opt/kist");
   out.set("KIST_ENVIRONMENT", ready.environment.starts_with("script-") ? "script" : ready.environment);
-  // What Python would compile for itself goes to memory that dies with the container, and takes time
-  // that the program could use.
-  if (!ready.bytecode_plan.empty()) out.set("PYTHONDONTWRITEBYTECODE", "1");
+  // What Python compiles for itself would go to memory that dies with the container. With most of
+  // the byte-code still missing it goes to the home instead, so that the next run has it.
+  if (!ready.python_cache.empty())
+    out.set("PYTHONPYCACHEPREFIX", os::join(home, ready.python_cache));
+  else if (!ready.bytecode_plan.empty())
+    out.set("PYTHONDONTWRITEBYTECODE", "1");
   for (const std::string& variable : ready.variables) out.set(variable);
   for (const std::string& variable : request.variables) out.set(variable);
   return out;

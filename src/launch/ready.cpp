@@ -69,6 +69,7 @@ bool read_line(std::string_view key, std::string_view raw, Ready& ready) {
       {"tree", &ready.tree},             {"lease", &ready.root_lease},
       {"erofs", &ready.erofs_image},     {"objects", &ready.objects},
       {"home", &ready.home},             {"bytecode", &ready.bytecode_plan},
+      {"python-cache", &ready.python_cache},
   };
   for (const Text& text : texts) {
     if (key != text.key) continue;
@@ -119,6 +120,7 @@ std::string encode(const Ready& ready) {
   put(out, "objects", ready.objects);
   for (const std::string& lower : ready.lowers) put(out, "lower", lower);
   if (!ready.bytecode_plan.empty()) put(out, "bytecode", ready.bytecode_plan);
+  if (!ready.python_cache.empty()) put(out, "python-cache", ready.python_cache);
   put(out, "home", ready.home);
   for (const std::string& variable : ready.variables) put(out, "variable", variable);
   for (const std::string& mount : ready.mounts) put(out, "mount", mount);

@@ -39,6 +39,8 @@ struct Ready {
   /// Names the plan of what byte-code is still to be compiled; empty when all is there. The root is
   /// good to run: whoever runs something in it for longer lets kist-engine compile meanwhile.
   std::string bytecode_plan;
+  /// Below `home`: where Python keeps meanwhile what it compiles for itself; empty: nowhere.
+  std::string python_cache;
 
   std::string home;                    // Folder of the host that is $HOME inside.
   std::vector<std::string> variables;  // "NAME=value", from kist.toml and the environment itself.

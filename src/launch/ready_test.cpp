@@ -16,6 +16,7 @@ Ready sample() {
   ready.lowers = {"/s/delta", "/s/farm \xff"};
   ready.home = "/s/home";
   ready.bytecode_plan = "/s/default.bytecode";
+  ready.python_cache = ".cache/kist/python/0123";
   ready.variables = {"A=1", "B= x=y"};
   ready.mounts = {"/data:/data:ro"};
   ready.tasks = {{"train", "python train.py --epochs 3"}};
