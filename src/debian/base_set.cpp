@@ -16,17 +16,16 @@ constexpr const char* kPackages[] = {
     "base-files", "base-passwd", "libc6",       "libc-bin",   "dash",     "bash",
     "coreutils",  "sed",         "grep",        "mawk",       "findutils", "diffutils",
     "tar",        "gzip",        "debianutils", "hostname",   "dpkg",     "ca-certificates",
-    "netbase",    "tzdata",      "media-types", "libstdc++6", "libgcc-s1", "libgomp1",
-    "python3",    "python3-minimal"};
+    "netbase",    "tzdata",      "media-types", "libstdc++6", "libgcc-s1", "libgomp1"};
 
 }  // namespace
 
 Result<BaseSet> base_packages(const std::string& suite) {
   for (const Suite& known : kSuites) {
     if (suite != known.name) continue;
-    BaseSet set{.suite = suite, .python = known.python, .packages = {}};
+    BaseSet set{.suite = suite, .python = known.python, .packages = {}, .interpreter = {}};
     set.packages.assign(std::begin(kPackages), std::end(kPackages));
-    set.packages.push_back("python" + set.python);
+    set.interpreter = {"python3", "python3-minimal", "python" + set.python};
     return set;
   }
   return Error(Code::unsupported, "'{}' is no Debian suite that kist can assemble",

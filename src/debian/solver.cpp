@@ -322,6 +322,14 @@ Result<Solver> Solver::open(const std::vector<PackagesIndex>& indexes,
   return Solver(std::move(state));
 }
 
+bool Solver::knows(const std::string& name) const {
+  const Id id = ::pool_str2id(state_->pool, name.c_str(), 0);
+  if (id == 0) return false;
+  for (Id* p = ::pool_whatprovides_ptr(state_->pool, id); *p != 0; ++p)
+    if (state_->solvable(*p)->name == id) return true;
+  return false;
+}
+
 Result<std::vector<LockedDeb>> Solver::solve(const SolveRequest& request) {
   std::vector<Id> wanted;
   for (const std::string& package : request.packages) {

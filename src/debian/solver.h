@@ -52,6 +52,8 @@ class Solver {
   /// Errors: not_found (no such package; the hint has the nearest name), invalid (the request
   /// cannot be satisfied: every problem in words).
   Result<std::vector<LockedDeb>> solve(const SolveRequest& request);
+  /// Whether there is a package of this name; virtual ones do not count.
+  bool knows(const std::string& name) const;
 
  private:
   struct State;

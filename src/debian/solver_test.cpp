@@ -214,7 +214,7 @@ TEST(RawStreamTest, UnpacksWithinLimits) {
 
 TEST(BaseSetTest, KnowsItsSuites) {
   EXPECT_EQ(base_packages("bookworm")->python, "3.11");
-  EXPECT_EQ(base_packages("trixie")->packages.back(), "python3.13");
+  EXPECT_EQ(base_packages("trixie")->interpreter.back(), "python3.13");
   EXPECT_EQ(base_packages("sid").error().message(), "'sid' is no Debian suite that kist can assemble");
   EXPECT_EQ(base_packages("sid").error().hint_text(), "use one of: trixie, bookworm");
 }

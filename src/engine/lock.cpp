@@ -58,9 +58,12 @@ Result<LockOutcome> ensure_lock(const Context& context, Project& project,
     return Error(Code::unavailable, "--offline: the lock is not current, and resolving needs the index")
         .hint("`kist lock`");
 
-  const environment::Suite suite = TRY(environment::choose_suite(inputs));
+  const environment::Suite suite = TRY(environment::choose_suite(inputs, platform));
+  auto interpreter = TRY(environment::choose_interpreter(
+      context, {.inputs = inputs, .platform = platform, .project_folder = project.folder,
+                .lock_folder = os::parent_of(project.lock_path)}, tx));
   context.progress.end("", fmt::format("using {}; base {}, Python {}", inputs.chosen, suite.base(),
-                                       suite.python));
+                                       interpreter ? interpreter->python + " of kist.toml" : suite.python));
   const auto start = std::chrono::steady_clock::now();
   python::Lock lock = TRY(environment::resolve(
       context, {.inputs = inputs,
@@ -68,6 +71,7 @@ Result<LockOutcome> ensure_lock(const Context& context, Project& project,
                 .lock_folder = os::parent_of(project.lock_path),
                 .platform = platform,
                 .suite = suite,
+                .interpreter = std::move(interpreter),
                 .previous = std::move(old),
                 .upgrade = options.upgrade,
                 .upgrade_packages = options.upgrade_packages}, tx));

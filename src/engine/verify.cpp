@@ -41,7 +41,7 @@ Result<Made> make(const Context& context, const python::Lock& lock, const std::s
 
 store::LayerKind kind_of(const std::string& part) {
   if (part == "base") return store::LayerKind::base;
-  if (part == "virtual environment") return store::LayerKind::interpreter;
+  if (part == "interpreter" || part == "virtual environment") return store::LayerKind::interpreter;
   return store::LayerKind::python;
 }
 

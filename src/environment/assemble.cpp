@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "environment/build_package.h"
+#include "environment/interpreter.h"
 #include "environment/platform.h"
 #include "environment/python_packages.h"
 #include "environment/suite.h"
@@ -18,6 +19,7 @@ struct Plan {
   python::Target target;
   Suite suite;
   std::string architecture;
+  std::optional<Piece> interpreter;  // When it is no part of the base.
   std::vector<Piece> pieces;
   std::vector<BuildJob> builds;  // Become pieces when their wheels are there.
 };
@@ -28,6 +30,8 @@ Result<Plan> plan_of(const Context& context, const python::Lock& lock,
   plan.target = TRY(target_of(lock));
   plan.suite = TRY(suite_of_base(lock.kist->base));
   plan.architecture = TRY(debian_architecture(lock.kist->platform));
+  if (lock.kist->interpreter)
+    plan.interpreter = TRY(interpreter_piece(context, *lock.kist->interpreter, lock_folder));
   const auto packages = TRY(python::select(lock, plan.target));
   for (const python::SelectedPackage& package : packages) {
     if (package.needs_build()) {
@@ -46,6 +50,7 @@ std::string name_of(const Plan& plan, const python::Lock& lock) {
   hash.update(kRecipe);
   hash.update(fmt::format("\n{}\n{}\n", plan.target.describe(), plan.suite.base()));
   hash.update(base_name(lock.kist->debian, plan.suite.name, plan.architecture) + "\n");
+  if (plan.interpreter) hash.update(plan.interpreter->store_names.front() + "\n");
   for (const Piece& piece : plan.pieces)
     for (const std::string& name : piece.store_names) hash.update(name + "\n");
   for (const BuildJob& job : plan.builds) hash.update(job.name + "\n");
@@ -64,18 +69,33 @@ Result<void> add_built(const Context& context, const python::Lock& lock,
   return {};
 }
 
+// A lock that was edited by hand may name one of another version.
+Result<Interpreter> locked_interpreter(const Context& context, const python::Lock& lock, const Plan& plan,
+                                       const std::string& lock_folder, store::Transaction& tx) {
+  Interpreter interpreter = TRY(bring_interpreter(context, *lock.kist->interpreter, lock.kist->platform,
+                                                  lock_folder, tx));
+  const std::string& python = interpreter.facts.python;
+  if (python == plan.target.python() || python.starts_with(plan.target.python() + ".")) return interpreter;
+  return Error(Code::invalid, "the lock is for Python {}, its interpreter is Python {}",
+               printable(lock.kist->python), python)
+      .hint("`kist lock`");
+}
+
 Result<Environment> assemble_plan(const Context& context, const python::Lock& lock,
                                   const std::string& lock_folder, Plan& plan,
                                   store::Transaction& tx) {
   Environment environment;
   // Both halves at once would fetch no faster: each keeps all connections busy.
   Base base = TRY(assemble_debian(context, lock.kist->debian, plan.suite.name, plan.architecture, tx));
+  std::optional<Interpreter> interpreter;
+  if (lock.kist->interpreter) interpreter = TRY(locked_interpreter(context, lock, plan, lock_folder, tx));
   TRY(add_built(context, lock, lock_folder, plan, tx));
   Gathered gathered = TRY(gather(context, plan.pieces, tx, "fetched"));
   environment.packages = base.packages + plan.pieces.size();
   environment.assembled = base.assembled + gathered.assembled;
   environment.fetched_bytes = base.fetched_bytes + gathered.fetched_bytes;
   environment.parts.push_back({"base", std::move(base.tree)});
+  if (interpreter) environment.parts.push_back({"interpreter", std::move(interpreter->files)});
   store::Tree venv = TRY(venv_tree(plan.target, tx));
   environment.parts.push_back({"virtual environment", std::move(venv)});
   for (size_t i = 0; i < plan.pieces.size(); ++i)
@@ -94,10 +114,12 @@ Result<oci::Digest> merge_parts(const std::vector<NamedTree>& named, store::Tran
 Result<void> add_bytecode(const Context& context, const python::Lock& lock, const Plan& plan,
                           const std::string& name, store::Transaction& tx,
                           Environment& environment) {
-  const auto base = TRY(find_name(
-      context.store, tx, base_name(lock.kist->debian, plan.suite.name, plan.architecture)));
-  if (!base) return {};  // Collected since: the environment works without byte-code too.
-  auto found = bytecode_plan(context, {lock, plan.target, *base, plan.pieces}, tx);
+  const auto library = TRY(find_name(
+      context.store, tx,
+      plan.interpreter ? plan.interpreter->store_names.front()
+                       : base_name(lock.kist->debian, plan.suite.name, plan.architecture)));
+  if (!library) return {};  // Collected since: the environment works without byte-code too.
+  auto found = bytecode_plan(context, {lock, plan.target, *library, plan.pieces}, tx);
   if (!found && found.error().code() == Code::not_found) return {};
   if (!found) return std::move(found).error();
   if (!*found) return {};
@@ -127,7 +149,10 @@ Result<python::Target> target_of(const python::Lock& lock) {
     return Error(Code::invalid, "the lock has no [tool.kist] section: kist did not write it")
         .hint("`kist lock` writes one from it");
   const Suite suite = TRY(suite_of_base(lock.kist->base));
-  return python::make_target(lock.kist->platform, lock.kist->python, suite.glibc_minor);
+  python::Target target =
+      TRY(python::make_target(lock.kist->platform, lock.kist->python, suite.glibc_minor));
+  if (lock.kist->interpreter) target.python_home = kInterpreterHome;
+  return target;
 }
 
 Result<std::string> environment_name(const Context& context, const python::Lock& lock,

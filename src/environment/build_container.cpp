@@ -32,8 +32,6 @@ git checkout -q --detach "$2"
 git submodule update -q --init --recursive --depth 1
 )sh";
 
-std::string minor_python(const BuildPlace& place) { return "/usr/bin/python" + place.python_minor; }
-
 Step step_in(const BuildPlace& place, std::string name) {
   Step step;
   step.name = std::move(name);
@@ -71,7 +69,7 @@ Result<void> BuildContainer::make_environment(const std::vector<std::string>& re
   TRY(os::remove_tree(environment_folder()));
   TRY(os::make_folders(environment_folder(), 0700));
   const std::string name = "preparing the build of " + place_.label;
-  TRY(uv({"venv", "--quiet", "--allow-existing", "--no-config", "--python", minor_python(place_),
+  TRY(uv({"venv", "--quiet", "--allow-existing", "--no-config", "--python", place_.python,
           std::string(kEnvironment)}, name));
   if (!requirements.empty()) {
     std::vector<std::string> install = {"pip", "install", "--quiet", "--python",
@@ -103,7 +101,7 @@ Result<os::Output> BuildContainer::run(const python::BuildStep& build) {
 
 Result<void> copy_sources(const BuildPlace& place, const std::string& from, const std::string& to) {
   Step step = step_in(place, "copying the sources of " + place.label);
-  step.args = {minor_python(place), "-I", "-S", "-B", "-c", std::string(kCopyProgram),
+  step.args = {place.python, "-I", "-S", "-B", "-c", std::string(kCopyProgram),
                "/kist-build/from", "/kist-build/to"};
   step.mounts.push_back({.source = from, .target = "/kist-build/from", .read_only = true});
   step.mounts.push_back({.source = to, .target = "/kist-build/to"});

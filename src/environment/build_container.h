@@ -15,7 +15,7 @@ namespace kist::environment {
 struct BuildPlace {
   std::string label;
   store::Root root;
-  std::string python_minor;
+  std::string python;          // "/usr/bin/python3.11"
   std::string scratch_folder;  // Ours alone.
   std::string inside_project;
 };

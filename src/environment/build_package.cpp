@@ -9,6 +9,7 @@
 #include "environment/build_output.h"
 #include "environment/build_root.h"
 #include "environment/debian_base.h"
+#include "environment/interpreter.h"
 #include "environment/platform.h"
 #include "environment/python_packages.h"
 #include "os/mapped_file.h"
@@ -48,9 +49,10 @@ std::string key_of(const BuildSite& site, const BuildJob& job) {
       source = job.folder + " " + job.sources;
       break;
   }
-  const std::string text =
+  std::string text =
       fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n", kRecipe, static_cast<int>(package.kind), is_editable(job),
                   site.target.describe(), site.suite.base(), source);
+  if (site.lock.kist->interpreter) text += interpreter_key(site.lock.kist->interpreter->sha256) + "\n";
   return oci::Sha256::of(text).hex();
 }
 
@@ -109,10 +111,30 @@ Result<std::vector<python::LockedDebianPackage>> build_packages(
   if (more.empty()) return locked;
   std::vector<std::string> system = site.lock.kist->system;
   system.insert(system.end(), more.begin(), more.end());
+  const bool has_own_python = site.lock.kist->interpreter.has_value();
+  // Among the locked ones are the libraries that such an interpreter needs.
+  for (const python::LockedDebianPackage& package : locked)
+    if (has_own_python && !package.tool) system.push_back(package.name);
   return lock_debian(context, {.suite = site.suite.name,
                                .architecture = host_architecture(),
                                .system = system,
-                               .keep = locked});
+                               .keep = locked,
+                               .has_own_python = has_own_python,
+                               .libraries = {}});
+}
+
+// The root in which it is built: the environment's own base and interpreter, with `system` beside.
+Result<store::Root> build_root(const Context& context, const BuildSite& site,
+                               const std::vector<std::string>& system, store::Transaction& tx) {
+  const auto debian = TRY(build_packages(context, site, system));
+  std::optional<Interpreter> interpreter;
+  if (site.lock.kist->interpreter)
+    interpreter = TRY(bring_interpreter(context, *site.lock.kist->interpreter, site.lock.kist->platform,
+                                        site.lock_folder, tx));
+  return tool_root(context, {.suite = site.suite.name,
+                             .debian = debian,
+                             .target = site.target,
+                             .interpreter = interpreter ? &interpreter->files : nullptr}, tx);
 }
 
 struct Attempt {
@@ -124,11 +146,10 @@ Result<Attempt> attempt(const Context& context, const BuildSite& site, const Bui
                         std::vector<std::string> system, const std::string& scratch,
                         store::Transaction& tx) {
   if (job.package.kind == Kind::vcs) system.push_back("git");
-  const auto debian = TRY(build_packages(context, site, system));
-  store::Root root = TRY(tool_root(context, {site.suite.name, debian, site.target}, tx));
+  store::Root root = TRY(build_root(context, site, system, tx));
   BuildPlace place{.label = job.label,
                    .root = std::move(root),
-                   .python_minor = site.target.python(),
+                   .python = site.target.python_program(),
                    .scratch_folder = scratch,
                    .inside_project = is_editable(job) ? job.folder : std::string(kInsideProject)};
   const auto lease = TRY(store::Lease::hold(place.root));
@@ -167,8 +188,10 @@ Result<std::string> build(const Context& context, const BuildSite& site, const B
     return hint.empty() ? error : std::move(error).hint(hint);
   }
   context.progress.warn(fmt::format("{} needs a compiler: building it with Debian's", job.label));
-  const std::vector<std::string> compilers = {"build-essential",
-                                              fmt::format("python{}-dev", site.target.python())};
+  std::vector<std::string> compilers = {"build-essential"};
+  // An interpreter of the project's own has its headers with it.
+  if (!site.lock.kist->interpreter)
+    compilers.push_back(fmt::format("python{}-dev", site.target.python()));
   Attempt second =
       TRY(attempt(context, site, job, compilers, os::join(scratch.path(), "second"), tx));
   if (second.wheel) return std::move(second.wheel);

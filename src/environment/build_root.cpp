@@ -64,7 +64,8 @@ Result<store::Root> tool_root(const Context& context, const ToolRoot& request,
   here.platform = host_platform();
   const store::Tree uv = TRY(uv_tree(context, here, tx));
   const store::Tree venv = TRY(venv_tree(here, tx));
-  const store::Part parts[] = {{"base", &base.tree}, {"uv", &uv}, {"virtual environment", &venv}};
+  std::vector<store::Part> parts = {{"base", &base.tree}, {"uv", &uv}, {"virtual environment", &venv}};
+  if (request.interpreter != nullptr) parts.push_back({"interpreter", request.interpreter});
   const store::Tree merged = TRY(store::merge(parts));
   const oci::Digest digest = TRY(tx.put_tree(merged));
   tx.name("resolver/" + digest.hex(), digest);

@@ -18,9 +18,11 @@ struct ToolRoot {
   /// Of this machine's own architecture.
   const std::vector<python::LockedDebianPackage>& debian;
   const python::Target& target;
+  /// The project's own, for this machine; null: that of the base.
+  const store::Tree* interpreter = nullptr;
 };
 
-/// uv is /opt/kist/bin/uv in it, the interpreter /usr/bin/python3.X. From the store, or fetched.
+/// uv is /opt/kist/bin/uv in it, the interpreter target.python_program(). From the store, or fetched.
 /// Errors: those of assemble_debian(), unavailable (offline, and uv was never fetched).
 Result<store::Root> tool_root(const Context& context, const ToolRoot& request,
                               store::Transaction& tx);

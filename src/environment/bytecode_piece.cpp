@@ -39,6 +39,7 @@ Result<std::vector<std::string>> sources_of(const Context& context, const Byteco
 
 // The distribution's full version: a rebuild with a patch may compile otherwise.
 std::string interpreter_of(const python::Lock& lock, const std::string& minor) {
+  if (lock.kist->interpreter) return "cpython " + lock.kist->interpreter->sha256.hex();
   const std::string wanted = fmt::format("python{}-minimal", minor);
   for (const python::LockedDebianPackage& package : lock.kist->debian)
     if (package.name == wanted) return "cpython " + package.version;
@@ -52,9 +53,10 @@ Result<BytecodePiece> library_piece(const Context& context, const BytecodeReques
                                     const python::BytecodeTarget& target) {
   BytecodePiece piece{.label = "the standard library",
                       .name = "",
-                      .sources = request.base,
-                      .folder = "usr/lib/python" + target.python_minor};
-  const store::Tree tree = TRY(context.store.tree(request.base), "reading the base");
+                      .sources = request.library,
+                      .folder = fmt::format("{}/lib/python{}", request.target.python_home.substr(1),
+                                            target.python_minor)};
+  const store::Tree tree = TRY(context.store.tree(request.library), "reading the standard library");
   oci::Sha256 hash;
   for (const std::string& path : sources_in(tree, piece.folder, target))
     hash.update(fmt::format("{} {}\n", path, tree.find(path)->object->hex()));
@@ -75,7 +77,7 @@ Result<void> run_compiler(const Context& context, const BytecodePlan& plan,
   const auto lease = TRY(store::Lease::hold(root));
   if (!lease) return Error(Code::unavailable, "the environment's root was just removed");
   TRY(os::write_file_atomically(os::join(work_folder, "list"), python::bytecode_list(sources)));
-  const python::BytecodeRun run{.python = "/usr/bin/python" + plan.python_minor,
+  const python::BytecodeRun run{.python = plan.python,
                                 .root = "/",
                                 .list = os::join(kInside, "list"),
                                 .output = os::join(kInside, "out"),
@@ -100,6 +102,7 @@ Result<std::optional<BytecodePlan>> bytecode_plan(const Context& context,
   if (request.lock.kist->platform != host_platform()) return std::optional<BytecodePlan>();
   BytecodePlan plan;
   plan.python_minor = request.target.python();
+  plan.python = request.target.python_program();
   const python::BytecodeTarget target = target_of_plan(plan);
   const std::string interpreter = interpreter_of(request.lock, plan.python_minor);
   BytecodePiece library = TRY(library_piece(context, request, interpreter, target));

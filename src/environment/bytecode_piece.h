@@ -30,6 +30,7 @@ struct BytecodePlan {
   std::string complete_name;  // What the store calls the tree with all byte-code: "env/<key>-complete".
   oci::Digest tree{oci::Digest::Bytes{}};  // That runs meanwhile: it has all but (some) byte-code.
   std::string python_minor;   // "3.13"
+  std::string python;         // "/usr/bin/python3.13", inside.
   std::vector<BytecodePiece> pieces;
 };
 
@@ -38,7 +39,7 @@ struct BytecodePlan {
 struct BytecodeRequest {
   const python::Lock& lock;
   const python::Target& target;
-  const oci::Digest& base;  // The base's tree, for the standard library.
+  const oci::Digest& library;  // The tree with the standard library: the base's, or the interpreter's.
   std::span<const Piece> wheels;
 };
 

@@ -5,7 +5,7 @@
 namespace kist::environment {
 namespace {
 
-constexpr std::string_view kHeader = "kist-bytecode 1";
+constexpr std::string_view kHeader = "kist-bytecode 2";
 
 Error bad_line(size_t number) {
   return Error(Code::corrupt, "byte-code plan, line {}: not understood", number);
@@ -26,8 +26,8 @@ Result<BytecodePiece> decode_piece(const std::vector<std::string_view>& fields, 
 }  // namespace
 
 std::string encode(const BytecodePlan& plan) {
-  std::string out = fmt::format("{}\ncomplete {}\ntree {}\npython {}\n", kHeader, plan.complete_name,
-                                plan.tree.string(), plan.python_minor);
+  std::string out = fmt::format("{}\ncomplete {}\ntree {}\npython {} {}\n", kHeader, plan.complete_name,
+                                plan.tree.string(), plan.python_minor, percent_encode(plan.python));
   for (const BytecodePiece& piece : plan.pieces)
     out += fmt::format("piece {} {} {} {}\n", piece.name, piece.sources.string(),
                        percent_encode(piece.folder), percent_encode(piece.label));
@@ -44,14 +44,17 @@ Result<BytecodePlan> decode_bytecode_plan(std::string_view text) {
     if (fields[0] == "piece") {
       BytecodePiece piece = TRY(decode_piece(fields, i + 1));
       plan.pieces.push_back(std::move(piece));
+    } else if (fields[0] == "python") {
+      const auto program = percent_decode(fields.back());
+      if (fields.size() != 3 || !program) return bad_line(i + 1);
+      plan.python_minor = fields[1];
+      plan.python = *program;
     } else if (fields.size() != 2) {
       return bad_line(i + 1);
     } else if (fields[0] == "complete") {
       plan.complete_name = fields[1];
     } else if (fields[0] == "tree") {
       plan.tree = TRY(oci::Digest::parse(fields[1]));
-    } else if (fields[0] == "python") {
-      plan.python_minor = fields[1];
     } else {
       return bad_line(i + 1);
     }

@@ -10,6 +10,7 @@ BytecodePlan sample() {
   plan.complete_name = "env/ab-complete";
   plan.tree = oci::Sha256::of("tree");
   plan.python_minor = "3.13";
+  plan.python = "/opt/python/bin/python3.13";
   plan.pieces = {{.label = "the standard library",
                   .name = "bytecode/01",
                   .sources = oci::Sha256::of("base"),
@@ -27,6 +28,8 @@ TEST(BytecodePlanTest, DecodeIsTheInverseOfEncode) {
   EXPECT_EQ(encode(*got), encode(sample()));
   EXPECT_EQ(got->complete_name, "env/ab-complete");
   EXPECT_EQ(got->tree, sample().tree);
+  EXPECT_EQ(got->python_minor, "3.13");
+  EXPECT_EQ(got->python, "/opt/python/bin/python3.13");
   ASSERT_EQ(got->pieces.size(), 2u);
   EXPECT_EQ(got->pieces[0].folder, "usr/lib/python3.13");
   EXPECT_EQ(got->pieces[1].label, "numpy 2.1.0");
@@ -41,7 +44,7 @@ TEST(BytecodePlanTest, EveryTruncationIsRefused) {
 }
 
 TEST(BytecodePlanTest, BadLinesAreNamed) {
-  const auto got = decode_bytecode_plan("kist-bytecode 1\npython 3.13\npiece a b\nend\n");
+  const auto got = decode_bytecode_plan("kist-bytecode 2\npython 3.13 /usr/bin/python3.13\npiece a b\nend\n");
   ASSERT_FALSE(got.has_value());
   EXPECT_EQ(got.error().message(), "byte-code plan, line 3: not understood");
 }

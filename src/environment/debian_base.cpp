@@ -6,6 +6,7 @@
 #include "debian/base_set.h"
 #include "debian/configure.h"
 #include "debian/deb.h"
+#include "debian/library_packages.h"
 #include "debian/mirror.h"
 #include "debian/release.h"
 #include "debian/solver.h"
@@ -108,6 +109,26 @@ Result<std::vector<debian::InstalledDeb>> install(
   return installed;
 }
 
+// The packages that have the interpreter's libraries, and those that every wheel may rely on.
+std::vector<std::string> library_packages(const Context& context, const DebianRequest& request,
+                                          const debian::Solver& solver) {
+  std::vector<std::string> libraries = {"libz.so.1", "libexpat.so.1"};
+  libraries.insert(libraries.end(), request.libraries.begin(), request.libraries.end());
+  std::vector<std::string> packages;
+  for (const std::string& library : libraries) {
+    const auto candidates = debian::packages_of_library(library);
+    const auto known = std::find_if(candidates.begin(), candidates.end(),
+                                    [&](const std::string& name) { return solver.knows(name); });
+    if (known != candidates.end())
+      packages.push_back(*known);
+    else if (!candidates.empty())
+      context.progress.warn(fmt::format(
+          "the interpreter needs {}, which neither it nor Debian's {} brings: what uses it will not work",
+          printable(library), request.suite));
+  }
+  return packages;
+}
+
 }  // namespace
 
 std::string base_name(const std::vector<python::LockedDebianPackage>& packages,
@@ -133,6 +154,8 @@ Result<std::vector<python::LockedDebianPackage>> lock_debian(const Context& cont
   auto solver = TRY(debian::Solver::open(packages, request.architecture, context.cache("debian")));
   const debian::BaseSet base = TRY(debian::base_packages(request.suite));
   debian::SolveRequest solve{.packages = base.packages, .architecture = request.architecture};
+  const auto more = request.has_own_python ? library_packages(context, request, solver) : base.interpreter;
+  solve.packages.insert(solve.packages.end(), more.begin(), more.end());
   solve.packages.insert(solve.packages.end(), request.system.begin(), request.system.end());
   for (const python::LockedDebianPackage& package : request.keep)
     solve.keep.push_back(to_debian(package));

@@ -15,6 +15,8 @@ struct DebianRequest {
   std::string architecture;  // "amd64"
   std::vector<std::string> system;  // What the project asks for, beside the base set.
   std::vector<python::LockedDebianPackage> keep;  // Of an earlier lock.
+  bool has_own_python = false;          // Then the suite's is left out,
+  std::vector<std::string> libraries;   // and these come in that it needs: "libffi.so.8".
 };
 
 /// The base set of the suite, the system packages and all that they need, pinned.

@@ -132,13 +132,13 @@ Result<store::Tree> venv_tree(const python::Target& target, store::ObjectSink& s
   builder.folder("opt/kist/bin");
   builder.folder("opt/kist/lib/" + python + "/site-packages");
   builder.symlink("opt/kist/lib64", "lib");
-  builder.symlink("opt/kist/bin/python", "/usr/bin/" + python);
+  builder.symlink("opt/kist/bin/python", target.python_program());
   builder.symlink("opt/kist/bin/python3", "python");
   builder.symlink("opt/kist/bin/" + python, "python");
   // Without the micro version: the base's security updates must not change this tree.
   const std::string config = fmt::format(
-      "home = /usr/bin\ninclude-system-site-packages = false\nversion = {}\nexecutable = /usr/bin/{}\n",
-      target.python(), python);
+      "home = {}/bin\ninclude-system-site-packages = false\nversion = {}\nexecutable = {}\n",
+      target.python_home, target.python(), target.python_program());
   TRY(builder.file("opt/kist/pyvenv.cfg", 0644, config));
   return std::move(builder).finish();
 }

@@ -24,7 +24,7 @@ Result<Piece> wheel_piece_with(const Context& context, const python::SelectedPac
 Result<std::optional<std::string>> direct_url_json(const python::SelectedPackage& package,
                                                    const std::string& lock_folder);
 
-/// The virtual environment at /opt/kist over the base's interpreter: pyvenv.cfg, bin/python.
+/// The virtual environment at /opt/kist over the target's interpreter: pyvenv.cfg, bin/python.
 Result<store::Tree> venv_tree(const python::Target& target, store::ObjectSink& sink);
 
 }  // namespace kist::environment

@@ -24,14 +24,50 @@ std::string python_of(const std::vector<python::LockedDebianPackage>& packages,
   return minor;
 }
 
-// The root that uv runs in: the base of this machine's own architecture, with uv in it.
+// What uv runs on: the environment's own base and interpreter; for another machine's platform the
+// suite's, since uv asks its interpreter about itself only.
+struct Tools {
+  std::vector<python::LockedDebianPackage> debian;
+  python::Target target;
+  std::optional<Interpreter> interpreter;
+};
+
+Result<Tools> tools_for(const Context& context, const ResolveRequest& request,
+                        const std::vector<python::LockedDebianPackage>& debian,
+                        const python::Target& target, store::Transaction& tx) {
+  Tools tools{.debian = debian, .target = target, .interpreter = {}};
+  if (request.platform != host_platform()) {
+    tools.debian = TRY(lock_debian(context, {.suite = request.suite.name, .architecture = host_architecture()}));
+    tools.target = TRY(python::make_target(host_platform(), request.suite.python, request.suite.glibc_minor));
+  } else if (request.interpreter) {
+    tools.interpreter = TRY(bring_interpreter(context, request.interpreter->locked, request.platform,
+                                              request.lock_folder, tx));
+  }
+  return tools;
+}
+
+// The root that uv runs in.
 Result<store::Root> resolver_root(const Context& context, const ResolveRequest& request,
-                                  const std::vector<python::LockedDebianPackage>& debian,
-                                  const python::Target& target, store::Transaction& tx) {
-  std::vector<python::LockedDebianPackage> own;
-  if (request.platform != host_platform())
-    own = TRY(lock_debian(context, {.suite = request.suite.name, .architecture = host_architecture()}));
-  return tool_root(context, {request.suite.name, own.empty() ? debian : own, target}, tx);
+                                  const Tools& tools, store::Transaction& tx) {
+  return tool_root(context, {.suite = request.suite.name,
+                             .debian = tools.debian,
+                             .target = tools.target,
+                             .interpreter = tools.interpreter ? &tools.interpreter->files : nullptr}, tx);
+}
+
+// The same with git in it.
+Result<store::Root> resolver_root_with_git(const Context& context, const ResolveRequest& request,
+                                           Tools tools, store::Transaction& tx) {
+  DebianRequest debian{.suite = request.suite.name,
+                       .architecture = host_architecture(),
+                       .system = {"git"},
+                       .keep = tools.debian};
+  if (tools.interpreter) {
+    debian.has_own_python = true;
+    debian.libraries = tools.interpreter->facts.needed;
+  }
+  tools.debian = TRY(lock_debian(context, debian));
+  return resolver_root(context, request, tools, tx);
 }
 
 // What uv may see: the project and its neighbours that requirements name (read-only), its cache, the
@@ -62,14 +98,15 @@ Result<Step> uv_step(const Context& context, const ResolveRequest& request,
 
 // `with_git` gives a root that has git too; most projects never need it.
 Result<python::Lock> run_uv(const Context& context, const ResolveRequest& request,
-                            const python::Target& target, const store::Root& root,
+                            const python::Target& target, const std::string& interpreter,
+                            const store::Root& root,
                             const std::function<Result<store::Root>()>& with_git) {
   TRY(os::make_folders(context.cache("resolve")));
   const os::TempDir answer = TRY(os::TempDir::make(context.cache("resolve")));
   Step step = TRY(uv_step(context, request, root, answer.path()));
   python::UvRequest uv = TRY(python::uv_request(request.inputs, target));
   uv.uv = "/opt/kist/bin/uv";
-  uv.interpreter = "/usr/bin/python" + request.suite.python;
+  uv.interpreter = interpreter;
   uv.output = os::join(answer.path(), "pylock.toml");
   uv.upgrade = request.upgrade;
   uv.upgrade_packages = request.upgrade_packages;
@@ -129,33 +166,33 @@ Result<python::Lock> resolve(const Context& context, const ResolveRequest& reque
   DebianRequest debian{.suite = request.suite.name,
                        .architecture = architecture,
                        .system = request.inputs.system};
+  if (request.interpreter) {
+    debian.has_own_python = true;
+    debian.libraries = request.interpreter->libraries;
+  }
   if (request.previous && request.previous->kist && !request.upgrade &&
       request.previous->kist->base == request.suite.base())
     debian.keep = request.previous->kist->debian;
   auto packages = TRY(lock_debian(context, debian));
-  const python::Target target =
-      TRY(python::make_target(request.platform, python_of(packages, request.suite.python),
-                              request.suite.glibc_minor));
+  const std::string python = request.interpreter ? request.interpreter->python
+                                                 : python_of(packages, request.suite.python);
+  python::Target target =
+      TRY(python::make_target(request.platform, python, request.suite.glibc_minor));
+  if (request.interpreter) target.python_home = kInterpreterHome;
   python::Lock resolved;
   if (request.inputs.is_locked() || request.inputs.kind == python::InputKind::lock) {
     resolved = TRY(read_locked(context, request, target));
   } else if (asks_for_python_packages(request.inputs)) {
-    const store::Root root = TRY(resolver_root(context, request, packages, target, tx));
-    const auto with_git = [&]() -> Result<store::Root> {
-      DebianRequest more{.suite = request.suite.name,
-                         .architecture = host_architecture(),
-                         .system = {"git"},
-                         .keep = packages};
-      if (request.platform != host_platform()) more.keep.clear();
-      const auto debs = TRY(lock_debian(context, more));
-      return tool_root(context, {request.suite.name, debs, target}, tx);
-    };
-    resolved = TRY(run_uv(context, request, target, root, with_git));
+    const Tools tools = TRY(tools_for(context, request, packages, target, tx));
+    const store::Root root = TRY(resolver_root(context, request, tools, tx));
+    const auto with_git = [&] { return resolver_root_with_git(context, request, tools, tx); };
+    resolved = TRY(run_uv(context, request, target, tools.target.python_program(), root, with_git));
   }
   python::Lock lock = TRY(python::complete_lock(resolved, request.inputs, target));
   KIST_ASSERT(lock.kist.has_value());
   lock.kist->recipe = kRecipe;
   lock.kist->base = request.suite.base();
+  if (request.interpreter) lock.kist->interpreter = request.interpreter->locked;
   lock.kist->debian = std::move(packages);
   return lock;
 }

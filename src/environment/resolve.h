@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "environment/context.h"
+#include "environment/interpreter.h"
 #include "environment/suite.h"
 #include "python/inputs.h"
 #include "python/pylock.h"
@@ -19,6 +20,7 @@ struct ResolveRequest {
   std::string lock_folder;  // Where the lock will lie: relative paths in it start there.
   std::string platform;     // "linux/amd64"
   Suite suite;
+  std::optional<ChosenInterpreter> interpreter;  // Of the project's own; empty: the suite's.
   std::optional<python::Lock> previous;  // Its versions are kept where the inputs allow it.
   bool upgrade = false;                  // Keep nothing.
   std::vector<std::string> upgrade_packages;  // Keep all but these.

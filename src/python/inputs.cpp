@@ -385,7 +385,9 @@ class Detector {
     for (const std::string& name : settings.system) add("system", name);
     for (const std::string& extra : settings.extras) add("extra", extra);
     for (const std::string& group : out_.groups) add("group", group);
-    if (settings.interpreter) add("interpreter", settings.interpreter->sha256.hex());
+    for (const auto& [platform, interpreter] : settings.interpreters)
+      add("interpreter", fmt::format("{} {} {}{}", platform, interpreter.sha256.hex(),
+                                     interpreter.url, interpreter.path));
     std::sort(text.begin(), text.end());
     out_.fingerprint =
         oci::Sha256::of(fmt::format("kist inputs 1\n{}\n", fmt::join(text, "\n"))).string();

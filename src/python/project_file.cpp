@@ -56,7 +56,7 @@ class EnvironmentReader {
                            fields_.name("gpu-variant"), printable(gpu));
     }
     std::optional<Fields> interpreter = TRY(fields_.optional_table("interpreter"));
-    if (interpreter) TRY(read_interpreter(*interpreter));
+    if (interpreter) TRY(read_interpreters(*interpreter));
     return {};
   }
 
@@ -125,18 +125,41 @@ class EnvironmentReader {
     return {};
   }
 
-  Result<void> read_interpreter(Fields& fields) {
+  // One archive, or a table with one for each platform.
+  Result<void> read_interpreters(Fields& fields) {
+    out_.interpreters.clear();
+    const auto& keys = fields.table().entries();
+    const bool by_platform = std::any_of(keys.begin(), keys.end(), [](const auto& entry) {
+      return entry.first.find('/') != std::string::npos;
+    });
+    for (const char* platform : {"linux/amd64", "linux/arm64"}) {
+      std::optional<Fields> one = TRY(fields.optional_table(platform));
+      if (!one) continue;
+      LockedInterpreter interpreter = TRY(read_interpreter(*one));
+      out_.interpreters.emplace(platform, std::move(interpreter));
+    }
+    if (by_platform) return fields.no_others();
+    LockedInterpreter interpreter = TRY(read_interpreter(fields));
+    out_.interpreters.emplace("", std::move(interpreter));
+    return {};
+  }
+
+  static Result<LockedInterpreter> read_interpreter(Fields& fields) {
     LockedInterpreter interpreter;
     const std::string url = TRY(fields.string("url"));
     if (!http::split_credentials(url).second.empty())
       return fields.error("url", "'{}' holds credentials; keep them in netrc", fields.name("url"));
-    interpreter.url = url;
+    const size_t scheme = url.find("://");
+    (scheme == std::string::npos ? interpreter.path : interpreter.url) = url;
+    const std::string_view name = std::string_view(url).substr(0, scheme);
+    if (url.empty() || (scheme != std::string::npos && name != "https" && name != "http" && name != "file"))
+      return fields.error("url", "'{}' is '{}', want an address of https, http or file, or a path",
+                          fields.name("url"), printable(url));
     const std::string hex = TRY(fields.string("sha256"));
     interpreter.sha256 = TRY(in_field(oci::Digest::parse_hex(hex), fields, "sha256"));
     interpreter.size_bytes = TRY(fields.optional_size("size"));
     TRY(fields.no_others());
-    out_.interpreter = std::move(interpreter);
-    return {};
+    return interpreter;
   }
 
   Fields& fields_;
@@ -247,6 +270,12 @@ Result<void> read_image(Fields& fields, ImageSettings& out) {
 }
 
 }  // namespace
+
+const LockedInterpreter* EnvironmentSettings::interpreter_for(const std::string& platform) const {
+  auto found = interpreters.find(platform);
+  if (found == interpreters.end()) found = interpreters.find("");
+  return found == interpreters.end() ? nullptr : &found->second;
+}
 
 Result<EnvironmentSettings> ProjectFile::environment(std::string_view name) const {
   const auto found = environments.find(std::string(name));

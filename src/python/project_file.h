@@ -29,7 +29,11 @@ struct EnvironmentSettings {
   std::vector<std::string> groups;     // PEP 735, in addition to the default groups.
   std::optional<bool> default_groups;  // Whether the default groups are in; not given: yes.
   std::string gpu;                     // "cu126", "cpu" …: uv's --torch-backend.
-  std::optional<LockedInterpreter> interpreter;  // Python as an archive, by address and hash.
+  /// Python as an archive, by address and hash: of a platform, or with "" for its name, of all.
+  std::map<std::string, LockedInterpreter> interpreters;
+
+  /// Null when the platform's environment has the base's own Python.
+  const LockedInterpreter* interpreter_for(const std::string& platform) const;
 };
 
 struct MountSetting {

@@ -62,7 +62,10 @@ user = 10001
   EXPECT_EQ(gpu.extras, (std::vector<std::string>{"cuda-extra"}));
   EXPECT_EQ(gpu.default_groups, false);
   EXPECT_EQ(gpu.gpu, "cu126");
-  EXPECT_EQ(file->environment("new")->interpreter->size_bytes, 12u);
+  const auto with_interpreter = file->environment("new");
+  ASSERT_TRUE(with_interpreter.has_value());
+  EXPECT_EQ(with_interpreter->interpreter_for("linux/arm64")->size_bytes, 12u);
+  EXPECT_EQ(gpu.interpreter_for("linux/arm64"), nullptr);
   EXPECT_EQ(file->run.env, (std::vector<std::pair<std::string, std::string>>{
                                {"OMP_NUM_THREADS", "4"}, {"A.b", ""}}));
   EXPECT_EQ(file->run.mounts,
@@ -78,6 +81,23 @@ user = 10001
   ASSERT_FALSE(missing.has_value());
   EXPECT_EQ(missing.error().message(), "there is no environment 'gpo', only: default, gpu, new");
   EXPECT_EQ(missing.error().hint_text(), "`--env gpu`");
+}
+
+TEST(ProjectFileTest, InterpreterOfEachPlatform) {
+  const std::string sha256(64, 'a');
+  const auto file = parse_project_file(
+      "[environment.interpreter]\n'linux/amd64' = { url = 'https://e/a.tar.gz', sha256 = '" + sha256 +
+      "' }\n'linux/arm64' = { url = 'parts/b.tar.zst', sha256 = '" + sha256 +
+      "' }\n[environment.own]\ninterpreter = { url = 'file:///c.tar', sha256 = '" + sha256 + "' }\n");
+  ASSERT_TRUE(file.has_value()) << file.error().render();
+  const auto both = file->environment("default").value();
+  EXPECT_EQ(both.interpreter_for("linux/amd64")->url, "https://e/a.tar.gz");
+  EXPECT_EQ(both.interpreter_for("linux/arm64")->url, "");
+  EXPECT_EQ(both.interpreter_for("linux/arm64")->path, "parts/b.tar.zst");
+  // A further environment's own replaces all of it.
+  const auto own = file->environment("own").value();
+  EXPECT_EQ(own.interpreter_for("linux/amd64")->url, "file:///c.tar");
+  EXPECT_EQ(own.interpreter_for("linux/arm64")->url, "file:///c.tar");
 }
 
 TEST(ProjectFileTest, EmptyIsFine) { EXPECT_EQ(parse_project_file("")->environments.size(), 1u); }
@@ -116,6 +136,14 @@ TEST(ProjectFileTest, RefusesWithPreciseMessage) {
       {"[environment.x]\ninterpreter = {url='https://u:p@e/x', sha256=''}",
        "kist.toml:2:20: 'environment.x.interpreter.url' holds credentials; keep them in netrc", "",
        ""},
+      {"[environment]\ninterpreter = {url='ftp://e/x', sha256=''}",
+       "kist.toml:2:20: 'environment.interpreter.url' is 'ftp://e/x', want an address of https, http or "
+       "file, or a path", "", ""},
+      {"[environment.interpreter]\n'linux/amd64' = {url='x', sha256='00'}",
+       "kist.toml:2:34: 'environment.interpreter.linux/amd64.sha256'",
+       "digest '00' has 2 hex digits, want 64", ""},
+      {"[environment.interpreter]\n'linux/riscv64' = {url='x', sha256=''}",
+       "kist.toml:2:19: unknown key 'environment.interpreter.linux/riscv64'", "", ""},
       {"[run]\nmemory = '8 apples'", "kist.toml:2:10: 'run.memory'",
        "'8 apples' is not an amount of memory, want a number and k, m, g or t", "write it as `8g`"},
       {"[run]\nmounts = ['a:b']", "kist.toml:2:10: 'run.mounts'",

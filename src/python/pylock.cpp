@@ -278,9 +278,12 @@ class Reader {
 
   static Result<LockedInterpreter> read_interpreter(Fields& fields) {
     LockedInterpreter out;
-    const std::string url = TRY(fields.string("url"));
+    const std::string url = TRY(fields.optional_string("url"));
     out.url = http::split_credentials(url).first;
     out.size_bytes = TRY(fields.optional_size("size"));
+    out.path = TRY(fields.optional_string("path"));
+    if (out.url.empty() == out.path.empty())
+      return fields.error("url", "'{}' needs either 'url' or 'path'", fields.path());
     out.sha256 = TRY(digest(fields, "sha256"));
     TRY(fields.no_others());
     return out;

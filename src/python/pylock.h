@@ -78,7 +78,8 @@ struct LockedDebianPackage {
 
 /// An interpreter that does not come from the base: an archive given in kist.toml.
 struct LockedInterpreter {
-  std::string url;  // Without credentials.
+  std::string url;   // Without credentials. Exactly one of url and path is given.
+  std::string path;  // As written: relative to the lock's folder (kist.toml's), or absolute.
   std::optional<uint64_t> size_bytes;
   oci::Digest sha256{oci::Digest::Bytes{}};
   bool operator==(const LockedInterpreter&) const = default;

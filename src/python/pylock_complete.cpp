@@ -105,7 +105,6 @@ Result<Lock> complete_lock(const Lock& resolved, const Inputs& inputs, const Tar
   kist.gpu = inputs.settings.gpu;
   kist.requested = TRY(requested(inputs, target));
   kist.system = inputs.system;
-  kist.interpreter = inputs.settings.interpreter;
   out.kist = std::move(kist);
   return out;
 }

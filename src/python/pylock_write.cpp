@@ -147,6 +147,7 @@ void write_kist(const KistSection& kist, Writer& out) {
   if (kist.interpreter) {
     InlineTable interpreter;
     interpreter.text("url", kist.interpreter->url);
+    interpreter.text("path", kist.interpreter->path);
     if (kist.interpreter->size_bytes)
       interpreter.raw("size", fmt::format("{}", *kist.interpreter->size_bytes));
     interpreter.text("sha256", kist.interpreter->sha256.hex());

@@ -18,10 +18,13 @@ struct Target {
   uint32_t python_minor = 11;            // Of Python 3.
   std::string python_full;               // "3.11.2"; empty: "3.11.0".
   uint32_t glibc_minor = 36;             // Of glibc 2: 36 bookworm, 41 trixie.
+  std::string python_home = "/usr";      // Where its interpreter is installed, inside.
 
   /// "x86_64", "aarch64".
   std::string machine() const;
   std::string python() const { return "3." + std::to_string(python_minor); }
+  /// "/usr/bin/python3.11"
+  std::string python_program() const { return python_home + "/bin/python" + python(); }
   std::string python_full_version() const {
     return python_full.empty() ? python() + ".0" : python_full;
   }
