@@ -13,6 +13,7 @@
 #include "debian/base_set.h"
 #include "debian/mirror.h"
 #include "debian/release.h"
+#include "environment/root_variant.h"
 
 namespace kist::engine {
 namespace {
@@ -125,6 +126,20 @@ Check check_subordinate_ids(const Context& context) {
   return check;
 }
 
+// Only root has a choice; that links do as well is why this is never bad.
+Check check_roots(const Context& context) {
+  Check check{.name = "roots", .detail = "folders of links to the store's objects"};
+  if (context.host.uid != 0) return check;
+  if (environment::variant_of(context) == store::Variant::erofs) {
+    check.detail = "EROFS images, mounted from their files";
+    return check;
+  }
+  check.state = State::warning;
+  check.detail += ", slower to make than EROFS images";
+  check.fix = "a kernel of 6.12 or later, and a KIST_HOME that is not on a tmpfs";
+  return check;
+}
+
 Check check_disk(const Context& context) {
   Check check{.name = "store", .detail = context.store.home()};
   const auto free = os::free_bytes(context.store.home());
@@ -206,9 +221,11 @@ Check check_mirror(const Context& context) {
 }  // namespace
 
 std::vector<Check> examine(const Context& context, const http::Config& network) {
-  return {check_kernel(),  check_user_namespaces(context), check_overlay(context),
-          check_cgroups(), check_subordinate_ids(context), check_disk(context),
-          check_fuse(),    check_certificates(network),    check_index(context),
+  return {check_kernel(),        check_user_namespaces(context),
+          check_overlay(context), check_cgroups(),
+          check_subordinate_ids(context), check_disk(context),
+          check_roots(context),  check_fuse(),
+          check_certificates(network), check_index(context),
           check_mirror(context)};
 }
 

@@ -197,20 +197,4 @@ Result<std::vector<NamedTree>> parts_of(const Context& context, const python::Lo
   return std::move(environment.parts);
 }
 
-store::Variant variant_of(const launch::Host& host) {
-  return host.uid == 0 ? store::Variant::erofs : store::Variant::links;
-}
-
-runtime::RootSource root_source(const store::Root& root) {
-  if (root.erofs_image.empty()) return {.lowers = root.lowers};
-  return {.erofs_image = root.erofs_image, .objects = root.objects};
-}
-
-Result<store::Root> root_of(const Context& context, const oci::Digest& tree, store::Transaction& tx) {
-  const store::Variant variant = variant_of(context.host);
-  if (auto root = store::find_root(context.store, tree, variant)) return std::move(*root);
-  const store::Tree content = TRY(context.store.tree(tree));
-  return store::make_root(context.store, tx, content, tree, variant);
-}
-
 }  // namespace kist::environment

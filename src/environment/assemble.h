@@ -7,6 +7,7 @@
 #include "environment/bytecode_piece.h"
 #include "environment/context.h"
 #include "environment/debian_base.h"
+#include "environment/root_variant.h"
 #include "python/pylock.h"
 #include "python/pylock_select.h"
 #include "store/root.h"
@@ -44,12 +45,6 @@ Result<Environment> assemble(const Context& context, const python::Lock& lock,
 /// A name for the merged tree of a lock, made of everything that the tree is a function of.
 Result<std::string> environment_name(const Context& context, const python::Lock& lock,
                                      const std::string& lock_folder);
-
-/// The root that this user can mount. Errors: those of store::make_root().
-Result<store::Root> root_of(const Context& context, const oci::Digest& tree, store::Transaction& tx);
-store::Variant variant_of(const launch::Host& host);
-/// A root as the runtime takes it.
-runtime::RootSource root_source(const store::Root& root);
 
 /// The parts of an environment whether or not it was assembled before: for listings and layers.
 Result<std::vector<NamedTree>> parts_of(const Context& context, const python::Lock& lock,
