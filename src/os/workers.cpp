@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include "os/thread_signals.h"
+
 namespace kist::os {
 namespace {
 
@@ -71,7 +73,10 @@ unsigned core_count() {
 
 Workers::Workers(unsigned threads) : state_(std::make_unique<State>()) {
   for (unsigned i = 0; i < threads; ++i)
-    state_->threads.emplace_back([state = state_.get()] { state->serve(); });
+    state_->threads.emplace_back([state = state_.get()] {
+      leave_signals_to_others();
+      state->serve();
+    });
 }
 
 Workers::~Workers() {

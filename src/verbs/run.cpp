@@ -7,6 +7,7 @@
 #include "engine/bytecode_job.h"
 #include "engine/prepare.h"
 #include "os/helper.h"
+#include "os/thread_signals.h"
 
 namespace kist::verbs {
 namespace {
@@ -31,6 +32,7 @@ Result<runtime::Exit> run(const environment::Context& context, const launch::Run
   Result<void> finished;
   std::promise<void> ended;
   std::thread finisher([&, end = ended.get_future()] {
+    os::leave_signals_to_others();
     finished = engine::finish(context, std::move(prepared));
     if (!finished || compile_bytecode.empty()) return;
     // It dies with the thread that started it, so that thread stays.
