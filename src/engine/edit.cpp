@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/text.h"
+#include "engine/edit_backup.h"
 #include "python/edit.h"
 
 namespace kist::engine {
@@ -61,15 +62,11 @@ class FileEdits {
     return {};
   }
 
-  Result<void> restore() {
-    for (auto& [name, file] : files_) {
-      if (!file.is_changed()) continue;
-      if (file.before)
-        TRY(os::write_file_durably(file.path, *file.before, file.mode));
-      else
-        TRY(os::remove_tree(file.path));
-    }
-    return {};
+  std::vector<std::string> changed_paths() const {
+    std::vector<std::string> paths;
+    for (const auto& [name, file] : files_)
+      if (file.is_changed()) paths.push_back(file.path);
+    return paths;
   }
 
  private:
@@ -258,12 +255,6 @@ Error not_asked_for(const std::string& name, const std::vector<std::string>& kno
   return std::move(error).hint("`kist tree` shows what there is");
 }
 
-Result<os::FileLock> take_guard(const Project& project) {
-  TRY(os::make_folders(project.store_folder, 0700));
-  return os::FileLock::acquire(os::join(project.store_folder, project.environment + ".lock"),
-                               os::FileLock::Mode::exclusive);
-}
-
 Result<LockOutcome> lock_again(const Context& context, Project& project,
                                const launch::RunRequest& request) {
   const Inputs inputs = TRY(read_inputs(project, request, context.host));
@@ -276,14 +267,20 @@ Result<LockOutcome> lock_again(const Context& context, Project& project,
 // Writes, locks, and takes all back if locking fails.
 Result<LockOutcome> apply(const Context& context, Project& project,
                           const launch::RunRequest& request, FileEdits& edits) {
+  std::vector<std::string> touched = edits.changed_paths();
+  touched.push_back(project.lock_path);
+  EditBackup backup = TRY(EditBackup::begin(edit_journal(project), std::move(touched)));
   const auto write_and_lock = [&]() -> Result<LockOutcome> {
     TRY(edits.write());
     return lock_again(context, project, request);
   };
   auto locked = write_and_lock();
-  if (locked) return locked;
+  if (locked) {
+    std::move(backup).keep();
+    return locked;
+  }
   Error error = std::move(locked).error();
-  if (const auto restored = edits.restore(); !restored) {
+  if (const auto restored = std::move(backup).restore(); !restored) {
     context.progress.warn("a file could not be put back: " + restored.error().message());
     return error;
   }
@@ -297,7 +294,7 @@ Result<LockOutcome> apply(const Context& context, Project& project,
 Result<EditOutcome> add_packages(const Context& context, const launch::RunRequest& request,
                                  const EditRequest& edit) {
   Project project = TRY(locate(request, context.host));
-  const os::FileLock guard = TRY(take_guard(project));
+  const os::FileLock guard = TRY(guard_edits(project));
   const Inputs inputs = TRY(read_inputs(project, request, context.host));
   FileEdits edits(project.folder);
   EditOutcome outcome;
@@ -314,7 +311,7 @@ Result<EditOutcome> add_packages(const Context& context, const launch::RunReques
 Result<EditOutcome> remove_packages(const Context& context, const launch::RunRequest& request,
                                     const EditRequest& edit) {
   Project project = TRY(locate(request, context.host));
-  const os::FileLock guard = TRY(take_guard(project));
+  const os::FileLock guard = TRY(guard_edits(project));
   const Inputs inputs = TRY(read_inputs(project, request, context.host));
   const auto old_lock = TRY(read_lock(project, context.progress));
   FileEdits edits(project.folder);

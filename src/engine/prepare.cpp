@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "engine/bytecode_job.h"
+#include "engine/edit_backup.h"
 #include "engine/lock.h"
 #include "environment/build_package.h"
 
@@ -114,6 +115,9 @@ Result<Prepared> prepare(const Context& context, const RunRequest& request) {
   prepared.project = TRY(locate(request, context.host));
   Project& project = prepared.project;
   prepared.guard = TRY(take_guard(project, context.progress));
+  const bool taken_back = TRY(recover_edits(edit_journal(project)));
+  if (taken_back)
+    context.progress.warn("an edit that did not end was taken back");
   if (auto ready = finished_meanwhile(project); ready && request.from.empty() && !request.frozen) {
     prepared.ready = std::move(*ready);
     return prepared;

@@ -2,6 +2,7 @@
 #include "engine/lock.h"
 
 #include "base/text.h"
+#include "engine/edit_backup.h"
 #include "verbs/json.h"
 #include "verbs/project_verbs.h"
 
@@ -30,6 +31,7 @@ Result<int> lock_verb(const cli::Parsed& parsed, const environment::Context& con
                       cli::Terminal& terminal) {
   const launch::RunRequest request = TRY(request_of(parsed));
   engine::Project project = TRY(engine::locate(request, context.host));
+  const os::FileLock guard = TRY(engine::guard_edits(project));
   python::Inputs inputs = TRY(engine::read_inputs(project, request, context.host));
   for (const std::string& warning : inputs.warnings) context.progress.warn(warning);
   if (parsed.has("--python")) {
