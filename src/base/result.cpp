@@ -37,11 +37,32 @@ Code Error::code_of_errno(int err) {
   }
 }
 
+namespace {
+
+// What helps wherever it happens; callers that know better overwrite it.
+const char* remedy_of_errno(int err) {
+  switch (err) {
+    case ENOSPC:
+    case EDQUOT:
+      return "`df -h` shows which disk is full; `kist gc` frees what the store does not need";
+    case EROFS:
+      return "a store that can be written to is needed: `export KIST_HOME=/a/folder/of/yours`";
+    case EMFILE:
+    case ENFILE:
+      return "`ulimit -n 4096`, then again";
+    default:
+      return "";
+  }
+}
+
+}  // namespace
+
 Error Error::make_from_errno(int err, std::string what) {
   // strerrordesc_np is thread-safe and not translated; it is null for numbers that do not exist.
   const char* text = ::strerrordesc_np(err);
-  return text != nullptr ? Error(code_of_errno(err), "{}: {}", what, text)
-                         : Error(code_of_errno(err), "{}: errno {}", what, err);
+  return (text != nullptr ? Error(code_of_errno(err), "{}: {}", what, text)
+                          : Error(code_of_errno(err), "{}: errno {}", what, err))
+      .hint(remedy_of_errno(err));
 }
 
 std::string Error::render() const {

@@ -28,7 +28,8 @@ Result<void> write_lock_file(const Project& project, const std::string& text) {
   auto written = os::write_file_durably(project.lock_path, text);
   if (written) return {};
   return std::move(written).error().hint(
-      "the lock belongs beside the inputs: make the folder writable, or run with `--frozen`");
+      "the lock belongs beside the inputs: make the folder writable, or copy the project to one "
+      "that is");
 }
 
 std::string summary(const python::Lock& lock, const Project& project, double seconds) {

@@ -69,6 +69,7 @@ Piece deb_piece(const Context& context, const python::LockedDebianPackage& packa
   const std::string key = debian::deb_key(package.sha256, options);
   Piece piece;
   piece.label = fmt::format("{} {}", package.name, package.version);
+  piece.remedy = "if it stays so, the mirror may have a newer one: `kist lock --upgrade`";
   piece.store_names = {"deb/" + key, "deb/" + key + "-meta"};
   piece.download = http::Download{.urls = urls_of(package, pockets),
                                   .sha256 = package.sha256,

@@ -1,5 +1,6 @@
 #include "environment/pieces.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <mutex>
@@ -29,6 +30,22 @@ Error missing_offline(const std::vector<Piece*>& missing) {
   return Error(Code::unavailable, "{} of the locked packages are not on this machine, first {}",
                missing.size(), missing.front()->label)
       .hint("run it once without `--offline`");
+}
+
+// The person's way out, where nobody knew a better one.
+Error with_remedy(Error error, const Piece* piece) {
+  if (!error.hint_text().empty()) return error;
+  switch (error.code()) {
+    case Code::not_found:
+    case Code::corrupt:
+    case Code::invalid:
+    case Code::exists:
+    case Code::unsupported:
+      return piece == nullptr ? std::move(error) : std::move(error).hint(piece->remedy);
+    case Code::unavailable:
+      return std::move(error).hint("try it again: what has arrived is kept");
+    default: return error;
+  }
 }
 
 // Fetches and installs what the store does not have.
@@ -61,8 +78,19 @@ class Fetching {
     std::vector<http::Download> downloads;
     for (const size_t i : wanted) downloads.push_back(*missing_[i]->download);
     const auto on_file = [&](size_t k) { return install(wanted[k], downloads[k]); };
-    return context_.client.download_all(downloads, on_file, os::core_count(), context_.progress,
-                                        phase);
+    auto done = context_.client.download_all(downloads, on_file, os::core_count(),
+                                             context_.progress, phase);
+    if (done) return {};
+    const Piece* piece = failed_piece(done.error().message());
+    return with_remedy(std::move(done).error(), piece);
+  }
+
+  // The client names the file by its label.
+  const Piece* failed_piece(std::string_view message) const {
+    const auto found = std::find_if(missing_.begin(), missing_.end(), [&](const Piece* piece) {
+      return message.ends_with(printable(piece->label));
+    });
+    return found == missing_.end() ? nullptr : *found;
   }
 
   Result<void> install(size_t i, const http::Download& download) {

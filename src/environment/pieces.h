@@ -16,6 +16,8 @@ struct Piece {
   std::string label;                     // "numpy 2.1.0", for messages.
   std::vector<std::string> store_names;  // What it gives: "deb/<key>", "deb/<key>-meta".
   std::optional<http::Download> download;
+  /// What to try when its file is gone from the server, is another one, or cannot be installed.
+  std::string remedy;
   /// Turns the file at `path` into one tree per store name. Called on a worker thread.
   std::function<Result<std::vector<store::Tree>>(const std::string& path, store::Transaction& tx)>
       install;

@@ -103,6 +103,8 @@ Result<Piece> wheel_piece_with(const Context& context, const python::SelectedPac
 
   Piece piece;
   piece.label = fmt::format("{} {}", package.name, package.version);
+  piece.remedy = fmt::format("if it stays so, take another file or version: `kist lock "
+                             "--upgrade-package {}`", printable(package.name));
   piece.store_names = {"wheel/" + python::package_key(sha256, install)};
   http::Download download;
   download.urls = TRY(urls_of(package.file, lock_folder), "{}", piece.label);

@@ -163,8 +163,10 @@ std::optional<Failure> FileExchange::finish() {
   const bool was_resumed = head().status == 206;
   if (auto finished = place_.part.finish(); !finished) {
     const bool is_corrupt = finished.error().code() == Code::corrupt;
+    if (!is_corrupt) return Failure{std::move(finished).error(), false, false, {}, true};
     // What was kept may be what is wrong: try once more from the start.
-    return Failure{finished.error(), is_corrupt && was_resumed, false, {}, !is_corrupt};
+    Error error = std::move(finished).error().context(fmt::format("get '{}'", redact(url())));
+    return Failure{std::move(error), was_resumed, false, {}, false};
   }
   return std::nullopt;
 }

@@ -252,13 +252,45 @@ Code code_of(std::string_view text) {
   return Code::invalid;
 }
 
-std::string default_hint(Code code) {
+// "… and you require old and new, we can conclude …" gives "old".
+std::string required_package(std::string_view text) {
+  constexpr std::string_view kSign = "you require";
+  const size_t at = text.find(kSign);
+  if (at == std::string_view::npos) return {};
+  const std::string_view rest = trim(text.substr(at + kSign.size()));  // May be the next line.
+  const size_t end = rest.find_first_not_of(
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+  std::string_view name = rest.substr(0, end);
+  while (name.ends_with('.')) name.remove_suffix(1);
+  return std::string(name);
+}
+
+// The host of the first address in what uv said.
+std::string host_in(std::string_view text) {
+  const size_t at = text.find("://");
+  if (at == std::string_view::npos) return {};
+  const std::string_view rest = text.substr(at + 3);
+  return std::string(rest.substr(0, rest.find_first_of(":/ )`'\"")));
+}
+
+std::string hint_of(Code code, std::string_view text) {
   if (code == Code::unavailable) return "check the connection and the index: `kist doctor`";
-  if (code == Code::denied)
-    return "give the index's credentials in ~/.netrc or UV_INDEX_…_PASSWORD";
+  if (code == Code::denied) {
+    const std::string host = host_in(text);
+    return fmt::format("put the credentials into ~/.netrc: `machine {} login USER password SECRET`",
+                       host.empty() ? "HOST" : host);
+  }
   if (code == Code::unsupported)
     return fmt::format("kist needs uv {} or later: `uv self update`", kOldestUv);
-  return {};
+  if (code == Code::not_found) {
+    const std::string near = suggestion(unknown_package(text));
+    if (!near.empty()) return fmt::format("did you mean `{}`?", near);
+    return "check the name; `kist doctor` says which index is asked";
+  }
+  const std::string required = required_package(text);
+  if (required.empty()) return {};
+  return fmt::format("loosen or leave out one that does not fit, for example: `kist remove {}`",
+                     required);
 }
 
 }  // namespace
@@ -274,18 +306,20 @@ Error uv_failure(std::string_view stderr_text, const UvRequest& request) {
   const Code code = code_of(stderr_text);
   std::string text = said.headline.empty() ? "uv failed without a word" : said.headline;
   for (const std::string& line : said.explanation) text += fmt::format("\n    {}", line);
+  // Its hints explain more than they help: they name its own flags. Without a remedy of ours they
+  // are better than none.
+  const bool has_remedy = !hint_of(code, text).empty();
+  for (const std::string& line : said.hints)
+    if (has_remedy) text += fmt::format("\n    {}", line);
   const std::string what = request.files.empty()
                                ? "the requirements"
                                : fmt::format("{}", fmt::join(request.files, ", "));
   Error error = Error(code, "{}", text)
                     .context(fmt::format("cannot resolve {} for {}", printable(what),
                                          request.target.describe()));
-  const std::string unknown = code == Code::not_found ? unknown_package(text) : "";
-  const std::string near = unknown.empty() ? "" : suggestion(unknown);
-  if (!near.empty()) return std::move(error).hint(fmt::format("did you mean `{}`?", near));
-  if (!said.hints.empty())
-    return std::move(error).hint(fmt::format("{}", fmt::join(said.hints, "; ")));
-  return std::move(error).hint(default_hint(code));
+  const std::string hint = hint_of(code, text);
+  if (!hint.empty()) return std::move(error).hint(hint);
+  return std::move(error).hint(fmt::format("{}", fmt::join(said.hints, "; ")));
 }
 
 }  // namespace kist::python

@@ -164,7 +164,26 @@ TEST(UvFailureTest, KeepsTheExplanation) {
        Code::invalid,
        "  cause: No solution found when resolving dependencies\n    Because you require numpy<2 "
        "and "
-       "numpy>=2, we can conclude that your requirements are unsatisfiable.\n",
+       "numpy>=2, we can conclude that your requirements are unsatisfiable.\n\nhint: loosen or leave "
+       "out one that does not fit, for example: `kist remove numpy`\n",
+       false},
+      {"unknown",
+       "error: No solution found\n  cause: Because x7 was not found in the package registry and "
+       "you require x7, we can conclude that your requirements are unsatisfiable.\n",
+       Code::not_found,
+       "  cause: No solution found\n    Because x7 was not found in the package registry and you "
+       "require x7, we can conclude that your requirements are unsatisfiable.\n\nhint: check the "
+       "name; `kist doctor` says which index is asked\n",
+       false},
+      {"no credentials",
+       "error: No solution found\n  cause: Because x7 was not found in the package registry.\n\n"
+       "hint: An index URL (https://index.example/simple) could not be queried due to a lack of "
+       "valid authentication credentials (401 Unauthorized)\n",
+       Code::denied,
+       "  cause: No solution found\n    Because x7 was not found in the package registry.\n    An "
+       "index URL (https://index.example/simple) could not be queried due to a lack of valid "
+       "authentication credentials (401 Unauthorized)\n\nhint: put the credentials into ~/.netrc: "
+       "`machine index.example login USER password SECRET`\n",
        false},
       {"conflict, box",
        "  × No solution found when resolving dependencies:\n  ╰─▶ Because you require numpy<2 and "
@@ -172,7 +191,8 @@ TEST(UvFailureTest, KeepsTheExplanation) {
        Code::invalid,
        "  cause: No solution found when resolving dependencies\n    Because you require numpy<2 "
        "and "
-       "numpy>=2, we can conclude that your\n    requirements are unsatisfiable.\n",
+       "numpy>=2, we can conclude that your\n    requirements are unsatisfiable.\n\nhint: loosen or "
+       "leave out one that does not fit, for example: `kist remove numpy`\n",
        false},
       {"typing error",
        "error: No solution found when resolving dependencies\n  cause: Because scikit-lern was not "
@@ -197,8 +217,9 @@ TEST(UvFailureTest, KeepsTheExplanation) {
        Code::invalid,
        "  cause: No solution found when resolving dependencies\n    Because docopt==0.6.2 has no "
        "usable wheels and you require\n    docopt==0.6.2, we can conclude that your requirements "
-       "are unsatisfiable.\n\nhint: Wheels are required for `docopt` because building from source "
-       "is disabled for all packages (i.e., with `--no-build`)\n",
+       "are unsatisfiable.\n    Wheels are required for `docopt` because building from source is "
+       "disabled for all packages (i.e., with `--no-build`)\n\nhint: loosen or leave out one that "
+       "does not fit, for example: `kist remove docopt`\n",
        true},
       {"dynamic metadata", "error: Building source distributions is disabled\n", Code::invalid,
        "  cause: Building source distributions is disabled\n", true},
@@ -225,8 +246,8 @@ TEST(UvFailureTest, KeepsTheExplanation) {
        Code::denied,
        "  cause: Failed to fetch: `https://index.example/simple/six/`\n    HTTP status client "
        "error "
-       "(401 Unauthorized) for url (https://index.example/simple/six/)\n\nhint: give the index's "
-       "credentials in ~/.netrc or UV_INDEX_…_PASSWORD\n",
+       "(401 Unauthorized) for url (https://index.example/simple/six/)\n\nhint: put the credentials "
+       "into ~/.netrc: `machine index.example login USER password SECRET`\n",
        false},
       {"old uv",
        "error: unexpected argument '--format' found\n\n  tip: to pass '--format' as a value\n",

@@ -15,9 +15,12 @@ namespace {
 
 constexpr uint64_t kMaxTreeBytes = 1ull << 30;
 
+constexpr const char* kOwnFolder =
+    "use a folder of your own: `export KIST_HOME=~/.local/share/kist`";
+
 Error read_only_error(const std::string& home) {
   return Error(Code::denied, "store '{}' cannot be written", printable(home))
-      .hint("use a folder of your own: `KIST_HOME=~/.local/share/kist kist …`");
+      .hint(kOwnFolder);
 }
 
 }  // namespace
@@ -28,6 +31,10 @@ Result<Store> Store::open(const std::string& home, bool read_only) {
     TRY(make_layout(home), "making a store in '{}'", printable(home));
     version = check_version(home);
   }
+  if (!version && version.error().code() == Code::denied)
+    return Error(std::move(version).error())
+        .context(fmt::format("opening the store '{}'", printable(home)))
+        .hint(kOwnFolder);
   TRY(std::move(version), "opening the store '{}'", printable(home));
   if (!read_only && ::access(home.c_str(), W_OK) != 0) return read_only_error(home);
   return Store(home, read_only);

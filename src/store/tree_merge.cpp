@@ -87,7 +87,8 @@ Result<Tree> merge(std::span<const Part> parts) {
   const std::string others =
       more == 0 ? "" : fmt::format(" ({} more conflict{})", more, more == 1 ? "" : "s");
   return Error(Code::exists, "'{}' differs between {} and {}{}", printable(first.path),
-               printable(first.first), printable(first.second), others);
+               printable(first.first), printable(first.second), others)
+      .hint("leave one of them out of what the project asks for, or take other versions");
 }
 
 std::vector<Change> diff(const Tree& before, const Tree& after) {
