@@ -18,7 +18,7 @@
 namespace kist::debian {
 
 /// Changes whenever assemble() would give another tree for the same packages.
-inline constexpr int kAssembleRecipe = 1;
+inline constexpr int kAssembleRecipe = 2;
 
 struct InstalledDeb {
   LockedDeb deb;

@@ -199,6 +199,24 @@ TEST(AssembleTest, ScriptsRunAfterWhatTheyDependOn) {
   EXPECT_NE(script.find("\nrun c amd64 c\nrun b amd64 b\nrun a amd64 a\n"), std::string::npos) << script;
 }
 
+// A branch that may not be taken must not have happened before the script runs.
+TEST(AssembleTest, WhatAScriptWillMakeItselfIsNotThereBefore) {
+  Packages packages;
+  packages.add_script("odd",
+                      "if [ \"$(make-up-my-mind)\" = all ]; then\n  ln -s /usr/share/all /etc/odd.gen\n"
+                      "else\n  touch /etc/odd.empty\nfi\nmkdir -p /var/lib/odd\nsomething\n");
+  bool seen = false;
+  const auto base = packages.run([&](const ConfigureJob& job) -> Result<JobResult> {
+    seen = true;
+    EXPECT_EQ(job.root.find("etc/odd.gen"), nullptr);
+    EXPECT_EQ(job.root.find("etc/odd.empty"), nullptr);
+    EXPECT_NE(job.root.find("var/lib/odd"), nullptr);
+    return JobResult{};
+  });
+  ASSERT_TRUE(base.has_value()) << base.error().render();
+  EXPECT_TRUE(seen);
+}
+
 TEST(AssembleTest, ToolsAreInTheContainerOnly) {
   Packages packages;
   packages.add_script("odd", "something\n");

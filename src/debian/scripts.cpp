@@ -373,6 +373,13 @@ ScriptPlan plan_scripts(const ScriptSubject& subject, const RootView& root) {
   Planner planner(root, plan);
   for (const ShellEffect& effect : *effects)
     if (!planner.take(effect) && !replaced) plan.remaining.push_back(describe(effect));
+  // The script runs, and makes what it wants. Made before, some would lead it astray: `locales`
+  // takes a link that one of its branches makes for the wish to have all locales.
+  if (!plan.remaining.empty())
+    std::erase_if(plan.edits, [](const FileEdit& edit) {
+      return edit.what == FileEdit::What::symlink || edit.what == FileEdit::What::empty_file ||
+             edit.what == FileEdit::What::copy;
+    });
   return plan;
 }
 
