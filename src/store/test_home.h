@@ -27,7 +27,7 @@ enum class Medium { memory, disk };
 
 inline std::string test_folder(Medium medium = Medium::memory) {
   const bool has_memory = ::access("/dev/shm", W_OK) == 0;
-  return medium == Medium::memory && has_memory ? "/dev/shm" : "/tmp";
+  return medium == Medium::memory && has_memory ? "/dev/shm" : "/var/tmp";  // /tmp is often memory.
 }
 
 class TestHome {

@@ -75,6 +75,18 @@ inline Result<os::Fd> mount_root(const Root& root) {
   return TRY(finish_mount(overlay));
 }
 
+/// Why EROFS cannot be mounted from a file of this store; empty: it can.
+inline std::string no_erofs_because(const Root& root) {
+  const auto mounted = mount_root(root);
+  if (mounted.has_value()) return "";
+  const std::string said = mounted.error().message();
+  if (said.find("fsopen erofs") != std::string::npos) return "this kernel has no EROFS";
+  if (said.find("Block device required") != std::string::npos ||
+      said.find("not supported") != std::string::npos)
+    return "EROFS cannot be mounted from a file here (Linux 6.12 on a disk file system can): " + said;
+  return "";
+}
+
 /// A line for each entry: all that a program can see of it and that both variants promise.
 inline void list_into(const os::Fd& folder, const std::string& above, std::string& out) {
   const os::Fd fd(::openat(folder.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
