@@ -94,7 +94,7 @@ class HttpFaultsTest : public testing::Test {
   }
   void SetUp() override {
     config_.ca_file = os::join(folder_->path(), "ca.pem");
-    config_.stall_timeout = seconds(2);
+    config_.stall_timeout = seconds(10);
     config_.first_back_off = std::chrono::milliseconds(20);
     to_ = os::join(out_.path(), "to");
   }
