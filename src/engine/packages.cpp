@@ -8,7 +8,9 @@
 #include "debian/base_set.h"
 #include "debian/control.h"
 #include "debian/deb.h"
+#include "debian/library_packages.h"
 #include "environment/assemble.h"
+#include "environment/interpreter.h"
 #include "environment/suite.h"
 #include "python/markers.h"
 #include "python/record.h"
@@ -213,6 +215,8 @@ class DebianReader {
     const environment::Suite suite = TRY(environment::suite_of_base(lock.kist->base));
     const debian::BaseSet base = TRY(debian::base_packages(suite.name));
     for (const std::string& name : base.packages) ask_for(name, "the base, " + suite.base());
+    if (!lock.kist->interpreter)
+      for (const std::string& name : base.interpreter) ask_for(name, "the base, " + suite.base());
     const bool by_apt_file = std::any_of(
         inputs.files.begin(), inputs.files.end(),
         [](const python::InputFile& file) { return os::name_of(file.path) == "apt.txt"; });
@@ -269,6 +273,30 @@ class DebianReader {
   std::vector<debian::Paragraph> controls_;
 };
 
+// Python itself, when kist.toml names it, with the packages that have its libraries.
+Result<void> read_interpreter(const Context& context, const python::Lock& lock, Packages& out) {
+  if (!lock.kist->interpreter) return {};
+  Package package{.kind = Package::Kind::interpreter, .name = "python", .version = lock.kist->python,
+                  .asked_by = "kist.toml"};
+  const std::string name = "interpreter/" + environment::interpreter_key(lock.kist->interpreter->sha256);
+  const auto digest = TRY(context.store.find(name));
+  if (digest) {
+    const store::Tree tree = TRY(context.store.tree(*digest));
+    for (const store::Entry& entry : tree.entries())
+      if (entry.kind == store::Kind::file) package.files.push_back(entry);
+  }
+  const auto facts = TRY(environment::known_facts(context, *lock.kist->interpreter));
+  if (facts) {
+    std::set<size_t> needed;
+    for (const std::string& library : facts->needed)
+      for (const std::string& candidate : debian::packages_of_library(library))
+        if (const auto at = out.find(Package::Kind::debian, candidate)) needed.insert(*at);
+    for (const size_t at : needed) package.needs.push_back({at, ""});
+  }
+  out.packages.push_back(std::move(package));
+  return {};
+}
+
 // With an input that names nobody (a lock of another tool), those that nobody needs are the roots.
 void ask_for_roots(Packages& packages, const std::string& by) {
   std::set<size_t> needed;
@@ -304,6 +332,7 @@ Result<Packages> read_packages(const Context& context, const Project& project,
   DebianReader debian(context, out);
   TRY(debian.read(lock));
   TRY(debian.connect(inputs, lock));
+  TRY(read_interpreter(context, lock, out));
   for (Package& package : out.packages)
     std::sort(package.needs.begin(), package.needs.end(), [&](const Need& a, const Need& b) {
       return out.packages[a.package].name < out.packages[b.package].name;

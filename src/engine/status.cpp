@@ -35,6 +35,7 @@ Result<void> look_at_lock(const Context& context, const python::Lock& lock, cons
                           const python::Inputs& inputs, Status& status) {
   status.python_packages = lock.packages.size();
   status.debian_packages = lock.kist ? lock.kist->debian.size() : 0;
+  if (lock.kist && lock.kist->interpreter) status.interpreter = lock.kist->python;
   const auto target = environment::target_of(lock);
   if (!target) {
     status.lock = Status::LockState::stale;

@@ -10,6 +10,8 @@
 namespace kist::environment {
 namespace {
 
+constexpr uint32_t kAnyPythonMinor = 13;
+
 // Variables of the host that uv needs inside: its own, and how to reach the network.
 bool reaches_uv(std::string_view name) {
   for (const std::string_view prefix : {"UV_", "SSL_CERT_", "GIT_", "NETRC", "SSH_"})
@@ -36,8 +38,9 @@ Result<Piece> uv_piece(const Context& context, const python::Target& target) {
 }
 
 // uv as a tree: from the store, or found on the index and fetched.
-Result<store::Tree> uv_tree(const Context& context, const python::Target& target,
-                            store::Transaction& tx) {
+Result<store::Tree> uv_tree(const Context& context, python::Target target, store::Transaction& tx) {
+  // Its program is all that is used of it: one tree serves every version of Python.
+  target.python_minor = kAnyPythonMinor;
   std::vector<Piece> pieces;
   auto piece = TRY(uv_piece(context, target));
   const auto known = TRY(find_name(context.store, tx, piece.store_names.front()));

@@ -13,6 +13,7 @@ namespace {
 
 constexpr size_t kMaxArchiveBytes = 2ull << 30;
 constexpr const char* kFactsFile = "facts";
+constexpr const char* kMeta = "-meta";
 
 std::string shown(const python::LockedInterpreter& interpreter) {
   return printable(interpreter.url.empty() ? interpreter.path : http::redact(interpreter.url));
@@ -59,6 +60,18 @@ Result<void> check_platform(const python::LockedInterpreter& interpreter, const 
                         "`\"{}\" = {{ url = …, sha256 = … }}`", platform));
 }
 
+std::string name_of(const python::LockedInterpreter& interpreter) {
+  return "interpreter/" + interpreter_key(interpreter.sha256);
+}
+
+Result<InterpreterFacts> read_facts(const Context& context, const store::Tree& meta) {
+  const store::Entry* entry = meta.find(kFactsFile);
+  if (entry == nullptr || entry->kind != store::Kind::file)
+    return Error(Code::corrupt, "there are no facts").hint("`kist fsck --repair`");
+  const std::string text = TRY(context.store.read_object(*entry));
+  return decode_interpreter_facts(text);
+}
+
 bool is_of(const std::string& full, const std::string& minor) { return full.starts_with(minor + "."); }
 
 }  // namespace
@@ -68,8 +81,8 @@ Result<Piece> interpreter_piece(const Context& context, const python::LockedInte
   Piece piece;
   piece.label = fmt::format("interpreter '{}'", printable(os::name_of(
                                 interpreter.url.empty() ? interpreter.path : interpreter.url)));
-  const std::string name = "interpreter/" + interpreter_key(interpreter.sha256);
-  piece.store_names = {name, name + "-meta"};
+  const std::string name = name_of(interpreter);
+  piece.store_names = {name, name + kMeta};
   http::Download download;
   // A local archive that has gone is missed only when it is needed.
   auto url = url_of(interpreter, folder);
@@ -100,14 +113,19 @@ Result<Interpreter> bring_interpreter(const Context& context,
   pieces.push_back(std::move(piece));
   Gathered gathered = TRY(gather(context, pieces, tx, "fetched the interpreter:"));
   std::vector<store::Tree>& trees = gathered.trees.front();
-  const store::Entry* entry = trees[1].find(kFactsFile);
-  if (entry == nullptr || entry->kind != store::Kind::file)
-    return Error(Code::corrupt, "'{}' has no facts", pieces.front().store_names[1]).hint("`kist fsck --repair`");
-  const std::string text = TRY(context.store.read_object(*entry));
   Interpreter out{.files = std::move(trees[0]), .facts = {}};
-  out.facts = TRY(decode_interpreter_facts(text), "'{}'", pieces.front().store_names[1]);
+  out.facts = TRY(read_facts(context, trees[1]), "'{}'", pieces.front().store_names[1]);
   TRY(check_platform(interpreter, out.facts, platform));
   return out;
+}
+
+Result<std::optional<InterpreterFacts>> known_facts(const Context& context,
+                                                    const python::LockedInterpreter& interpreter) {
+  const auto digest = TRY(context.store.find(name_of(interpreter) + kMeta));
+  if (!digest) return std::optional<InterpreterFacts>();
+  const store::Tree meta = TRY(context.store.tree(*digest));
+  InterpreterFacts facts = TRY(read_facts(context, meta));
+  return std::optional(std::move(facts));
 }
 
 Result<std::optional<ChosenInterpreter>> choose_interpreter(const Context& context,

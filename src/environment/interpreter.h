@@ -31,6 +31,10 @@ Result<Interpreter> bring_interpreter(const Context& context,
                                       const std::string& platform, const std::string& folder,
                                       store::Transaction& tx);
 
+/// What the store knows of it; empty when it was never unpacked here. Errors: those of the store.
+Result<std::optional<InterpreterFacts>> known_facts(const Context& context,
+                                                    const python::LockedInterpreter& interpreter);
+
 /// What a lock needs to know of the project's own interpreter.
 struct ChosenInterpreter {
   python::LockedInterpreter locked;  // With its size; its path as seen from the lock's folder.

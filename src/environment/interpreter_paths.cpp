@@ -123,8 +123,8 @@ std::string fix_interpreter_text(std::string_view path, std::string_view text,
   const bool is_script = os::parent_of(path) == "bin";
   // Tools first: what lay in the build's own prefix is not there any more.
   std::string out = is_sysconfig(os::name_of(path)) ? with_all_tools(text) : std::string(text);
-  if (is_script) return with_shebang(std::move(out), home);
-  return prefix.empty() ? out : with_home(out, prefix, home);
+  if (!prefix.empty()) out = with_home(out, prefix, home);
+  return is_script ? with_shebang(std::move(out), home) : out;
 }
 
 }  // namespace kist::environment

@@ -23,7 +23,12 @@ std::string title_of(const engine::Package& package) {
 }
 
 const char* kind_text(engine::Package::Kind kind) {
-  return kind == engine::Package::Kind::python ? "python" : "debian";
+  switch (kind) {
+    case engine::Package::Kind::python: return "python";
+    case engine::Package::Kind::debian: return "debian";
+    case engine::Package::Kind::interpreter: return "interpreter";
+  }
+  return "";
 }
 
 }  // namespace kist::verbs

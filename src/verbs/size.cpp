@@ -48,9 +48,11 @@ Result<int> size_verb(const cli::Parsed& parsed, const environment::Context& con
   terminal.line(fmt::format("{:>10}{:>10}{:>10}  {}", "size", "unique", "shared", "package"));
   for (const engine::PackageSize& size : sizes) {
     const engine::Package& package = packages.packages[size.package];
-    const bool debian = package.kind == engine::Package::Kind::debian;
+    const char* kind = package.kind == engine::Package::Kind::debian        ? " (Debian)"
+                       : package.kind == engine::Package::Kind::interpreter ? " (interpreter)"
+                                                                            : "";
     line(size.bytes, human_bytes(size.unique_bytes), human_bytes(size.bytes - size.unique_bytes),
-         title_of(package) + (debian ? " (Debian)" : ""));
+         title_of(package) + kind);
   }
   line(rest_of(packages, sizes), "", "", "(byte-code and generated files)");
   line(packages.tree.size_bytes(), "", "",

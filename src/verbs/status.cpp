@@ -33,7 +33,8 @@ void print_json(const Status& status, cli::Terminal& terminal) {
                                    {"because", json_text(status.stale_because)},
                                    {"changed", std::move(changed)},
                                    {"python_packages", status.python_packages},
-                                   {"debian_packages", status.debian_packages}}},
+                                   {"debian_packages", status.debian_packages},
+                                   {"interpreter", json_text(status.interpreter)}}},
       {"assembled", status.is_assembled()},
       {"tree", json_text(status.tree)},
       {"last_run", json_text(status.last_tree)},
@@ -62,6 +63,8 @@ void print_text(const Status& status, cli::Terminal& terminal) {
     for (const std::string& path : status.changed)
       line("", fmt::format("changed: {}", printable(path)));
   }
+  if (!status.interpreter.empty())
+    line("interpreter", fmt::format("Python {} of kist.toml", printable(status.interpreter)));
   if (!status.is_assembled())
     line("assembled", "no; `kist run CMD` does it");
   else if (status.has_drifted())

@@ -74,7 +74,7 @@ Result<int> tree_verb(const cli::Parsed& parsed, const environment::Context& con
   TreePrinter printer(packages, terminal);
   for (size_t i = 0; i < packages.packages.size(); ++i) {
     const Package& package = packages.packages[i];
-    if (package.kind == Package::Kind::python && !package.asked_by.empty()) printer.print(i);
+    if (package.kind != Package::Kind::debian && !package.asked_by.empty()) printer.print(i);
   }
   if (printer.has_repeated()) terminal.line("(*) shown above");
   return 0;
