@@ -3,10 +3,14 @@
 The program under test is $KIST (default: build/release/kist). A store that holds the base and the
 resolver is made once and copied for each test class, at $KIST_E2E_CACHE (default:
 /tmp/kist-e2e-UID): that needs the network once, and the tests skip when it cannot be reached.
+
+ACCEPT=1 writes what kist says into the tests instead of comparing; read the difference.
 """
+import ast
 import dataclasses
 import fcntl
 import hashlib
+import inspect
 import os
 import pathlib
 import re
@@ -46,8 +50,11 @@ def filtered(text, places=()):
     for path, name in sorted(places, key=lambda place: -len(str(place[0]))):
         text = text.replace(str(path), name)
     text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", text)
+    # The host's mirror, whichever it is.
+    text = re.sub(r"https?://[^/' ]+/[^' ]*?(/dists/|/pool/)", r"MIRROR\1", text)
     text = re.sub(r"sha256:[0-9a-f]{64}", "sha256:DIGEST", text)
     text = re.sub(r"\b[0-9a-f]{32,64}\b", "DIGEST", text)
+    text = re.sub(r"\bafter \d+ ms\b", "after TIME", text)
     text = re.sub(r"\b(claims|tmp)\.[A-Za-z0-9]{6}\b", r"\1.XXXXXX", text)
     text = re.sub(r"\b(\d+m)?\d+(\.\d+)?m?s\b", "TIME", text)
     text = re.sub(r"\b\d+(\.\d+)? ?(B|kB|MB|GB|KiB|MiB|GiB)(/s)?", r"SIZE\3", text)
@@ -118,6 +125,8 @@ class KistTest(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
+        if cls.user and os.getuid() != 0:
+            raise unittest.SkipTest("only root can become another user")
         # Plain users must be able to go through it.
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="kist-e2e-", dir="/var/tmp"))
         cls.folder.chmod(0o755)
@@ -144,6 +153,14 @@ class KistTest(unittest.TestCase):
         self.index.__enter__()
         self.addCleanup(self.index.__exit__)
         self.project = self.make_project("project-")
+
+    def wheel(self, name="thing", version="1.0", files=None, **more):
+        """Puts a wheel into the index that no other test has: the store has never seen it."""
+        module = name.replace("-", "_")
+        if files is None:
+            files = {f"{module}.py": f'__version__ = "{version}"\n'.encode()}
+        files = {**files, f"{module}_of_test.py": f"# {self.id()}\n".encode()}
+        return self.index.add(make_wheel.wheel(name, version, files, **more))
 
     def make_project(self, prefix="project-", files=None, name=None):
         if name is None:
@@ -177,9 +194,10 @@ class KistTest(unittest.TestCase):
         return command
 
     def start(self, *args, project=None, env=None, **more):
+        more.setdefault("stdin", subprocess.DEVNULL)
         return subprocess.Popen(self.command(*args), cwd=project or self.project,
-                                env=self.environment(**(env or {})), stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
+                                env=self.environment(**(env or {})), stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, **more)
 
     def run_kist(self, *args, project=None, env=None, timeout=300, **more):
         process = self.start(*args, project=project, env=env, **more)
@@ -204,7 +222,11 @@ class KistTest(unittest.TestCase):
 
     def assert_fails(self, outcome, status, message):
         self.assertEqual(outcome.status, status, outcome)
-        self.assertEqual(self.error_of(outcome), message.strip("\n"))
+        said = self.error_of(outcome)
+        if os.environ.get("ACCEPT"):
+            accept(said, message)
+        else:
+            self.assertEqual(said, message.strip("\n"), outcome)
 
     def assert_runs(self, outcome, out=None):
         self.assertEqual(outcome.status, 0, outcome)
@@ -215,6 +237,30 @@ class KistTest(unittest.TestCase):
         checked = self.run_kist("fsck", *(["--full"] if full else []), env=env)
         self.assertEqual(checked.status, 0, checked)
         return checked
+
+
+ACCEPTED = []  # (path, line, literal, said)
+
+
+def accept(said, message):
+    frame = next(f for f in inspect.stack() if f.function.startswith("test_"))
+    ACCEPTED.append((frame.filename, frame.lineno, message, said))
+
+
+def write_accepted():
+    """From the bottom up, so that the lines above stay where they are."""
+    for path, line, message, said in sorted(ACCEPTED, reverse=True):
+        data = pathlib.Path(path).read_bytes()
+        starts = [0]
+        for text in data.splitlines(keepends=True):
+            starts.append(starts[-1] + len(text))
+        node = min((node for node in ast.walk(ast.parse(data)) if isinstance(node, ast.Constant)
+                    and node.value == message and node.lineno >= line), key=lambda node: node.lineno)
+        begin = starts[node.lineno - 1] + node.col_offset
+        end = starts[node.end_lineno - 1] + node.end_col_offset
+        body = said.replace("\\", "\\\\").replace('"""', '\\"""')
+        literal = f'"""\n{body}\n"""'.encode()
+        pathlib.Path(path).write_bytes(data[:begin] + literal + data[end:])
 
 
 def own(path, uid):
@@ -233,6 +279,7 @@ def main():
     """Runs the tests of the file; exit status 77 (skipped, for ctest) when not one could run."""
     program = unittest.main(exit=False, verbosity=2)
     result = program.result
+    write_accepted()
     if not result.wasSuccessful():
         sys.exit(1)
     skipped = len(result.skipped)

@@ -34,14 +34,14 @@ def normalize(name):
 class Package:
     """One file, with what the index says of it. Read once: tests may replace it on the disk."""
 
-    def __init__(self, path):
+    def __init__(self, path, metadata=None):
         self.data = path.read_bytes()
         self.name = path.name
         self.project = normalize(path.name.split("-")[0])
         self.sha256 = hashlib.sha256(self.data).hexdigest()
-        self.metadata = None
+        self.metadata = metadata
         self.requires_python = None
-        if path.suffix == ".whl":
+        if path.suffix == ".whl" and metadata is None:
             try:
                 with zipfile.ZipFile(path) as archive:
                     member = next(n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
@@ -201,11 +201,11 @@ class LocalIndex:
         paths = sorted(p for p in self.folder.iterdir() if p.name.endswith((".whl", ".tar.gz")))
         self.packages = {p.name: Package(p) for p in paths}
 
-    def add(self, file):
-        """Puts (name, bytes) into the folder."""
+    def add(self, file, metadata=None):
+        """Puts (name, bytes) into the folder. `metadata` stands for what is in the file."""
         name, data = file
         (self.folder / name).write_bytes(data)
-        self.packages[name] = Package(self.folder / name)
+        self.packages[name] = Package(self.folder / name, metadata)
         return name
 
     def files_of(self, project):

@@ -21,7 +21,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 class Entry:
     """One member of a zip, with all that a hostile archive may want to say about it."""
 
-    def __init__(self, name, content=b"", mode=0o644, link=False, method=zipfile.ZIP_DEFLATED):
+    def __init__(self, name, content=b"", mode=0o644, link=False, method=zipfile.ZIP_STORED):
         self.name = name
         self.content = content
         self.mode = mode | (stat.S_IFLNK if link else stat.S_IFREG)
@@ -77,6 +77,22 @@ def wheel(name, version, files=None, *, requires=(), requires_python=None, extra
         record = "".join(record_line(e.name, e.content) for e in entries) + f"{info}/RECORD,,\n"
     entries.append(Entry(f"{info}/RECORD", record.encode()))
     return f"{module}-{version}-{tag}.whl", make_zip(list(extra) + entries)
+
+
+def many_entries(count):
+    """A zip64 of empty files, packed by hand: zipfile would take minutes for a million."""
+    local = struct.Struct("<4s5H3I2H").pack(b"PK\3\4", 20, 0, 0, 0, 33, 0, 0, 0, 9, 0)
+    central = struct.Struct("<4s6H3I5H2I")
+    names = [b"m/%07d" % i for i in range(count)]
+    body = b"".join(local + name for name in names)
+    size = len(local) + 9
+    directory = b"".join(
+        central.pack(b"PK\1\2", 0x314, 20, 0, 0, 0, 33, 0, 0, 0, 9, 0, 0, 0, 0, 0o100644 << 16, i * size)
+        + name for i, name in enumerate(names))
+    end64 = struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, len(directory), len(body))
+    locator = struct.pack("<4sIQI", b"PK\6\7", 0, len(body) + len(directory), 1)
+    end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 0xffff, 0xffff, len(directory), 0xffffffff, 0)
+    return body + directory + end64 + locator + end
 
 
 BACKEND = '''
@@ -148,18 +164,18 @@ def hostile(kind, name="evil", version="1.0"):
     if kind == "record-missing":
         return wheel(name, version, record=f"{name}-{version}.dist-info/RECORD,,\n")
     if kind == "bomb":
-        return wheel(name, version, extra=[Entry("bomb", bytes(1200 << 20))])
+        return wheel(name, version, extra=[Entry("bomb", bytes(1200 << 20), method=zipfile.ZIP_DEFLATED)])
     if kind == "entries":
-        return wheel(name, version, {f"m/{i:07}": b"" for i in range(300_001)}, record="")
+        return f"{name}-{version}-py3-none-any.whl", many_entries(1_000_000)
     if kind == "lying-size":
-        file_name, data = wheel(name, version, extra=[Entry("big", bytes(100_000))])
+        file_name, data = wheel(name, version, extra=[Entry("big", bytes(100_000), method=zipfile.ZIP_DEFLATED)])
         return file_name, data.replace(struct.pack("<I", 100_000), struct.pack("<I", 10))
     if kind == "other-name":
         return f"{name}-{version}-py3-none-any.whl", wheel("other", version)[1]
     if kind == "wheel-version":
         return wheel(name, version, wheel_version="2.0")
     if kind == "not-utf8":
-        file_name, data = wheel(name, version, extra=[Entry("nXme", b"x", method=zipfile.ZIP_STORED)])
+        file_name, data = wheel(name, version, extra=[Entry("nXme", b"x")])
         return file_name, data.replace(b"nXme", b"n\xffme")
     if kind == "not-a-zip":
         return f"{name}-{version}-py3-none-any.whl", b"this is not a zip\n" * 100

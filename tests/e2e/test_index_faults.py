@@ -9,33 +9,89 @@ import make_wheel
 
 class WhileResolving(lib.KistTest):
     def lock(self, fault, **env):
-        self.index.add(make_wheel.wheel("thing", "1.0"))
+        self.wheel()
         self.index.faults["/simple/thing/"] = fault
         self.write({"requirements.txt": "thing\n"})
         return self.run_kist("lock", env={"UV_HTTP_RETRIES": "0", **env})
 
     def test_404(self):
-        self.assert_fails(self.lock(404), 1, """?""")
+        self.assert_fails(self.lock(404), 1, """
+error: cannot resolve requirements.txt for Python 3.13 on linux/amd64 (glibc 2.41)
+  cause: No solution found when resolving dependencies
+    Because thing was not found in the package registry and you require thing, we can conclude
+    that your requirements are unsatisfiable.
+
+hint: check the name; `kist doctor` says which index is asked
+""")
 
     def test_429(self):
-        self.assert_fails(self.lock(429), 1, """?""")
+        self.assert_fails(self.lock(429), 1, """
+error: cannot resolve requirements.txt for Python 3.13 on linux/amd64 (glibc 2.41)
+  cause: Failed to fetch: http://127.0.0.1:PORT/simple/thing/
+    HTTP status client error (429 Too Many Requests) for url
+    (http://127.0.0.1:PORT/simple/thing/)
+
+hint: check the connection and the index: `kist doctor`
+""")
 
     def test_500(self):
-        self.assert_fails(self.lock(500), 1, """?""")
+        self.assert_fails(self.lock(500), 1, """
+error: cannot resolve requirements.txt for Python 3.13 on linux/amd64 (glibc 2.41)
+  cause: Failed to fetch: http://127.0.0.1:PORT/simple/thing/
+    HTTP status server error (500 Internal Server Error) for url
+    (http://127.0.0.1:PORT/simple/thing/)
+
+hint: check the connection and the index: `kist doctor`
+""")
 
     def test_401(self):
-        self.assert_fails(self.lock(401), 1, """?""")
+        self.assert_fails(self.lock(401), 1, """
+error: cannot resolve requirements.txt for Python 3.13 on linux/amd64 (glibc 2.41)
+  cause: No solution found when resolving dependencies
+    Because thing was not found in the package registry and you require thing, we can conclude
+    that your requirements are unsatisfiable.
+    An index URL (http://127.0.0.1:PORT/simple) could not be queried due to a lack of valid authentication credentials (401 Unauthorized)
+
+hint: put the credentials into ~/.netrc: `machine 127.0.0.1 login USER password SECRET`
+""")
 
     def test_slow(self):
-        self.assert_fails(self.lock("slow"), 1, """?""")
+        self.assert_fails(self.lock("slow"), 1, """
+error: cannot resolve requirements.txt for Python 3.13 on linux/amd64 (glibc 2.41)
+  cause: Failed to fetch: http://127.0.0.1:PORT/simple/thing/
+    error decoding response body for url (http://127.0.0.1:PORT/simple/thing/)
+    request or response body error
+    operation timed out
+
+hint: check the connection and the index: `kist doctor`
+""")
 
     def test_truncated(self):
-        self.assert_fails(self.lock("truncate"), 1, """?""")
+        self.assert_fails(self.lock("truncate"), 1, """
+error: cannot resolve requirements.txt for Python 3.13 on linux/amd64 (glibc 2.41)
+  cause: Failed to fetch: http://127.0.0.1:PORT/simple/thing/
+    error decoding response body for url (http://127.0.0.1:PORT/simple/thing/)
+    request or response body error
+    error reading a body from connection
+    end of file before message length reached
+
+hint: check the connection and the index: `kist doctor`
+""")
 
     def test_nobody_listens(self):
         self.write({"requirements.txt": "thing\n"})
         outcome = self.run_kist("lock", env={"UV_DEFAULT_INDEX": "http://127.0.0.1:1/simple"})
-        self.assert_fails(outcome, 1, """?""")
+        self.assert_fails(outcome, 1, """
+error: cannot resolve requirements.txt for Python 3.13 on linux/amd64 (glibc 2.41)
+  cause: Request failed after 3 retries in TIME
+    Failed to fetch: http://127.0.0.1:PORT/simple/thing/
+    error sending request for url (http://127.0.0.1:PORT/simple/thing/)
+    client error (Connect)
+    tcp connect error
+    Connection refused (os error 111)
+
+hint: check the connection and the index: `kist doctor`
+""")
 
     def test_passing_faults_are_survived(self):
         self.assert_runs(self.lock("once-503", UV_HTTP_RETRIES="3"))
@@ -45,7 +101,7 @@ class WhileFetching(lib.KistTest):
     """The lock is good; the file that comes is not."""
 
     def run_with(self, fault, **env):
-        name = self.index.add(make_wheel.wheel("thing", "1.0"))
+        name = self.wheel()
         self.write({"requirements.txt": "thing\n"})
         self.assert_runs(self.run_kist("lock"))
         self.path = f"/files/{name}"
@@ -62,31 +118,77 @@ class WhileFetching(lib.KistTest):
         self.assert_store_clean()
 
     def test_corrupt(self):
-        self.assert_refused(self.run_with("corrupt"), """?""")
+        self.assert_refused(self.run_with("corrupt"), """
+error: fetching thing 1.0
+  cause: get 'http://127.0.0.1:PORT/files/thing-1.0-py3-none-any.whl'
+  cause: thing 1.0 has sha256:DIGEST, want sha256:DIGEST
+
+hint: if it stays so, take another file or version: `kist lock --upgrade-package thing`
+""")
 
     def test_truncated(self):
-        self.assert_refused(self.run_with("truncate"), """?""")
+        self.assert_refused(self.run_with("truncate"), """
+error: fetching thing 1.0
+  cause: get 'http://127.0.0.1:PORT/files/thing-1.0-py3-none-any.whl': transfer closed with 561 bytes remaining to read
+
+hint: if it stays so, take another file or version: `kist lock --upgrade-package thing`
+""")
 
     def test_announces_more(self):
-        self.assert_refused(self.run_with("long"), """?""")
+        self.assert_refused(self.run_with("long"), """
+error: fetching thing 1.0
+  cause: get 'http://127.0.0.1:PORT/files/thing-1.0-py3-none-any.whl': the server announces 2127 bytes, want 1127
+
+hint: if it stays so, take another file or version: `kist lock --upgrade-package thing`
+""")
 
     def test_endless(self):
-        self.assert_refused(self.run_with("endless"), """?""")
+        self.assert_refused(self.run_with("endless"), """
+error: fetching thing 1.0
+  cause: get 'http://127.0.0.1:PORT/files/thing-1.0-py3-none-any.whl': the server sends more than the 1120 bytes wanted
+
+hint: if it stays so, take another file or version: `kist lock --upgrade-package thing`
+""")
 
     def test_slow(self):
-        self.assert_refused(self.run_with("slow"), """?""")
+        self.assert_refused(self.run_with("slow"), """
+error: fetching thing 1.0
+  cause: get 'http://127.0.0.1:PORT/files/thing-1.0-py3-none-any.whl': Operation too slow. Less than 16 bytes/sec transferred the last 3 seconds
+
+hint: check the network; behind a proxy set `HTTPS_PROXY=http://HOST:PORT`, without any network use `--offline`
+""")
 
     def test_404(self):
-        self.assert_refused(self.run_with(404), """?""")
+        self.assert_refused(self.run_with(404), """
+error: fetching thing 1.0
+  cause: get 'http://127.0.0.1:PORT/files/thing-1.0-py3-none-any.whl': the server answered 404 (not found), want 200
+
+hint: if it stays so, take another file or version: `kist lock --upgrade-package thing`
+""")
 
     def test_429(self):
-        self.assert_refused(self.run_with(429), """?""")
+        self.assert_refused(self.run_with(429), """
+error: fetching thing 1.0
+  cause: get 'http://127.0.0.1:PORT/files/thing-1.0-py3-none-any.whl': the server answered 429 (too many requests), want 200
+
+hint: try it again: what has arrived is kept
+""")
 
     def test_500(self):
-        self.assert_refused(self.run_with(500), """?""")
+        self.assert_refused(self.run_with(500), """
+error: fetching thing 1.0
+  cause: get 'http://127.0.0.1:PORT/files/thing-1.0-py3-none-any.whl': the server answered 500, want 200
+
+hint: try it again: what has arrived is kept
+""")
 
     def test_403(self):
-        self.assert_refused(self.run_with(403), """?""")
+        self.assert_refused(self.run_with(403), """
+error: fetching thing 1.0
+  cause: get 'http://127.0.0.1:PORT/files/thing-1.0-py3-none-any.whl': the server answered 403 (not allowed), want 200
+
+hint: put the credentials into ~/.netrc: `machine 127.0.0.1 login USER password SECRET`
+""")
 
     def test_passing_faults_are_survived(self):
         self.assert_runs(self.run_with("once-503"))
@@ -95,10 +197,14 @@ class WhileFetching(lib.KistTest):
         self.assert_runs(self.run_with("retry-after"))
 
     def test_offline(self):
-        name = self.index.add(make_wheel.wheel("thing", "1.0"))
+        name = self.wheel()
         self.write({"requirements.txt": "thing\n"})
         self.assert_runs(self.run_kist("lock"))
-        self.assert_fails(self.run_kist("run", "--offline", "true"), 125, """?""")
+        self.assert_fails(self.run_kist("run", "--offline", "true"), 125, """
+error: 1 of the locked packages are not on this machine, first thing 1.0
+
+hint: run it once without `--offline`
+""")
         self.assertNotIn(f"/files/{name}", self.index.requests)
 
 
@@ -110,7 +216,7 @@ class Credentials(lib.KistTest):
         self.index.credentials = f"me:{self.SECRET}"
         import base64
         self.index.auth = "Basic " + base64.b64encode(self.index.credentials.encode()).decode()
-        self.index.add(make_wheel.wheel("thing", "1.0"))
+        self.wheel()
         self.write({"requirements.txt": "thing\n"})
 
     def assert_secret_is_nowhere(self, *outcomes):
@@ -123,12 +229,28 @@ class Credentials(lib.KistTest):
                     self.assertNotIn(self.SECRET.encode(), path.read_bytes(), path)
 
     def test_none(self):
-        self.assert_fails(self.run_kist("lock"), 1, """?""")
+        self.assert_fails(self.run_kist("lock"), 1, """
+error: cannot resolve requirements.txt for Python 3.13 on linux/amd64 (glibc 2.41)
+  cause: No solution found when resolving dependencies
+    Because thing was not found in the package registry and you require thing, we can conclude
+    that your requirements are unsatisfiable.
+    An index URL (http://127.0.0.1:PORT/simple) could not be queried due to a lack of valid authentication credentials (401 Unauthorized)
+
+hint: put the credentials into ~/.netrc: `machine 127.0.0.1 login USER password SECRET`
+""")
 
     def test_wrong(self):
         url = self.index.url.replace("://", f"://me:{self.SECRET}x@")
         outcome = self.run_kist("lock", env={"UV_DEFAULT_INDEX": url})
-        self.assert_fails(outcome, 1, """?""")
+        self.assert_fails(outcome, 1, """
+error: cannot resolve requirements.txt for Python 3.13 on linux/amd64 (glibc 2.41)
+  cause: No solution found when resolving dependencies
+    Because thing was not found in the package registry and you require thing, we can conclude
+    that your requirements are unsatisfiable.
+    An index URL (http://127.0.0.1:PORT/simple) could not be queried due to a lack of valid authentication credentials (401 Unauthorized)
+
+hint: put the credentials into ~/.netrc: `machine 127.0.0.1 login USER password SECRET`
+""")
         self.assert_secret_is_nowhere(outcome)
 
     def test_in_the_address(self):
@@ -172,12 +294,20 @@ class WithoutNetwork(lib.KistTest):
 
     def test_new_project(self):
         self.write({"requirements.txt": "thing\n"})
-        self.assert_fails(self.run_kist("run", "true", env=self.DOWN), 125, """?""")
+        self.assert_fails(self.run_kist("run", "true", env=self.DOWN), 125, """
+error: get 'MIRROR/dists/trixie/InRelease': Failed to connect to 127.0.0.1 port 1 after TIME: Couldn't connect to server
+
+hint: check the network; behind a proxy set `HTTPS_PROXY=http://HOST:PORT`, without any network use `--offline`
+""")
 
     def test_empty_store(self):
         self.write({"requirements.txt": ""})
         env = {**self.DOWN, "KIST_HOME": str(self.folder / "empty")}
-        self.assert_fails(self.run_kist("run", "true", env=env), 125, """?""")
+        self.assert_fails(self.run_kist("run", "true", env=env), 125, """
+error: get 'MIRROR/dists/trixie/InRelease': Failed to connect to 127.0.0.1 port 1 after TIME: Couldn't connect to server
+
+hint: check the network; behind a proxy set `HTTPS_PROXY=http://HOST:PORT`, without any network use `--offline`
+""")
 
 
 if __name__ == "__main__":
