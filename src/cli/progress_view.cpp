@@ -1,5 +1,7 @@
 #include "cli/progress_view.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <unistd.h>
 

@@ -1,5 +1,7 @@
 #include "debian/configure.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "debian/deb_fixture.h"

@@ -1,5 +1,7 @@
 #include "debian/ld_cache.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "os/child.h"

@@ -1,5 +1,7 @@
 #include "http/client.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 
 namespace kist::http {

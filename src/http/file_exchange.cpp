@@ -1,5 +1,7 @@
 #include "http/file_exchange.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 
 namespace kist::http {

@@ -1,5 +1,7 @@
 #include "http/keyring.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "os/child.h"
 

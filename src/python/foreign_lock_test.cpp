@@ -1,5 +1,7 @@
 #include "python/foreign_lock.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "python/pylock_complete.h"

@@ -1,5 +1,7 @@
 #include "python/tags.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "python/pylock.h"
 #include "python/versions.h"

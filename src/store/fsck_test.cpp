@@ -1,5 +1,7 @@
 #include "store/fsck.h"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 
 #include "store/test_world.h"

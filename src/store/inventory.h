@@ -1,6 +1,7 @@
 // What a store holds and what is needed of it: shared by gc, du and fsck. Module-private.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <functional>
