@@ -45,7 +45,8 @@ constexpr FlagSpec kUpgradePackage{"--upgrade-package", "-P", "NAME", "take the 
 constexpr FlagSpec kPython{"--python", "", "X.Y", "lock for this version of Python"};
 constexpr std::array kLockFlags{kUpgrade, kUpgradePackage, kPlatform, kPython, kEnv,  kFrom, kLocked,
                                 kOffline, kProject,        kJson,     kQuiet,  kVerbose, kHelp};
-constexpr std::array kVerifyFlags{kEnv, kFrom, kOffline, kProject, kJson, kQuiet, kVerbose, kHelp};
+constexpr FlagSpec kHere{"--here", "", "", "only print the digests of what this machine has"};
+constexpr std::array kVerifyFlags{kHere, kEnv, kFrom, kOffline, kProject, kJson, kQuiet, kVerbose, kHelp};
 constexpr std::array kStatusFlags{kEnv, kFrom, kProject, kJson, kQuiet, kHelp};
 constexpr FlagSpec kDryRun{"--dry-run", "", "", "say what would be removed"};
 constexpr FlagSpec kAll{"--all", "-a", "", "also packages used in the last 30 days, if no environment needs them"};
@@ -131,7 +132,8 @@ constexpr VerbSpec kProjectVerbs[] = {
     {"verify", "rebuild the environment from nothing and compare", "", 0, 0, false,
      "Assembles the locked environment in a clean store, fetching all of it again, and compares\n"
      "the digests of its tree and layers with those of this machine's. Exit status 0: identical;\n"
-     "3: they differ, and the first paths that do are listed.\n\n"
+     "3: they differ, and the first paths that do are listed. To compare two machines, print the\n"
+     "digests on both.\n\n"
      "  kist verify\n"
      "  kist verify --json", kVerifyFlags},
 };

@@ -4,7 +4,9 @@
 #include <map>
 
 #include "base/text.h"
+#include "engine/credentials.h"
 #include "environment/assemble.h"
+#include "environment/bytecode_part.h"
 #include "environment/bytecode_piece.h"
 #include "store/layer.h"
 #include "store/layer_plan.h"
@@ -14,6 +16,10 @@ namespace {
 
 using environment::Context;
 using environment::NamedTree;
+
+constexpr std::string_view kBytecode = "byte-code";
+// Installed to compressed, where the lock does not say the latter: not every index tells sizes.
+constexpr uint64_t kUsualRatio = 3;
 
 struct Made {
   oci::Digest digest{oci::Digest::Bytes{}};
@@ -35,6 +41,8 @@ Result<Made> make(const Context& context, const python::Lock& lock, const std::s
     made.digest = TRY(environment::complete_now(context, *environment.bytecode, tx));
   made.parts = TRY(environment::parts_of(context, lock, lock_folder, tx));
   made.tree = TRY(context.store.tree(made.digest));
+  store::Tree rest = TRY(environment::bytecode_part(made.tree, made.parts));
+  if (!rest.empty()) made.parts.push_back({std::string(kBytecode), std::move(rest)});
   TRY(std::move(tx).commit());
   return made;
 }
@@ -42,6 +50,7 @@ Result<Made> make(const Context& context, const python::Lock& lock, const std::s
 store::LayerKind kind_of(const std::string& part) {
   if (part == "base") return store::LayerKind::base;
   if (part == "interpreter" || part == "virtual environment") return store::LayerKind::interpreter;
+  if (part == kBytecode) return store::LayerKind::bytecode;
   return store::LayerKind::python;
 }
 
@@ -59,8 +68,14 @@ std::map<std::string, uint64_t> compressed_sizes(const python::Lock& lock) {
   return sizes;
 }
 
-// Slot by slot, as an image would have them: name and digest of the tar.
-Result<std::map<std::string, std::string>> layers_of(const Context& context, const Made& made,
+// Digest of a layer's tar by its name. What the store cannot give any more is told, not an error.
+struct Layers {
+  std::map<std::string, std::string> digests;
+  std::map<std::string, std::string> damages;
+};
+
+// Slot by slot, as an image would have them.
+Result<Layers> layers_of(const Context& context, const Made& made,
                                                      const python::Lock& lock) {
   const auto compressed = compressed_sizes(lock);
   std::vector<store::LayerPackage> packages;
@@ -68,26 +83,32 @@ Result<std::map<std::string, std::string>> layers_of(const Context& context, con
     const store::LayerKind kind = kind_of(part.name);
     const std::string name = kind == store::LayerKind::python ? name_of(part.name) : part.name;
     const auto size = compressed.find(name);
-    packages.push_back({name, kind, size == compressed.end() ? 0 : size->second,
-                        part.tree.size_bytes()});
+    const uint64_t installed = part.tree.size_bytes();
+    const uint64_t locked = size == compressed.end() ? 0 : size->second;
+    packages.push_back({name, kind, locked != 0 ? locked : installed / kUsualRatio, installed});
   }
   const auto slots = store::plan_layers(packages);
   const store::StoreContents contents(context.store);
   const auto nowhere = [](std::string_view) -> Result<void> { return {}; };
-  std::map<std::string, std::string> digests;
+  Layers layers;
   std::mutex mutex;
   const auto write = [&](size_t i) -> Result<void> {
     std::vector<store::Part> parts;
     for (const size_t package : slots[i].packages)
       parts.push_back({made.parts[package].name, &made.parts[package].tree});
     const store::Tree tree = TRY(store::merge(parts), "layer {}", slots[i].name);
-    const store::Tar tar = TRY(store::write_tar(tree, contents, nowhere), "layer {}", slots[i].name);
+    const auto tar = store::write_tar(tree, contents, nowhere);
     const std::lock_guard guard(mutex);
-    digests[slots[i].name] = tar.diff_id.string();
+    if (tar) {
+      layers.digests[slots[i].name] = tar->diff_id.string();
+      return {};
+    }
+    if (tar.error().code() != Code::corrupt) return tar.error();
+    layers.damages[slots[i].name] = tar.error().message();
     return {};
   };
   TRY(context.workers.for_each(slots.size(), write));
-  return digests;
+  return layers;
 }
 
 std::string what_differs(const store::Change& change) {
@@ -117,11 +138,11 @@ void compare_trees(const Made& here, const Made& anew, Verification& out) {
   }
 }
 
-void compare_layers(const std::map<std::string, std::string>& here,
-                    const std::map<std::string, std::string>& anew, Verification& out) {
+void compare_layers(const Layers& here, const Layers& anew, Verification& out) {
   std::map<std::string, LayerComparison> all;
-  for (const auto& [name, digest] : here) all[name].here = digest;
-  for (const auto& [name, digest] : anew) all[name].anew = digest;
+  for (const auto& [name, digest] : here.digests) all[name].here = digest;
+  for (const auto& [name, digest] : anew.digests) all[name].anew = digest;
+  for (const auto& [name, damage] : here.damages) all[name].damage = damage;
   for (auto& [name, layer] : all) {
     layer.name = name;
     out.layers.push_back(std::move(layer));
@@ -131,6 +152,7 @@ void compare_layers(const std::map<std::string, std::string>& here,
 Result<python::Lock> current_lock(const Context& context, Project& project,
                                   const launch::RunRequest& request) {
   const python::Inputs inputs = TRY(read_inputs(project, request, context.host));
+  learn_credentials(context, project, inputs);
   auto lock = TRY(read_lock(project, context.progress));
   if (!lock)
     return Error(Code::not_found, "there is no lock '{}'", printable(project.lock_path))
@@ -174,6 +196,18 @@ bool Verification::is_identical() const {
   return tree_here == tree_anew &&
          std::all_of(layers.begin(), layers.end(),
                      [](const LayerComparison& layer) { return layer.here == layer.anew; });
+}
+
+Result<Digests> digests(const Context& context, const launch::RunRequest& request) {
+  Project project = TRY(locate(request, context.host));
+  const python::Lock lock = TRY(current_lock(context, project, request));
+  const Made here = TRY(make(context, lock, os::parent_of(project.lock_path)));
+  Digests out{.tree = here.digest.string(), .layers = {}, .packages = here.packages};
+  Layers layers = TRY(layers_of(context, here, lock));
+  for (const auto& [name, damage] : layers.damages)
+    return Error(Code::corrupt, "layer {}: {}", name, damage).hint("`kist fsck --repair`");
+  out.layers = std::move(layers.digests);
+  return out;
 }
 
 Result<Verification> verify(const Context& context, const launch::RunRequest& request) {

@@ -1,6 +1,7 @@
 // Proof that a lock alone makes an environment: it is made once more from nothing and compared.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -10,8 +11,9 @@ namespace kist::engine {
 
 struct LayerComparison {
   std::string name;  // "base", "python/numpy", "python/tail-07"
-  std::string here;  // Digest of its tar, "sha256:…"; empty: it is not there.
+  std::string here;  // Digest of its tar, "sha256:…"; empty: it is not there, or
   std::string anew;
+  std::string damage;  // cannot be read any more: why.
 };
 
 struct Verification {
@@ -35,5 +37,16 @@ inline constexpr size_t kShownDifferences = 20;
 /// both. The clean store is removed again.
 /// Errors: not_found (no lock), invalid (a stale one), those of assembling, unavailable (disk full).
 Result<Verification> verify(const environment::Context& context, const launch::RunRequest& request);
+
+/// What two machines compare to know that they have the same.
+struct Digests {
+  std::string tree;                           // "sha256:…", with all byte-code.
+  std::map<std::string, std::string> layers;  // Digest of its tar by name.
+  size_t packages = 0;
+};
+
+/// Those of the environment in this store, which is assembled first if need be. Reads every byte.
+/// Errors: those of verify().
+Result<Digests> digests(const environment::Context& context, const launch::RunRequest& request);
 
 }  // namespace kist::engine

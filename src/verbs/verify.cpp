@@ -18,6 +18,7 @@ void print_json(const engine::Verification& result, cli::Terminal& terminal) {
     layers.push_back(boost::json::object{{"name", json_text(layer.name)},
                                          {"here", json_text(layer.here)},
                                          {"anew", json_text(layer.anew)},
+                                         {"damage", json_text(layer.damage)},
                                          {"identical", layer.here == layer.anew}});
   boost::json::array differences;
   for (const auto& difference : result.differences)
@@ -47,13 +48,34 @@ void print_text(const engine::Verification& result, cli::Terminal& terminal) {
                             result.difference_count));
   terminal.line(fmt::format("  tree here {}", result.tree_here));
   terminal.line(fmt::format("  tree anew {}", result.tree_anew));
-  for (const engine::LayerComparison& layer : result.layers)
-    if (layer.here != layer.anew) terminal.line(fmt::format("  layer {}", printable(layer.name)));
+  bool damaged = false;
+  for (const engine::LayerComparison& layer : result.layers) {
+    if (layer.here == layer.anew) continue;
+    damaged = damaged || !layer.damage.empty();
+    terminal.line(fmt::format("  layer {}{}{}", printable(layer.name),
+                              layer.damage.empty() ? "" : ": ", layer.damage));
+  }
   for (const auto& difference : result.differences)
     terminal.line(fmt::format("  {}: {}", printable(difference.path), difference.what));
   if (result.difference_count > result.differences.size())
     terminal.line(fmt::format("  … and {} more",
                               result.difference_count - result.differences.size()));
+  if (damaged) terminal.note("hint: `kist fsck --repair`");
+}
+
+int print_digests(const engine::Digests& digests, bool as_json, cli::Terminal& terminal) {
+  if (as_json) {
+    boost::json::object layers;
+    for (const auto& [name, digest] : digests.layers) layers[json_text(name)] = json_text(digest);
+    terminal.line(json_line(boost::json::object{{"tree", json_text(digests.tree)},
+                                                {"packages", digests.packages},
+                                                {"layers", std::move(layers)}}));
+    return 0;
+  }
+  terminal.line(fmt::format("tree {}", digests.tree));
+  for (const auto& [name, digest] : digests.layers)
+    terminal.line(fmt::format("layer {} {}", printable(name), digest));
+  return 0;
 }
 
 }  // namespace
@@ -61,6 +83,10 @@ void print_text(const engine::Verification& result, cli::Terminal& terminal) {
 Result<int> verify_verb(const cli::Parsed& parsed, const environment::Context& context,
                         cli::Terminal& terminal) {
   const launch::RunRequest request = TRY(request_of(parsed));
+  if (parsed.has("--here")) {
+    const engine::Digests here = TRY(engine::digests(context, request));
+    return print_digests(here, parsed.has("--json"), terminal);
+  }
   const engine::Verification result = TRY(engine::verify(context, request));
   if (parsed.has("--json"))
     print_json(result, terminal);
