@@ -135,7 +135,7 @@ constexpr VerbSpec kProjectVerbs[] = {
      "3: they differ, and the first paths that do are listed. To compare two machines, print the\n"
      "digests on both.\n\n"
      "  kist verify\n"
-     "  kist verify --json", kVerifyFlags},
+     "  kist verify --here", kVerifyFlags},
 };
 
 constexpr VerbSpec kMachineVerbs[] = {
