@@ -1,8 +1,10 @@
 #include "engine/lock.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "base/text.h"
+#include "environment/build_lock.h"
 #include "environment/platform.h"
 #include "environment/resolve.h"
 #include "python/pylock_complete.h"
@@ -33,8 +35,11 @@ Result<void> write_lock_file(const Project& project, const std::string& text) {
 }
 
 std::string summary(const python::Lock& lock, const Project& project, double seconds) {
-  return fmt::format("locked {} Python and {} Debian packages in {} → {}", lock.packages.size(),
-                     lock.kist->debian.size(), human_seconds(seconds),
+  // Tools are not in the environment.
+  const auto& debian = lock.kist->debian;
+  const auto count = std::count_if(debian.begin(), debian.end(), [](const auto& p) { return !p.tool; });
+  return fmt::format("locked {} Python and {} Debian packages in {} → {}", lock.packages.size(), count,
+                     human_seconds(seconds),
                      printable(os::name_of(project.lock_path)));
 }
 
@@ -75,6 +80,7 @@ Result<LockOutcome> ensure_lock(const Context& context, Project& project,
                 .interpreter = std::move(interpreter),
                 .previous = std::move(old),
                 .upgrade = options.upgrade,
+  const std::optional<python::Lock> before = old;
                 .upgrade_packages = options.upgrade_packages}, tx));
   const std::string text = python::write_lock(lock);
   TRY(write_lock_file(project, text));
@@ -85,5 +91,10 @@ Result<LockOutcome> ensure_lock(const Context& context, Project& project,
   context.progress.end("", summary(lock, project, took.count()));
   return LockOutcome{std::move(lock), project.lock_path, true};
 }
+  TRY(environment::lock_builds(context,
+                               {.lock_folder = os::parent_of(project.lock_path),
+                                .previous = before ? &*before : nullptr,
+                                .upgrade = options.upgrade,
+                                .upgrade_packages = options.upgrade_packages}, lock, tx));
 
 }  // namespace kist::engine

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "environment/assemble.h"
 #include "environment/build_vcs.h"
+#include "python/pylock_select.h"
 #include "http/client.h"
 #include "python/uv.h"
 
@@ -46,8 +47,10 @@ std::string BuildContainer::environment_folder() const {
   return os::join(place_.scratch_folder, "environment");
 }
 
-Result<void> BuildContainer::uv(const std::vector<std::string>& arguments, const std::string& name) {
+Result<void> BuildContainer::uv(const std::vector<std::string>& arguments, const std::string& name,
+                                const std::string& input) {
   Step step = step_in(place_, name);
+  step.input = input;
   step.env.clear();
   TRY(give_uv_access(context_, step));
   // The cache and the environment are two mounts: nothing can be linked from one to the other.
@@ -64,14 +67,16 @@ Result<void> BuildContainer::uv(const std::vector<std::string>& arguments, const
 }
 
 Result<void> BuildContainer::make_environment(const std::vector<std::string>& requirements) {
-  if (installed_ == requirements) return {};
+  if (installed_ && (place_.locked || *installed_ == requirements)) return {};
   installed_.reset();
   TRY(os::remove_tree(environment_folder()));
   TRY(os::make_folders(environment_folder(), 0700));
   const std::string name = "preparing the build of " + place_.label;
   TRY(uv({"venv", "--quiet", "--allow-existing", "--no-config", "--python", place_.python,
           std::string(kEnvironment)}, name));
-  if (!requirements.empty()) {
+  if (place_.locked) {
+    TRY(install_locked(name));
+  } else if (!requirements.empty()) {
     std::vector<std::string> install = {"pip", "install", "--quiet", "--python",
                                         std::string(kBuildPython), "--"};
     install.insert(install.end(), requirements.begin(), requirements.end());
@@ -79,6 +84,59 @@ Result<void> BuildContainer::make_environment(const std::vector<std::string>& re
   }
   installed_ = requirements;
   return {};
+}
+
+// By hash and nothing beside, so that the index has no say in it.
+Result<void> BuildContainer::install_locked(const std::string& name) {
+  if (place_.locked->empty()) return {};
+  std::string lines;
+  for (const python::LockedBuildRequirement& one : *place_.locked)
+    lines += fmt::format("{}=={} --hash=sha256:{}\n", one.name, one.version, one.sha256.hex());
+  TRY(os::write_file_atomically(os::join(environment_folder(), "requirements.txt"), lines));
+  return uv({"pip", "install", "--quiet", "--python", std::string(kBuildPython), "--no-deps",
+             "--require-hashes", "--only-binary", ":all:", "-r",
+             fmt::format("{}/requirements.txt", kEnvironment)}, name);
+}
+
+Result<std::vector<python::LockedBuildRequirement>> BuildContainer::resolve(
+    const std::vector<std::string>& requirements, const python::Target& target,
+    const std::vector<python::LockedBuildRequirement>& preferred) {
+  std::vector<python::LockedBuildRequirement> out;
+  if (requirements.empty()) return out;
+  TRY(os::make_folders(environment_folder(), 0700));
+  const std::string answer = os::join(environment_folder(), "pylock.build.toml");
+  // uv prefers the versions of the file that it is about to replace.
+  python::Lock before;
+  for (const python::LockedBuildRequirement& one : preferred) {
+    before.packages.push_back({.name = one.name, .version = one.version});
+    before.packages.back().wheels.push_back(
+        {.name = "unknown.whl", .url = "https://unknown.invalid/unknown.whl",
+         .hashes = {{"sha256", one.sha256.hex()}}});
+  }
+  if (!preferred.empty()) TRY(os::write_file_atomically(answer, python::write_lock(before)));
+  python::UvRequest request;
+  request.uv = "/opt/kist/bin/uv";
+  request.interpreter = place_.python;
+  request.target = target;
+  request.packages = requirements;
+  request.output = fmt::format("{}/pylock.build.toml", kEnvironment);
+  request.offline = context_.offline;
+  request.cache_folder = context_.cache("uv");
+  const python::UvCommand command = python::uv_command(request);
+  const std::string name = "locking what " + place_.label + " is built with";
+  TRY(uv({command.arguments.begin() + 1, command.arguments.end()}, name, command.input));
+  const std::string text = TRY(os::read_file(answer, 16u << 20));
+  std::vector<std::string> warnings;
+  const auto lock = TRY(python::read_uv_output(
+      text, {.output = environment_folder(), .project = environment_folder()}, warnings));
+  const auto wheels = TRY(python::select(lock, target));
+  for (const python::SelectedPackage& wheel : wheels) {
+    if (wheel.kind != python::SelectedPackage::Kind::wheel)
+      return Error(Code::unsupported, "{} is needed for it, and has no wheel", wheel.name);
+    out.push_back({.package = "", .name = wheel.name, .version = wheel.version,
+                   .sha256 = *wheel.file.sha256()});
+  }
+  return out;
 }
 
 Result<os::Output> BuildContainer::run(const python::BuildStep& build) {

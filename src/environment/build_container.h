@@ -18,6 +18,8 @@ struct BuildPlace {
   std::string python;          // "/usr/bin/python3.11"
   std::string scratch_folder;  // Ours alone.
   std::string inside_project;
+  /// What the environment is made of, to the letter; empty: what the requirements lead to today.
+  std::optional<std::vector<python::LockedBuildRequirement>> locked = {};
 };
 
 /// One build. Not copied: runners refer to it.
@@ -29,12 +31,19 @@ class BuildContainer {
   /// For python::build_wheel(). Errors: those of uv (a build requirement that cannot be had), of
   /// run_step().
   Result<os::Output> run(const python::BuildStep& step);
+  /// The wheels that satisfy the requirements now, those of `preferred` if they do.
+  /// Errors: those of uv.
+  Result<std::vector<python::LockedBuildRequirement>> resolve(
+      const std::vector<std::string>& requirements, const python::Target& target,
+      const std::vector<python::LockedBuildRequirement>& preferred);
   /// All that the package's own code printed so far, bounded.
   const std::string& log() const { return log_; }
 
  private:
   Result<void> make_environment(const std::vector<std::string>& requirements);
-  Result<void> uv(const std::vector<std::string>& arguments, const std::string& name);
+  Result<void> uv(const std::vector<std::string>& arguments, const std::string& name,
+                  const std::string& input = "");
+  Result<void> install_locked(const std::string& name);
   std::string environment_folder() const;
 
   const Context& context_;

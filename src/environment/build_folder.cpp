@@ -62,7 +62,32 @@ class Walk {
   size_t count_ = 0;
 };
 
+bool is_native(std::string_view name) {
+  for (const std::string_view ending : {".c", ".cc", ".cpp", ".cxx", ".pyx", ".f", ".f90", ".for"})
+    if (name.ends_with(ending)) return true;
+  return name == "CMakeLists.txt" || name == "meson.build";
+}
+
+Result<bool> has_native(const std::string& folder, size_t depth, size_t& count) {
+  const auto names = TRY(os::list_folder(folder));
+  for (const std::string& name : names) {
+    if (!is_source(name) || ++count > kMaxFiles) continue;
+    if (is_native(name)) return true;
+    const std::string path = os::join(folder, name);
+    struct stat st = {};
+    if (depth >= kMaxDepth || ::lstat(path.c_str(), &st) != 0 || !S_ISDIR(st.st_mode)) continue;
+    const bool found = TRY(has_native(path, depth + 1, count));
+    if (found) return true;
+  }
+  return false;
+}
+
 }  // namespace
+
+Result<bool> has_native_sources(const std::string& folder) {
+  size_t count = 0;
+  return has_native(folder, 0, count);
+}
 
 std::vector<std::string> build_files(const std::string& folder) {
   std::vector<std::string> files;

@@ -19,4 +19,8 @@ Result<std::string> digest_of_sources(const std::string& folder);
 /// Over build_files() alone: an editable package is read from its folder, so its sources may change.
 Result<std::string> digest_of_build_files(const std::string& folder);
 
+/// Whether there is something that a compiler is for: C, C++, Fortran, Cython, or the files of
+/// a build system for them. Errors: those of reading.
+Result<bool> has_native_sources(const std::string& folder);
+
 }  // namespace kist::environment

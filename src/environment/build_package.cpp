@@ -6,6 +6,7 @@
 #include "environment/assemble.h"
 #include "environment/build_container.h"
 #include "environment/build_folder.h"
+#include "environment/build_lock.h"
 #include "environment/build_output.h"
 #include "environment/build_root.h"
 #include "environment/debian_base.h"
@@ -53,6 +54,7 @@ std::string key_of(const BuildSite& site, const BuildJob& job) {
       fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n", kRecipe, static_cast<int>(package.kind), is_editable(job),
                   site.target.describe(), site.suite.base(), source);
   if (site.lock.kist->interpreter) text += interpreter_key(site.lock.kist->interpreter->sha256) + "\n";
+  text += locked_build_key(site.lock, package.name);
   return oci::Sha256::of(text).hex();
 }
 
@@ -108,6 +110,7 @@ Result<std::string> sources_of(const Context& context, const BuildSite& site, co
 Result<std::vector<python::LockedDebianPackage>> build_packages(
     const Context& context, const BuildSite& site, const std::vector<std::string>& more) {
   const auto& locked = site.lock.kist->debian;
+  if (!site.lock.kist->build_debian.empty()) return locked_build_debian(site.lock);
   if (more.empty()) return locked;
   std::vector<std::string> system = site.lock.kist->system;
   system.insert(system.end(), more.begin(), more.end());
@@ -121,6 +124,13 @@ Result<std::vector<python::LockedDebianPackage>> build_packages(
                                .keep = locked,
                                .has_own_python = has_own_python,
                                .libraries = {}});
+}
+
+std::vector<std::string> compilers(const BuildSite& site) {
+  std::vector<std::string> names = {"build-essential"};
+  // An interpreter of the project's own has its headers with it.
+  if (!site.lock.kist->interpreter) names.push_back(fmt::format("python{}-dev", site.target.python()));
+  return names;
 }
 
 // The root in which it is built: the environment's own base and interpreter, with `system` beside.
@@ -137,22 +147,20 @@ Result<store::Root> build_root(const Context& context, const BuildSite& site,
                              .interpreter = interpreter ? &interpreter->files : nullptr}, tx);
 }
 
-struct Attempt {
-  Result<std::string> wheel;
-  std::string log;
-};
+}  // namespace
 
-Result<Attempt> attempt(const Context& context, const BuildSite& site, const BuildJob& job,
-                        std::vector<std::string> system, const std::string& scratch,
-                        store::Transaction& tx) {
+Result<PreparedBuild> prepare_build(const Context& context, const BuildSite& site, const BuildJob& job,
+                                    std::vector<std::string> system, const std::string& scratch,
+                                    store::Transaction& tx) {
   if (job.package.kind == Kind::vcs) system.push_back("git");
   store::Root root = TRY(build_root(context, site, system, tx));
   BuildPlace place{.label = job.label,
                    .root = std::move(root),
                    .python = site.target.python_program(),
                    .scratch_folder = scratch,
-                   .inside_project = is_editable(job) ? job.folder : std::string(kInsideProject)};
-  const auto lease = TRY(store::Lease::hold(place.root));
+                   .inside_project = is_editable(job) ? job.folder : std::string(kInsideProject),
+                   .locked = locked_build(site.lock, job.package.name)};
+  std::optional<store::Lease> lease = TRY(store::Lease::hold(place.root));
   const std::string project = TRY(sources_of(context, site, job, place));
   python::BuildRequest request{.project_folder = project,
                                .scratch_folder = os::join(scratch, "outputs"),
@@ -165,22 +173,48 @@ Result<Attempt> attempt(const Context& context, const BuildSite& site, const Bui
   request.python = kBuildPython;
   request.inside_project = place.inside_project;
   request.inside_output = "/kist-build/output";
-  BuildContainer container(context, std::move(place));
+  return PreparedBuild{std::move(place), std::move(request), std::move(lease)};
+}
+
+Result<std::vector<python::LockedDebianPackage>> packages_for_builds(
+    const Context& context, const BuildSite& site, bool with_compiler, bool with_git) {
+  std::vector<std::string> more;
+  if (with_compiler) more = compilers(site);
+  if (with_git) more.push_back("git");
+  return build_packages(context, site, more);
+}
+
+namespace {
+
+struct Attempt {
+  Result<std::string> wheel;
+  std::string log;
+};
+
+Result<Attempt> attempt(const Context& context, const BuildSite& site, const BuildJob& job,
+                        std::vector<std::string> system, const std::string& scratch,
+                        store::Transaction& tx) {
+  PreparedBuild prepared = TRY(prepare_build(context, site, job, std::move(system), scratch, tx));
+  BuildContainer container(context, std::move(prepared.place));
   auto wheel = python::build_wheel(
-      request, [&](const python::BuildStep& step) { return container.run(step); });
+      prepared.request, [&](const python::BuildStep& step) { return container.run(step); });
   return Attempt{std::move(wheel), container.log()};
 }
 
 bool has_compiler(const python::Lock& lock) {
+  const auto is_compiler = [](const auto& package) { return package.name == "gcc"; };
   const auto& debian = lock.kist->debian;
-  return std::any_of(debian.begin(), debian.end(), [](const auto& p) { return p.name == "gcc"; });
+  const auto& more = lock.kist->build_debian;
+  return std::any_of(debian.begin(), debian.end(), is_compiler) ||
+         std::any_of(more.begin(), more.end(), is_compiler);
 }
 
 Result<std::string> build(const Context& context, const BuildSite& site, const BuildJob& job,
                           const os::TempDir& scratch, store::Transaction& tx) {
   Attempt first =
       TRY(attempt(context, site, job, {}, os::join(scratch.path(), "first"), tx));
-  const bool is_lacking = lacks_compiler(first.log) && !(first.wheel && has_compiler(site.lock));
+  const bool is_lacking = lacks_compiler(first.log) && !(first.wheel && has_compiler(site.lock)) &&
+                          site.lock.kist->build_debian.empty();
   if (!is_lacking) {
     if (first.wheel) return std::move(first.wheel);
     Error error = std::move(first.wheel).error();
@@ -188,12 +222,8 @@ Result<std::string> build(const Context& context, const BuildSite& site, const B
     return hint.empty() ? error : std::move(error).hint(hint);
   }
   context.progress.warn(fmt::format("{} needs a compiler: building it with Debian's", job.label));
-  std::vector<std::string> compilers = {"build-essential"};
-  // An interpreter of the project's own has its headers with it.
-  if (!site.lock.kist->interpreter)
-    compilers.push_back(fmt::format("python{}-dev", site.target.python()));
   Attempt second =
-      TRY(attempt(context, site, job, compilers, os::join(scratch.path(), "second"), tx));
+      TRY(attempt(context, site, job, compilers(site), os::join(scratch.path(), "second"), tx));
   if (second.wheel) return std::move(second.wheel);
   Error error = std::move(second.wheel).error();
   const std::string hint = build_hint(second.log);

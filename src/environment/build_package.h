@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "environment/build_container.h"
 #include "environment/context.h"
 #include "environment/pieces.h"
 #include "environment/suite.h"
@@ -43,6 +44,21 @@ Result<BuildJob> build_job(const BuildSite& site, const python::SelectedPackage&
 /// fetching, unavailable (offline).
 Result<Piece> built_piece(const Context& context, const BuildSite& site, const BuildJob& job,
                           store::Transaction& tx);
+
+/// A build that can begin: sources unpacked, root there.
+struct PreparedBuild {
+  BuildPlace place;
+  python::BuildRequest request;
+  std::optional<store::Lease> lease;  // Of the root.
+};
+/// `system`: Debian packages in the root beside the environment's own. `scratch`: a folder of ours.
+/// Errors: as built_piece().
+Result<PreparedBuild> prepare_build(const Context& context, const BuildSite& site, const BuildJob& job,
+                                    std::vector<std::string> system, const std::string& scratch,
+                                    store::Transaction& tx);
+/// All Debian packages of the root of such a build. Errors: those of lock_debian().
+Result<std::vector<python::LockedDebianPackage>> packages_for_builds(
+    const Context& context, const BuildSite& site, bool with_compiler, bool with_git);
 
 /// Files whose change makes the lock's folders be built again: absolute, present or not.
 std::vector<std::string> build_inputs(const python::Lock& lock, const std::string& lock_folder);

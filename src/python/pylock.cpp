@@ -263,6 +263,7 @@ class Reader {
       LockedDebianPackage package = TRY(read_debian(entry));
       kist.debian.push_back(std::move(package));
     }
+    TRY(read_builds(fields, kist));
     TRY(fields.no_others());
     return kist;
   }
@@ -297,6 +298,42 @@ class Reader {
     if (!text.empty() && text.find_first_not_of(kAllowed) == std::string::npos) return text;
     return fields.error(key, "'{}' is '{}', want letters, digits and any of .+-~:_/",
                         fields.name(key), printable(text));
+  }
+
+  static Result<void> read_builds(Fields& fields, KistSection& kist) {
+    kist.builds = TRY(names(fields, "builds"));
+    std::vector<Fields> requirements = TRY(fields.optional_tables("build-requirements"));
+    for (Fields& entry : requirements) {
+      LockedBuildRequirement requirement = TRY(read_build_requirement(entry));
+      kist.build_requirements.push_back(std::move(requirement));
+    }
+    std::vector<Fields> debian = TRY(fields.optional_tables("build-debian"));
+    for (Fields& entry : debian) {
+      LockedDebianPackage package = TRY(read_debian(entry));
+      kist.build_debian.push_back(std::move(package));
+    }
+    return {};
+  }
+
+  // They become lines of a requirements file: nothing but a name and a version may be in them.
+  static Result<LockedBuildRequirement> read_build_requirement(Fields& fields) {
+    LockedBuildRequirement out;
+    out.package = TRY(fields.string("package"));
+    out.name = TRY(fields.string("name"));
+    out.version = TRY(fields.string("version"));
+    for (const auto& [key, name] : {std::pair("package", &out.package), std::pair("name", &out.name)}) {
+      if (!is_valid_name(*name))
+        return fields.error(key, "'{}' is '{}', want a package's name", fields.name(key), printable(*name));
+      *name = normalize_name(*name);
+    }
+    const auto version = Version::parse(out.version);
+    if (!version)
+      return fields.error("version", "'{}' is '{}', want a version", fields.name("version"),
+                          printable(out.version));
+    out.version = version->string();
+    out.sha256 = TRY(digest(fields, "sha256"));
+    TRY(fields.no_others());
+    return out;
   }
 
   static Result<LockedDebianPackage> read_debian(Fields& fields) {

@@ -85,6 +85,14 @@ struct LockedInterpreter {
   bool operator==(const LockedInterpreter&) const = default;
 };
 
+/// One wheel of those that a package without a wheel is built with.
+struct LockedBuildRequirement {
+  std::string package;        // What is built, normalized.
+  std::string name, version;  // What it needs for that.
+  oci::Digest sha256{oci::Digest::Bytes{}};
+  bool operator==(const LockedBuildRequirement&) const = default;
+};
+
 /// What [tool.kist] holds. Only in locks that kist wrote.
 struct KistSection {
   static constexpr int kVersion = 1;  // Of this section's format; a later one is refused.
@@ -101,6 +109,11 @@ struct KistSection {
   std::vector<std::string> system;      // Debian packages that the project asks for.
   std::optional<LockedInterpreter> interpreter;
   std::vector<LockedDebianPackage> debian;
+  /// Packages of which everything that they are built with is locked, in the two that follow.
+  std::vector<std::string> builds;
+  std::vector<LockedBuildRequirement> build_requirements;
+  /// In the container of a build only. One of `debian` that is here too counts as it is here.
+  std::vector<LockedDebianPackage> build_debian;
   bool operator==(const KistSection&) const = default;
 };
 

@@ -126,6 +126,29 @@ void write_package(const LockedPackage& package, Writer& out) {
   out.list("wheels", elements);
 }
 
+std::string inline_requirement(const LockedBuildRequirement& requirement) {
+  InlineTable out;
+  out.text("package", requirement.package);
+  out.text("name", requirement.name);
+  out.text("version", requirement.version);
+  out.text("sha256", requirement.sha256.hex());
+  return out.string();
+}
+
+void write_builds(const KistSection& kist, Writer& out) {
+  std::vector<std::string> builds = kist.builds;
+  std::sort(builds.begin(), builds.end());
+  out.texts("builds", builds);
+  std::vector<std::string> lines;
+  for (const LockedBuildRequirement& one : kist.build_requirements) lines.push_back(inline_requirement(one));
+  std::sort(lines.begin(), lines.end());
+  out.list("build-requirements", lines);
+  lines.clear();
+  for (const LockedDebianPackage& package : kist.build_debian) lines.push_back(inline_debian(package));
+  std::sort(lines.begin(), lines.end());
+  out.list("build-debian", lines);
+}
+
 void write_kist(const KistSection& kist, Writer& out) {
   out.line("");
   out.line("[tool.kist]");
@@ -158,6 +181,7 @@ void write_kist(const KistSection& kist, Writer& out) {
   // Sorted as text: by name, then version, then architecture.
   std::sort(debian.begin(), debian.end());
   out.list("debian", debian);
+  write_builds(kist, out);
 }
 
 }  // namespace

@@ -79,13 +79,19 @@ class Builder {
   Builder(const BuildRequest& request, const BuildRunner& runner)
       : request_(request), runner_(runner) {}
 
-  Result<std::string> build() {
+  Result<std::vector<std::string>> requirements() {
     system_ = TRY(read_build_system(request_.project_folder));
     const bool editable = request_.kind == BuildKind::editable;
     const std::vector<std::string> more =
         TRY(run_hook(editable ? "get_requires_for_build_editable" : "get_requires_for_build_wheel",
                      "requires"));
     for (const std::string& requirement : more) system_.requirements.push_back(requirement);
+    return system_.requirements;
+  }
+
+  Result<std::string> build() {
+    TRY(requirements());
+    const bool editable = request_.kind == BuildKind::editable;
     const std::vector<std::string> made =
         TRY(run_hook(editable ? "build_editable" : "build_wheel", "wheel"));
     if (made.size() != 1)
@@ -190,6 +196,11 @@ Result<BuildSystem> read_build_system(const std::string& project_folder) {
 
 Result<std::string> build_wheel(const BuildRequest& request, const BuildRunner& runner) {
   return Builder(request, runner).build();
+}
+
+Result<std::vector<std::string>> build_requirements(const BuildRequest& request,
+                                                    const BuildRunner& runner) {
+  return Builder(request, runner).requirements();
 }
 
 Result<void> normalize_wheel(const std::string& from, const std::string& to) {

@@ -69,6 +69,11 @@ struct BuildRequest {
 /// wheel, or one of another name or version), and the runner's.
 Result<std::string> build_wheel(const BuildRequest& request, const BuildRunner& runner);
 
+/// The first half of that: all that must be importable for the build, as [build-system] and then the
+/// backend say it. Errors: as build_wheel().
+Result<std::vector<std::string>> build_requirements(const BuildRequest& request,
+                                                    const BuildRunner& runner);
+
 /// Writes the wheel `from` again to `to`: entries sorted, times and modes fixed, not compressed.
 /// Errors: those of reading; invalid (two entries of one name, a link).
 Result<void> normalize_wheel(const std::string& from, const std::string& to);
