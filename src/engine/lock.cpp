@@ -71,6 +71,7 @@ Result<LockOutcome> ensure_lock(const Context& context, Project& project,
   context.progress.end("", fmt::format("using {}; base {}, Python {}", inputs.chosen, suite.base(),
                                        interpreter ? interpreter->python + " of kist.toml" : suite.python));
   const auto start = std::chrono::steady_clock::now();
+  const std::optional<python::Lock> before = old;
   python::Lock lock = TRY(environment::resolve(
       context, {.inputs = inputs,
                 .project_folder = project.folder,
@@ -80,8 +81,12 @@ Result<LockOutcome> ensure_lock(const Context& context, Project& project,
                 .interpreter = std::move(interpreter),
                 .previous = std::move(old),
                 .upgrade = options.upgrade,
-  const std::optional<python::Lock> before = old;
                 .upgrade_packages = options.upgrade_packages}, tx));
+  TRY(environment::lock_builds(context,
+                               {.lock_folder = os::parent_of(project.lock_path),
+                                .previous = before ? &*before : nullptr,
+                                .upgrade = options.upgrade,
+                                .upgrade_packages = options.upgrade_packages}, lock, tx));
   const std::string text = python::write_lock(lock);
   TRY(write_lock_file(project, text));
   // From here on all is a function of the lock's bytes, as on every other machine: its order, too.
@@ -91,10 +96,5 @@ Result<LockOutcome> ensure_lock(const Context& context, Project& project,
   context.progress.end("", summary(lock, project, took.count()));
   return LockOutcome{std::move(lock), project.lock_path, true};
 }
-  TRY(environment::lock_builds(context,
-                               {.lock_folder = os::parent_of(project.lock_path),
-                                .previous = before ? &*before : nullptr,
-                                .upgrade = options.upgrade,
-                                .upgrade_packages = options.upgrade_packages}, lock, tx));
 
 }  // namespace kist::engine
