@@ -76,6 +76,8 @@ std::optional<Ready> finished_meanwhile(const Project& project) {
   if (!text) return std::nullopt;
   auto ready = launch::decode(*text);
   if (!ready || ready->project != project.folder || !launch::is_fresh(*ready)) return std::nullopt;
+  // A repair of the store may have removed the root.
+  if (!launch::hold_lease(*ready).is_open()) return std::nullopt;
   return std::move(*ready);
 }
 
