@@ -6,6 +6,7 @@
 #include <sys/xattr.h>
 
 #include "base/text.h"
+#include "debian/java_keystore.h"
 #include "environment/assemble.h"
 #include "environment/step.h"
 
@@ -69,7 +70,8 @@ class Harvest {
     }
     // Sockets and fifos are of the moment; devices cannot be made there.
     if (!S_ISREG(st.st_mode)) return {};
-    const std::string bytes = TRY(os::read_file(path, kMaxFileBytes));
+    std::string bytes = TRY(os::read_file(path, kMaxFileBytes));
+    if (auto undated = debian::undated_keystore(bytes)) bytes = std::move(*undated);
     return builder_.file(relative, st.st_mode & 07777, bytes);
   }
 

@@ -1,6 +1,7 @@
 #include "environment/python_packages.h"
 
 #include "base/text.h"
+#include "launch/paths.h"
 #include "python/install.h"
 
 namespace kist::environment {
@@ -30,9 +31,11 @@ std::string json_string(std::string_view text) {
   return out + "\"";
 }
 
-// A path in a file: address; other bytes of it are common and understood as they are.
-std::string file_url(const std::string& path, const std::string& lock_folder) {
-  const std::string whole = path.starts_with("/") ? path : os::join(lock_folder, path);
+// A path in a file: address; other bytes of it are common and understood as they are. One that is
+// relative in the lock is told as if the project lay where an image has it: where it lies on this
+// machine is no part of the lock, and must not be one of the tree.
+std::string file_url(const std::string& path) {
+  const std::string whole = launch::clean_path(path.starts_with("/") ? path : os::join("/app", path));
   std::string out = "file://";
   for (const char c : whole) {
     const bool plain = static_cast<unsigned char>(c) > 0x20 && c != '%' && c != '#' && c != '?' && c != '"';
@@ -58,7 +61,7 @@ Result<std::optional<std::string>> direct_url_json(const python::SelectedPackage
       const python::LockedFile& file = package.file;
       return std::optional(fmt::format(
           R"({{"archive_info": {{"hashes": {{"sha256": "{}"}}}}, "url": {}{}}})", file.sha256()->hex(),
-          json_string(file.url.empty() ? file_url(file.path, lock_folder) : file.url),
+          json_string(file.url.empty() ? file_url(file.path) : file.url),
           with_subdirectory(file.subdirectory)));
     }
     case Kind::vcs: {
@@ -69,7 +72,7 @@ Result<std::optional<std::string>> direct_url_json(const python::SelectedPackage
               : fmt::format(R"(, "requested_revision": {})", json_string(vcs.requested_revision));
       return std::optional(fmt::format(
           R"({{"url": {}, "vcs_info": {{"commit_id": {}{}, "vcs": {}}}{}}})",
-          json_string(vcs.url.empty() ? file_url(vcs.path, lock_folder) : vcs.url),
+          json_string(vcs.url.empty() ? file_url(vcs.path) : vcs.url),
           json_string(vcs.commit_id), wanted, json_string(vcs.type),
           with_subdirectory(vcs.subdirectory)));
     }
@@ -77,10 +80,11 @@ Result<std::optional<std::string>> direct_url_json(const python::SelectedPackage
       const python::LockedDirectory& folder = package.directory;
       const std::string whole =
           folder.path.starts_with("/") ? folder.path : os::join(lock_folder, folder.path);
-      const auto real = os::real_path(whole);
+      // An editable package is read from its folder: its tree is of this machine anyway.
+      const auto real = folder.editable ? os::real_path(whole) : Result<std::string>(folder.path);
       return std::optional(fmt::format(
           R"({{"dir_info": {{{}}}, "url": {}{}}})", folder.editable ? R"("editable": true)" : "",
-          json_string(file_url(real ? *real : whole, lock_folder)),
+          json_string(file_url(real ? *real : whole)),
           with_subdirectory(folder.subdirectory)));
     }
   }

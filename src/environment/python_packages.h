@@ -20,7 +20,8 @@ Result<Piece> wheel_piece_with(const Context& context, const python::SelectedPac
                                const python::Target& target, const std::string& lock_folder,
                                const std::optional<std::string>& direct_url);
 
-/// PEP 610 for what did not come from an index; empty for what did.
+/// PEP 610 for what did not come from an index; empty for what did. Names this machine's folders for
+/// editable packages only.
 Result<std::optional<std::string>> direct_url_json(const python::SelectedPackage& package,
                                                    const std::string& lock_folder);
 
