@@ -80,11 +80,11 @@ hint: check the connection and the index: `kist doctor`
 
     def test_nobody_listens(self):
         self.write({"requirements.txt": "thing\n"})
-        outcome = self.run_kist("lock", env={"UV_DEFAULT_INDEX": "http://127.0.0.1:1/simple"})
+        outcome = self.run_kist("lock", env={"UV_DEFAULT_INDEX": "http://127.0.0.1:1/simple",
+                                             "UV_HTTP_RETRIES": "0"})
         self.assert_fails(outcome, 1, """
 error: cannot resolve requirements.txt for Python 3.13 on linux/amd64 (glibc 2.41)
-  cause: Request failed after 3 retries in TIME
-    Failed to fetch: http://127.0.0.1:PORT/simple/thing/
+  cause: Failed to fetch: http://127.0.0.1:PORT/simple/thing/
     error sending request for url (http://127.0.0.1:PORT/simple/thing/)
     client error (Connect)
     tcp connect error

@@ -108,7 +108,7 @@ class Interrupted(Terminal):
 
     def test_while_assembling(self):
         name = self.wheel(files={"thing.py": b'__version__ = "1.0"\n',
-                                 **{f"thing_{i}.py": b"# %d\n" % i for i in range(20_000)}})
+                                 **{f"thing_{i}.py": b"# %d\n" % i for i in range(5_000)}})
         self.write({"requirements.txt": "thing\n"})
         self.assert_runs(self.run_kist("lock"))
         process = self.start_in_terminal("run", "python", "-c", PROGRAM)
