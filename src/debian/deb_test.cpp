@@ -155,6 +155,8 @@ TEST(DebTest, RefusesHostileArchives) {
        "not a stream of the announced compression: it starts with 'this i'"},
       {"data is empty", deb(""), Code::corrupt, "not a tar stream: it is empty"},
       {"file as folder", deb(tar({{"./a", "x"}, {"./a/b", "y"}})), Code::invalid, ""},
+      {"through a link", deb(tar({link_item("./a", "/etc"), {"./a/b", "y"}})), Code::invalid,
+       "'a' is a symlink and cannot hold 'a/b'"},
       {"twice", deb(tar({{"./a", "x"}, {"./a", "y"}})), Code::invalid, ""},
   };
   for (const auto& c : cases) {
