@@ -1,7 +1,7 @@
 #include "environment/python_packages.h"
 
 #include "base/text.h"
-#include "launch/paths.h"
+#include "python/inputs_files.h"
 #include "python/install.h"
 
 namespace kist::environment {
@@ -35,7 +35,7 @@ std::string json_string(std::string_view text) {
 // relative in the lock is told as if the project lay where an image has it: where it lies on this
 // machine is no part of the lock, and must not be one of the tree.
 std::string file_url(const std::string& path) {
-  const std::string whole = launch::clean_path(path.starts_with("/") ? path : os::join("/app", path));
+  const std::string whole = python::normal_path(path.starts_with("/") ? path : os::join("/app", path));
   std::string out = "file://";
   for (const char c : whole) {
     const bool plain = static_cast<unsigned char>(c) > 0x20 && c != '%' && c != '#' && c != '?' && c != '"';
