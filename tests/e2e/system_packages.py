@@ -24,7 +24,7 @@ want() { "$@" >/dev/null 2>&1 || echo "MISSING: $*"; }
 want dpkg -l libc6 python3-minimal ca-certificates
 want dpkg -s base-files
 want dpkg -L coreutils
-want dpkg -S /bin/sh
+want dpkg -S bin/sh
 want test -z "$(dpkg --audit)"
 want test -z "$(dpkg -l | tail -n +6 | grep -v '^ii')"
 want test "$(dpkg --print-architecture)" = "$(dpkg-query -W -f '${Architecture}' libc6)"
