@@ -34,7 +34,7 @@ class Table {
   const std::vector<std::pair<std::string, Value>>& entries() const { return entries_; }
   /// Keeps the order of calls. The key must be new.
   void add(std::string key, Value value);
-  bool empty() const { return entries_.empty(); }
+  bool empty() const;
 
  private:
   std::vector<std::pair<std::string, Value>> entries_;
@@ -64,6 +64,9 @@ class Value {
   Data data_;
   Position position_;
 };
+
+// Here, where Value is complete: clang looks into the pair at once.
+inline bool Table::empty() const { return entries_.empty(); }
 
 struct Limits {
   size_t bytes = 64u << 20;
