@@ -1,6 +1,7 @@
 #include "engine/project.h"
 
 #include "base/text.h"
+#include "launch/paths.h"
 #include "python/pylock_complete.h"
 
 namespace kist::engine {
@@ -9,13 +10,9 @@ namespace {
 constexpr uint64_t kMaxScriptBytes = 16 << 20;
 constexpr uint64_t kMaxLockBytes = 256 << 20;
 
-std::string absolute(const std::string& path, const launch::Host& host) {
-  return path.starts_with("/") ? path : os::join(host.working_dir, path);
-}
-
 Result<std::string> folder_of(const launch::RunRequest& request, const launch::Host& host) {
   if (!request.project.empty()) {
-    const std::string folder = absolute(request.project, host);
+    const std::string folder = launch::host_path(request.project, host.working_dir);
     if (os::is_folder(folder)) return folder;
     return Error(Code::not_found, "--project: '{}' is no folder", printable(folder));
   }
@@ -31,7 +28,7 @@ Result<Project> locate(const launch::RunRequest& request, const launch::Host& ho
   const auto script = launch::script_of(request.args);
   if (script && request.what == launch::RunRequest::What::command && request.from.empty() &&
       request.environment == "default") {
-    const std::string path = absolute(*script, host);
+    const std::string path = launch::host_path(*script, host.working_dir);
     const auto text = os::read_file(path, kMaxScriptBytes);
     if (text && launch::has_inline_metadata(*text)) {
       project.script = path;
@@ -50,7 +47,7 @@ Result<python::Inputs> read_inputs(Project& project, const launch::RunRequest& r
   const python::ProjectFolder files(project.folder);
   python::DetectOptions options;
   options.environment = project.script.empty() ? request.environment : "default";
-  options.from = request.from.empty() ? "" : absolute(request.from, host);
+  options.from = request.from.empty() ? "" : launch::host_path(request.from, host.working_dir);
   options.script = project.script;
   options.variables = host.variables;
   python::Inputs inputs = TRY(python::detect(files, options));

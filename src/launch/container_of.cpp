@@ -1,7 +1,9 @@
 // A ready environment plus a request gives a container.
+#include <algorithm>
 #include <array>
 
 #include "base/text.h"
+#include "launch/paths.h"
 #include "launch/request.h"
 
 namespace kist::launch {
@@ -99,10 +101,40 @@ bool is_inside(std::string_view path, std::string_view folder) {
   return path == folder || (path.starts_with(folder) && path[folder.size()] == '/');
 }
 
+// Whether a folder of the host can be shown at its own path: not where it would cover the system.
+bool can_be_shown(std::string_view folder) {
+  constexpr std::array<std::string_view, 14> kSystem = {"/",     "/bin",  "/boot", "/dev", "/etc",
+                                                        "/lib",  "/lib64", "/opt", "/proc", "/run",
+                                                        "/sbin", "/sys",  "/usr", "/var"};
+  for (const std::string_view parent : {"/dev", "/proc", "/sys"})
+    if (is_inside(folder, parent)) return false;
+  return std::find(kSystem.begin(), kSystem.end(), folder) == kSystem.end();
+}
+
+// A script has an environment of its own, whose project is the script's folder, but it is run from
+// where the person stands: "kist run tools/script.py data/x.csv".
+bool shows_working_dir(const Ready& ready, const Host& host) {
+  return ready.environment.starts_with("script-") && !is_inside(host.working_dir, ready.project) &&
+         can_be_shown(host.working_dir);
+}
+
+// Where the person's folder cannot be seen, the script's name must not depend on it.
+void make_script_absolute(const Host& host, std::vector<std::string>& args) {
+  const auto script = script_of(args);
+  if (!script) return;
+  for (std::string& arg : args) {
+    if (arg != *script) continue;
+    arg = host_path(arg, host.working_dir);
+    return;
+  }
+}
+
 Result<void> add_mounts(const Ready& ready, const RunRequest& request, const Host& host,
                         const std::string& home, runtime::ContainerSpec& spec) {
   // The home first: the project may lie inside of it.
   spec.mounts.push_back({.source = ready.home, .target = home});
+  if (shows_working_dir(ready, host))
+    spec.mounts.push_back({.source = host.working_dir, .target = host.working_dir});
   spec.mounts.push_back({.source = ready.project, .target = ready.project});
   Host at_project = host;
   at_project.working_dir = ready.project;
@@ -129,16 +161,19 @@ Result<runtime::ContainerSpec> container_of(const Ready& ready, const RunRequest
   spec.env = variables_of(ready, request, host, home).take();
   spec.uid = root ? 0 : host.uid;
   spec.gid = root ? 0 : host.gid;
+  spec.umask = host.umask;
   if (!root) {
     spec.passwd_line = fmt::format("{}:x:{}:{}::{}:/bin/bash", host.user_name, spec.uid, spec.gid, home);
     spec.group_line = fmt::format("{}:x:{}:", host.user_name, spec.gid);
   }
-  const bool in_project = is_inside(host.working_dir, ready.project);
+  const bool in_project =
+      is_inside(host.working_dir, ready.project) || shows_working_dir(ready, host);
+  if (!in_project && ready.environment.starts_with("script-")) make_script_absolute(host, spec.args);
   spec.working_dir = in_project ? host.working_dir : ready.project;
   if (!request.working_dir.empty())
-    spec.working_dir = request.working_dir.starts_with("/")
-                           ? request.working_dir
-                           : os::join(spec.working_dir, request.working_dir);
+    spec.working_dir = clean_path(request.working_dir.starts_with("/")
+                                      ? request.working_dir
+                                      : os::join(spec.working_dir, request.working_dir));
   spec.hostname = request.hostname;
   const bool none = request.network_none.value_or(ready.no_network);
   spec.network = none ? runtime::Network::none : runtime::Network::host;

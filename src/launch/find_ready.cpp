@@ -1,6 +1,7 @@
 // Which ready file belongs to a request, found with a handful of system calls.
 #include <array>
 
+#include "launch/paths.h"
 #include "launch/request.h"
 
 namespace kist::launch {
@@ -31,10 +32,6 @@ std::optional<Ready> load(const std::string& path, const std::string& project,
   if (!ready || ready->project != project || ready->environment != environment) return std::nullopt;
   if (!is_fresh(*ready)) return std::nullopt;
   return std::move(*ready);
-}
-
-std::string absolute(const std::string& path, const Host& host) {
-  return path.starts_with("/") ? path : os::join(host.working_dir, path);
 }
 
 }  // namespace
@@ -74,7 +71,7 @@ std::optional<Ready> find_ready(const RunRequest& request, const Host& host) {
   if (!request.from.empty() || request.frozen) return std::nullopt;
   if (const auto script = script_of(request.args);
       script && request.what == RunRequest::What::command && request.environment == "default") {
-    const std::string path = absolute(*script, host);
+    const std::string path = host_path(*script, host.working_dir);
     const auto text = os::read_file(path, kMaxScriptBytes);
     if (text && has_inline_metadata(*text)) {
       const std::string folder = os::parent_of(path);
@@ -83,7 +80,7 @@ std::optional<Ready> find_ready(const RunRequest& request, const Host& host) {
     }
   }
   std::string project = request.project.empty() ? find_project(host.working_dir)
-                                                : absolute(request.project, host);
+                                                : host_path(request.project, host.working_dir);
   if (project.empty()) project = host.working_dir;
   return load(ready_path(host.kist_home, project, request.environment), project,
               request.environment);

@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "base/text.h"
+#include "launch/paths.h"
 #include "launch/request.h"
 
 namespace kist::launch {
@@ -9,18 +10,15 @@ namespace {
 
 std::string absolute(std::string_view path, const Host& host) {
   if (path == "~") return host.home;
-  if (path.starts_with("~/")) return os::join(host.home, path.substr(2));
-  if (path.starts_with("/")) return std::string(path);
-  if (path == ".") return host.working_dir;
-  if (path.starts_with("./")) path.remove_prefix(2);
-  return os::join(host.working_dir, path);
+  if (path.starts_with("~/")) return host_path(path.substr(2), host.home);
+  return host_path(path, host.working_dir);
 }
 
 Result<void> check_target(std::string_view target) {
   if (!target.starts_with("/"))
     return Error(Code::invalid, "target '{}' is not absolute", printable(target))
         .hint("write it as `SOURCE:/path/inside`");
-  if (target.find_first_not_of('/') == std::string_view::npos)
+  if (clean_path(target) == "/")
     return Error(Code::invalid, "target '/' would hide the whole container");
   return {};
 }
@@ -76,6 +74,7 @@ Result<runtime::Mount> parse_volume(std::string_view text, const Host& host) {
   mount.target = colon == std::string_view::npos ? mount.source : std::string(rest.substr(colon + 1));
   TRY(check_source(mount.source));
   TRY(check_target(mount.target));
+  mount.target = clean_path(mount.target);
   return mount;
 }
 
@@ -97,6 +96,7 @@ Result<runtime::Mount> parse_mount(std::string_view text, const Host& host) {
           .hint("write it as `type=bind,source=SRC,target=DST[,readonly]` or `type=tmpfs,target=DST`");
   }
   TRY(check_target(mount.target));
+  mount.target = clean_path(mount.target);
   if (mount.type == runtime::Mount::Type::bind) TRY(check_source(mount.source));
   return mount;
 }
@@ -107,6 +107,7 @@ Result<runtime::Mount> parse_tmpfs(std::string_view text) {
   const size_t colon = text.find(':');
   mount.target = text.substr(0, colon);
   TRY(check_target(mount.target));
+  mount.target = clean_path(mount.target);
   if (colon == std::string_view::npos) return mount;
   for (const std::string_view option : split(text.substr(colon + 1), ',')) {
     if (option.starts_with("size=")) mount.size_bytes = TRY(parse_size(option.substr(5)));

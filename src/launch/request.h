@@ -20,6 +20,7 @@ struct Host {
   std::string user_name;   // "user" when the host has no name for the uid.
   uint32_t uid = 0;
   uint32_t gid = 0;
+  uint32_t umask = 022;  // The person's.
   std::map<std::string, std::string> variables;
 };
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "launch/paths.h"
 #include "os/child.h"
 
 namespace kist {
@@ -39,8 +40,8 @@ Result<std::string> working_dir(const std::string& logical) {
   struct stat named = {};
   if (!logical.empty() && logical[0] == '/' && ::stat(".", &here) == 0 &&
       ::stat(logical.c_str(), &named) == 0 && here.st_ino == named.st_ino &&
-      here.st_dev == named.st_dev && logical.find("/../") == std::string::npos)
-    return logical;
+      here.st_dev == named.st_dev && (logical + "/").find("/../") == std::string::npos)
+    return launch::clean_path(logical);
   char buffer[PATH_MAX];
   if (::getcwd(buffer, sizeof buffer) == nullptr)
     return Error::from_errno(errno, "find the working folder").hint("`cd` to a folder that exists");
@@ -58,6 +59,8 @@ Result<launch::Host> read_host() {
   }
   host.uid = ::getuid();
   host.gid = ::getgid();
+  host.umask = ::umask(022);
+  ::umask(host.umask);
   host.home = lookup(host, "HOME");
   host.user_name = lookup(host, "USER");
   // sudo and su leave USER of somebody else behind, so it counts only for the uid that owns HOME.

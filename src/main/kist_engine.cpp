@@ -10,9 +10,10 @@
 int main(int argc, char** argv) {
   // A peer that closes its connection is an error of that write, not the end of the program.
   ::signal(SIGPIPE, SIG_IGN);
-  // Whatever the person's umask: modes in the store are set explicitly, folders must be ours.
-  ::umask(022);
   auto host = kist::read_host();
+  // Whatever the person's umask: modes in the store are set explicitly, folders must be ours. The
+  // container gets the person's.
+  ::umask(022);
   if (!host) {
     kist::cli::Terminal("auto", true).error(host.error());
     return 125;

@@ -124,7 +124,7 @@ constexpr uint32_t kNotFound = 127;
 }  // namespace
 
 void become_command(const Plan& plan, const Reporter& report) {
-  ::umask(022);
+  ::umask(plan.spec->umask);
   const Reporter moved(lay_fds(plan, report));
   limit_resources(plan, moved);
   drop_privileges(plan, moved);

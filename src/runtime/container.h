@@ -45,6 +45,9 @@ struct Mount {
   std::string target;  // Absolute path inside.
   bool read_only = false;
   bool recursive = true;    // bind: mounts below the source come along (always so without root).
+  /// bind of a folder: what is written goes to memory and dies with the container. Where the kernel
+  /// cannot lay an overlay over the source, it is read-only instead.
+  bool discard_writes = false;
   uint64_t size_bytes = 0;  // tmpfs: 0 is the kernel's default, half of the memory.
   uint32_t mode = 01777;    // tmpfs: of its top folder.
 };
@@ -103,6 +106,7 @@ struct ContainerSpec {
   bool best_effort = false;  // A limit that cannot be enforced is dropped, not an error.
   std::vector<ResourceLimit> resource_limits;
 
+  mode_t umask = 022;  // The command's.
   bool no_new_privs = true;
   bool keep_capabilities =
       false;  // Inside a user namespace: all of it. As root: all of the caller's.

@@ -197,6 +197,30 @@ TEST_P(ContainerTest, KeepsAnUpperFolderOnDisk) {
   }
 }
 
+TEST_P(ContainerTest, DiscardsWritesToAMountThatAsksForIt) {
+  ASSERT_TRUE(os::write_file_atomically(place().project() + "/old", "old\n").has_value());
+  ASSERT_EQ(0, ::chown((place().project() + "/old").c_str(), GetParam(), GetParam()));
+  ContainerSpec spec = place().spec(
+      "cd /p && echo new > new && echo more >> old && mkdir sub && cat old new && rm old && ls");
+  spec.mounts = {{.source = place().project(), .target = "/p", .discard_writes = true},
+                 {.source = place().project() + "/old", .target = "/p/deep/file", .discard_writes = true}};
+  const Ran done = run(spec);
+  EXPECT_EQ(done.error, "");
+  EXPECT_EQ(done.out, "old\nmore\nnew\ndeep\nnew\nsub\n");
+  EXPECT_EQ(os::list_folder(place().project()).value(), std::vector<std::string>{"old"});
+  EXPECT_EQ(os::read_file(place().project() + "/old").value(), "old\n");
+}
+
+TEST_P(ContainerTest, GivesTheCommandTheUmaskThatIsAskedFor) {
+  ContainerSpec spec = place().spec("umask; touch /project/file");
+  spec.mounts = {{.source = place().project(), .target = "/project"}};
+  spec.umask = 077;
+  EXPECT_EQ(run(spec).out, "0077\n");
+  struct stat st = {};
+  ASSERT_EQ(0, ::stat((place().project() + "/file").c_str(), &st));
+  EXPECT_EQ(st.st_mode & 0777, 0600u);
+}
+
 TEST_P(ContainerTest, MountsFilesFoldersAndTmpfsInOrder) {
   ASSERT_TRUE(os::write_file_atomically(place().project() + "/file", "text\n").has_value());
   ContainerSpec spec = place().spec(

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <climits>
+#include <cstdio>
 #include <cstring>
 
 #include "os/kernel.h"
@@ -216,6 +217,28 @@ void mount_host_file(const Root& root, const char* path, const Reporter& report)
   ::close(target);
 }
 
+// Replaces the source by an overlay over it whose writes go to the scratch tmpfs. Leaves it as it
+// is, read-only, where that cannot be.
+void discard_writes(PlannedMount& planned, size_t index, const Root& root,
+                    const Reporter& report) {
+  char folder[32];
+  char part[48];
+  std::snprintf(folder, sizeof folder, "writes-%zu", index);
+  report.check(::fchdir(root.scratch), "enter a tmpfs");
+  report.check(::mkdir(folder, 0755), "create a folder in a tmpfs");
+  for (const char* name : {"upper", "work", "merged"}) {
+    std::snprintf(part, sizeof part, "%s/%s", folder, name);
+    report.check(::mkdir(part, 0755), "create a folder in a tmpfs");
+  }
+  if (::mount("overlay", part, "overlay", 0, planned.options.c_str()) == 0) {
+    ::close(planned.source);
+    planned.source = report.check(kernel::clone_tree(AT_FDCWD, part, false), "open an overlay");
+    return;
+  }
+  report.check(kernel::set_mount_attributes(planned.source, "", MOUNT_ATTR_RDONLY, true),
+               "make read-only", planned.mount->source.c_str());
+}
+
 }  // namespace
 
 int open_target(const Root& root, const char* path, bool folder, const Reporter& report) {
@@ -252,10 +275,12 @@ void mount_system_folders(const Plan& plan, const Root& root, const Reporter& re
 }
 
 void mount_user_folders(const Plan& plan, const Root& root, const Reporter& report) {
-  for (const PlannedMount& planned : plan.mounts) {
+  for (PlannedMount& planned : plan.mounts) {
     const Mount& mount = *planned.mount;
     const char* shown = mount.target.c_str();
     const bool folder = planned.source < 0 || is_folder(planned.source);
+    if (folder && mount.discard_writes && planned.source >= 0)
+      discard_writes(planned, static_cast<size_t>(&planned - plan.mounts.data()), root, report);
     const int target = open_target(root, shown, folder, report);
     if (planned.source < 0) {
       mount_tmpfs(target, MS_NOSUID | MS_NODEV | (mount.read_only ? MS_RDONLY : 0),

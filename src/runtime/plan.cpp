@@ -142,6 +142,12 @@ std::string tmpfs_options(uint64_t size_bytes, uint32_t mode) {
                          : fmt::format("mode={:o},size={}", mode, size_bytes);
 }
 
+// Folders relative to the scratch tmpfs; mounts_inside.cpp makes them.
+std::string discarding_options(const std::string& source, size_t index) {
+  return fmt::format("lowerdir={0},upperdir=writes-{1}/upper,workdir=writes-{1}/work,userxattr",
+                     escaped(source), index);
+}
+
 Result<void> prepare_upper(Plan& plan) {
   const std::string& upper = plan.spec->upper_folder;
   if (upper.empty()) return {};
@@ -182,8 +188,10 @@ Result<Plan> make_plan(const ContainerSpec& spec) {
   if (!plan.layer_keys) plan.overlay_options = overlay_options(spec, plan);
   plan.shm_options = tmpfs_options(spec.shm_bytes, 01777);
   for (const Mount& mount : spec.mounts)
-    plan.mounts.push_back(
-        {.mount = &mount, .options = tmpfs_options(mount.size_bytes, mount.mode)});
+    plan.mounts.push_back({.mount = &mount,
+                           .options = mount.discard_writes
+                                          ? discarding_options(mount.source, plan.mounts.size())
+                                          : tmpfs_options(mount.size_bytes, mount.mode)});
   if (!spec.passwd_line.empty()) plan.passwd_line = spec.passwd_line + "\n";
   if (!spec.group_line.empty()) plan.group_line = spec.group_line + "\n";
   plan.passwd_field = fmt::format(":{}:", spec.uid);

@@ -13,7 +13,7 @@ namespace kist::runtime {
 
 struct PlannedMount {
   const Mount* mount;
-  std::string options;  // tmpfs
+  std::string options;  // tmpfs; discard_writes: of the overlay.
   int source = -1;      // bind: the detached tree; opened by the child in its own mount namespace.
 };
 
