@@ -103,6 +103,16 @@ class CurlClient final : public Client {
     return batch.run();
   }
 
+  const Secret* credentials_of(const std::string& origin) const {
+    for (const OriginCredentials& known : config_.credentials)
+      if (known.origin == origin) return &known.user_and_password;
+    return nullptr;
+  }
+
+  void add(OriginCredentials more) {
+    if (credentials_of(more.origin) == nullptr) config_.credentials.push_back(std::move(more));
+  }
+
  private:
   static Result<Response> answer(TextExchange& exchange, const GetOptions& options) {
     const Head& head = exchange.head();
@@ -130,7 +140,7 @@ class CurlClient final : public Client {
     return *loop_;
   }
 
-  const Config config_;
+  Config config_;
   std::once_flag started_;
   std::unique_ptr<Loop> loop_;
 };
@@ -139,6 +149,18 @@ class CurlClient final : public Client {
 
 Result<std::unique_ptr<Client>> make_curl_client(Config config) {
   return std::unique_ptr<Client>(std::make_unique<CurlClient>(std::move(config)));
+}
+
+void add_credentials(Client& client, std::vector<OriginCredentials> more) {
+  auto* curl = dynamic_cast<CurlClient*>(&client);
+  if (curl == nullptr) return;
+  for (OriginCredentials& credentials : more) curl->add(std::move(credentials));
+}
+
+Secret credentials_for(const Client& client, std::string_view url) {
+  const auto* curl = dynamic_cast<const CurlClient*>(&client);
+  const Secret* known = curl == nullptr ? nullptr : curl->credentials_of(origin_of(url));
+  return known == nullptr ? Secret() : *known;
 }
 
 }  // namespace kist::http

@@ -13,4 +13,10 @@ namespace kist::http {
 /// Never asks the environment: all it knows is `config`.
 Result<std::unique_ptr<Client>> make_curl_client(Config config);
 
+/// More of Config::credentials, for a client of make_curl_client(); another kind ignores them. What
+/// the configuration says of an origin stays. Not while something is fetched.
+void add_credentials(Client& client, std::vector<OriginCredentials> more);
+/// What such a client knows for the origin of an address, "user:password"; empty: nothing.
+Secret credentials_for(const Client& client, std::string_view url);
+
 }  // namespace kist::http

@@ -158,6 +158,10 @@ IndexConfig index_config_from(const Environment& environment, const ToolSettings
   return out;
 }
 
+void add_named_credentials(const Environment& environment, Index& index) {
+  add_named_credentials(environment, index.name, index.url);
+}
+
 std::vector<OriginCredentials> credentials_of(const IndexConfig& indexes) {
   std::vector<OriginCredentials> out;
   const auto add = [&out](const Secret& url) {

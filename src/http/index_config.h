@@ -33,6 +33,9 @@ struct IndexConfig {
 IndexConfig index_config_from(const Environment& environment, const ToolSettings& settings,
                               const std::string& built_in);
 
+/// Pure. UV_INDEX_NAME_USERNAME and UV_INDEX_NAME_PASSWORD, if set, into the index's address.
+void add_named_credentials(const Environment& environment, Index& index);
+
 /// The credentials in those addresses, by origin: a lock names files without them, and they are
 /// needed to fetch it. For Config::credentials.
 std::vector<OriginCredentials> credentials_of(const IndexConfig& indexes);
