@@ -130,34 +130,76 @@ class Detector {
       if (is_file(path)) out.push_back({kind, path});
     };
     add(InputKind::uv_lock, "uv.lock");
-    add(InputKind::pylock, "pylock.toml");
+    TRY(add_pylock(folder, out));
     add(InputKind::poetry_lock, "poetry.lock");
     add(InputKind::pipfile_lock, "Pipfile.lock");
+    add(InputKind::requirements, "requirements.txt");
+    if (folder == ".") {
+      if (out_.pyproject && out_.pyproject->is_input())
+        out.push_back({InputKind::pyproject, "pyproject.toml"});
+      add(InputKind::setup_py, "setup.py");
+    }
+    // requirements-dev.txt beside pyproject.toml is in addition to it, not instead of it.
     TRY(add_requirements(folder, out));
-    if (folder != ".") return out;
-    if (out_.pyproject && out_.pyproject->is_input())
-      out.push_back({InputKind::pyproject, "pyproject.toml"});
-    add(InputKind::setup_py, "setup.py");
+    if (out.empty() && !locks_.empty()) return several("locks and no pylock.toml", locks_);
     return out;
   }
 
-  Result<void> add_requirements(const std::string& folder, std::vector<Candidate>& out) {
-    const std::string plain = path_from(folder, "requirements.txt");
-    if (is_file(plain)) {
-      out.push_back({InputKind::requirements, plain});
+  // pylock.toml, or pylock.NAME.toml: of the environment NAME, or the only one.
+  Result<void> add_pylock(const std::string& folder, std::vector<Candidate>& out) {
+    const std::string own = path_from(folder, fmt::format("pylock.{}.toml", out_.settings.name));
+    const std::string plain = path_from(folder, "pylock.toml");
+    for (const std::string& path : {own, plain}) {
+      if (!is_file(path)) continue;
+      out.push_back({InputKind::pylock, path});
       return {};
     }
+    std::vector<std::string> found;
+    for (const std::string& name : files_.list(folder)) {
+      const std::string path = path_from(folder, name);
+      if (name.starts_with("pylock.") && name.ends_with(".toml") && !is_own_lock(name) && is_file(path))
+        found.push_back(path);
+    }
+    if (found.size() == 1) out.push_back({InputKind::pylock, found.front()});
+    if (found.size() > 1) locks_ = std::move(found);
+    return {};
+  }
+
+  // kist's own locks: pylock.kist.toml, pylock.kist-gpu.toml, pylock.kist@linux-arm64.toml.
+  static bool is_own_lock(std::string_view name) {
+    return name.starts_with("pylock.kist.") || name.starts_with("pylock.kist-") ||
+           name.starts_with("pylock.kist@");
+  }
+
+  // requirements-*.txt, and where those are kept in a folder of their own.
+  Result<void> add_requirements(const std::string& folder, std::vector<Candidate>& out) {
+    for (const Candidate& known : out)
+      if (known.kind == InputKind::requirements) return {};
     std::vector<std::string> found;
     for (const std::string& name : files_.list(folder)) {
       const std::string path = path_from(folder, name);
       if (name.starts_with("requirements") && name.ends_with(".txt") && is_file(path))
         found.push_back(path);
     }
+    const std::string beside = path_from(folder, "requirements");
+    watch(beside);
+    if (found.empty() && out.empty() && files_.is_folder(beside)) {
+      for (const std::string& name : files_.list(beside)) {
+        const std::string path = path_from(beside, name);
+        if (name.ends_with(".txt") && is_file(path)) found.push_back(path);
+      }
+    }
     if (found.size() == 1) out.push_back({InputKind::requirements, found.front()});
     if (found.size() < 2 || !out.empty()) return {};
-    return Error(Code::invalid, "there are several requirements files and no requirements.txt: {}",
+    return several("requirements files and no requirements.txt", found);
+  }
+
+  static Error several(std::string_view what, const std::vector<std::string>& found) {
+    return Error(Code::invalid, "there are several {}: {}", what,
                  printable(fmt::format("{}", fmt::join(found, ", "))))
-        .hint(fmt::format("choose one: `--from {}`", shell_quote(found.front())));
+        .hint(fmt::format("choose one: `kist run --from {} …`, or for good `inputs = [\"{}\"]` under "
+                          "[environment] in kist.toml",
+                          shell_quote(found.front()), printable(found.front())));
   }
 
   Result<void> choose_by_precedence() {
@@ -202,6 +244,7 @@ class Detector {
       out_.chosen = out_.lock_name;
       return {};
     }
+    if (foreign.empty()) TRY(refuse_setup_cfg());
     if (!foreign.empty()) {
       return Error(Code::unsupported, "{} cannot be read, and nothing else says what is needed",
                    fmt::join(foreign, ", "))
@@ -209,6 +252,16 @@ class Detector {
     }
     out_.chosen = "nothing: no requirements.txt, pyproject.toml or lock is here";
     return {};
+  }
+
+  // A package that only setuptools' own command could install: neither pip nor uv reads setup.cfg.
+  Result<void> refuse_setup_cfg() {
+    if (!is_file("setup.cfg")) return {};
+    const std::string text = TRY(files_.read("setup.cfg"));
+    if (text.find("\n[options]") == std::string::npos && !text.starts_with("[options]")) return {};
+    return Error(Code::unsupported,
+                 "setup.cfg describes a package, but there is neither setup.py nor pyproject.toml")
+        .hint("`printf 'from setuptools import setup\\nsetup()\\n' > setup.py`");
   }
 
   Result<void> read_chosen() {
@@ -262,6 +315,7 @@ class Detector {
     append(all.files, more.files);
     append(all.remote_files, more.remote_files);
     append(all.find_links, more.find_links);
+    append(all.variables, more.variables);
     all.require_hashes = all.require_hashes || more.require_hashes;
     return {};
   }
@@ -397,7 +451,8 @@ class Detector {
 
   const ProjectFiles& files_;
   const DetectOptions& options_;
-  bool has_settings_ = false;  // Whether they come from kist.toml.
+  bool has_settings_ = false;         // Whether they come from kist.toml.
+  std::vector<std::string> locks_;    // Several pylock.NAME.toml, of which none is meant.
   Inputs out_;
 };
 

@@ -131,8 +131,26 @@ Result<void> read_project(Fields& project, Pyproject& out) {
   return {};
 }
 
+// What of this machine uv will look at, beside the project. uv says itself what is wrong there.
+Result<void> read_uv_paths(Fields& uv, Pyproject& out) {
+  const std::optional<Fields> sources = TRY(uv.optional_table("sources"));
+  if (!sources) return {};
+  const auto add = [&](const toml::Value& value) {
+    const auto* table = value.as<toml::Table>();
+    const toml::Value* path = table == nullptr ? nullptr : table->find("path");
+    if (path != nullptr && path->as<std::string>() != nullptr)
+      out.uv_paths.push_back(*path->as<std::string>());
+  };
+  for (const auto& [name, value] : sources->table().entries()) {
+    add(value);
+    if (const auto* several = value.as<toml::Array>())
+      for (const toml::Value& one : *several) add(one);
+  }
+  return {};
+}
+
 Result<void> read_uv(Fields& uv, Pyproject& out) {
-  out.has_uv_sources = uv.has("sources");
+  TRY(read_uv_paths(uv, out));
   const std::optional<bool> package = TRY(uv.optional_boolean("package"));
   if (package) out.is_package = *package;
   const toml::Value* groups = uv.optional_value("default-groups");

@@ -23,7 +23,7 @@ struct Pyproject {
   std::vector<std::string> default_groups;  // [tool.uv] default-groups, else "dev" if there is one.
   std::vector<std::string> dynamic;
   bool has_build_system = false;
-  bool has_uv_sources = false;
+  std::vector<std::string> uv_paths;  // Folders and files of [tool.uv.sources] and find-links.
   bool is_poetry = false;  // [tool.poetry] dependencies without [project]: only poetry reads them.
   /// Whether the project itself is installed: as uv decides ([build-system], or tool.uv.package).
   bool is_package = false;

@@ -42,6 +42,7 @@ struct Requirements {
   std::vector<std::string> files;         // Every file read, in order, relative to the project.
   std::vector<std::string> remote_files;  // -r https://…: read by uv alone.
   std::vector<std::string> find_links;    // Local folders, relative to the project.
+  std::vector<std::string> variables;     // NAMEs of ${NAME} that were set.
   bool require_hashes = false;            // Asked for, or some requirement has hashes.
 };
 
@@ -52,6 +53,12 @@ struct Requirements {
 /// that includes itself; too large, too many).
 Result<Requirements> read_requirements(const std::string& path, const ProjectFiles& files,
                                        const std::map<std::string, std::string>& variables);
+
+/// The same file as pip understands it, for tools that read less of the format: UTF-8 without a
+/// mark, "\n", one line a line, no comments, and variables replaced but for those in addresses and
+/// options, which may be secrets. Errors: invalid (neither UTF-8 nor UTF-16).
+Result<std::string> plain_requirements(std::string bytes, const std::string& path,
+                                       const std::map<std::string, std::string>& variables = {});
 
 /// The names (or, without a name, the texts) that are asked for on the target, sorted, each once.
 Result<std::vector<std::string>> requested_names(const std::vector<Requirement>& requirements,

@@ -142,19 +142,33 @@ std::vector<Line> logical_lines(std::string_view text) {
   return out;
 }
 
-std::string expand(std::string_view text, const std::map<std::string, std::string>& variables) {
+// ${NAME}, of upper-case letters, digits and '_', as pip has it. `used`: the names that were found.
+std::string expand(std::string_view text, const std::map<std::string, std::string>& variables,
+                   std::vector<std::string>& used) {
+  constexpr std::string_view kAllowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
   std::string out;
   while (!text.empty()) {
     const size_t start = text.find("${");
     const size_t end = start == std::string_view::npos ? start : text.find('}', start);
     if (end == std::string_view::npos) return out.append(text);
-    const auto found = variables.find(std::string(text.substr(start + 2, end - start - 2)));
+    const std::string name(text.substr(start + 2, end - start - 2));
+    const bool is_name = name.find_first_not_of(kAllowed) == std::string::npos;
+    const auto found = is_name ? variables.find(name) : variables.end();
     out.append(text.substr(0, start));
     out.append(found != variables.end() ? std::string_view(found->second)
                                         : text.substr(start, end + 1 - start));
+    if (found != variables.end() && std::find(used.begin(), used.end(), name) == used.end())
+      used.push_back(name);
     text.remove_prefix(end + 1);
   }
   return out;
+}
+
+// Where the value of a variable is no secret of an address, and where uv replaces none: "six==${SIX}".
+std::string expand_name(std::string_view text, const std::map<std::string, std::string>& variables,
+                        std::vector<std::string>& used) {
+  const bool is_plain = !text.starts_with('-') && text.find("://") == std::string_view::npos;
+  return is_plain ? expand(text, variables, used) : std::string(text);
 }
 
 // Words as a shell would split them, for options.
@@ -216,6 +230,7 @@ class FileReader {
   }
 
   Result<void> read_line(const Line& line, bool constraint) {
+    (void)expand(line.text, variables_, out_.variables);
     if (line.text.starts_with('-')) return read_options(line, constraint);
     // The requirement ends where the first option begins.
     const size_t end = std::min(line.text.find(" -"), line.text.size());
@@ -327,7 +342,7 @@ class FileReader {
 
   Result<void> act(const Line& line, const Option& option, const std::string& value,
                    bool constraint) {
-    const std::string expanded = expand(value, variables_);
+    const std::string expanded = expand(value, variables_, out_.variables);
     const bool remote = expanded.starts_with("http://") || expanded.starts_with("https://");
     switch (option.action) {
       case Action::include:
@@ -371,7 +386,8 @@ class FileReader {
 
   Result<void> add(const Line& line, const std::string& text, std::vector<std::string> hashes,
                    bool editable, bool constraint) {
-    Requirement requirement = TRY(parse_requirement(text), "{}", where(line));
+    const std::string expanded = expand_name(text, variables_, out_.variables);
+    Requirement requirement = TRY(parse_requirement(expanded), "{}", where(line));
     // "-e folder" needs no slash to be a path.
     if (editable && requirement.kind == Requirement::Kind::index)
       requirement = TRY(parse_requirement(fmt::format("./{}", text)), "{}", where(line));
@@ -381,7 +397,7 @@ class FileReader {
     requirement.line = line.number;
     // As uv and pip do: relative to the working folder, which is the project's.
     if (requirement.kind == Requirement::Kind::path)
-      requirement.address = normal_path(expand(requirement.address, variables_));
+      requirement.address = normal_path(expand(requirement.address, variables_, out_.variables));
     if (!requirement.hashes.empty()) out_.require_hashes = true;
     auto& list = constraint ? out_.constraints : out_.requirements;
     if (list.size() >= kMaxRequirements)
@@ -398,6 +414,16 @@ class FileReader {
 };
 
 }  // namespace
+
+Result<std::string> plain_requirements(std::string bytes, const std::string& path,
+                                       const std::map<std::string, std::string>& variables) {
+  const std::string text = TRY(decode(std::move(bytes), path));
+  std::string out;
+  std::vector<std::string> used;
+  for (const Line& line : logical_lines(text))
+    (out += expand_name(line.text, variables, used)) += '\n';
+  return out;
+}
 
 Result<Requirements> read_requirements(const std::string& path, const ProjectFiles& files,
                                        const std::map<std::string, std::string>& variables) {

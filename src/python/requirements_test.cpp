@@ -139,7 +139,7 @@ TEST(RequirementsFileTest, ReadsAllOfPipsSyntax) {
             "requirements.txt:3 six ;   python_version > '3' | "
             "requirements.txt:6 pip@https://e.example/p-1.zip#frag | "
             "sub/more.txt:1 sub-a | again.txt:1 again | sub/more.txt:3 ./rel | "
-            "requirements.txt:11 -e ./${ROOT}/a[x] | "
+            "requirements.txt:11 -e ./libs/a[x] | "
             "requirements.txt:12 -e ./src | "
             "requirements.txt:13 -e git+https://e.example/r.git#egg=r ; os_name == 'posix' | "
             "requirements.txt:14 idna==3.7 | "
@@ -294,6 +294,35 @@ TEST(RequirementsFileTest, AppliesHashes) {
   EXPECT_EQ(apply(with, more).error().message(),
             "idna 1 is needed but has no hash in the requirements; where one requirement has "
             "hashes, all must have them");
+}
+
+TEST(RequirementsTest, PlainForm) {
+  const std::string plain = "a ; python_version >= '3'\n-r x.txt\nb==1 --hash=sha256:00\n";
+  EXPECT_EQ(plain_requirements("\xEF\xBB\xBF# c\r\na ; \\\r\npython_version >= '3'  # c\r\n\r\n-r x.txt\r\n"
+                               "b==1 \\\n--hash=sha256:00",
+                               "r.txt")
+                .value(),
+            plain);
+  EXPECT_EQ(plain_requirements(plain, "r.txt").value(), plain);
+  EXPECT_EQ(plain_requirements(std::string("\xFF\xFE" "s\0i\0x\0", 8), "r.txt").value(), "six\n");
+  EXPECT_EQ(plain_requirements("\xC3(", "r.txt").error().message(), "r.txt: is neither UTF-8 nor UTF-16");
+}
+
+TEST(RequirementsTest, NamesTheVariablesThatWereSet) {
+  const std::map<std::string, std::string> variables = {{"PACKAGE", "six"}, {"SIX", "1.16"}, {"U", "u"}};
+  const std::string text = "${PACKAGE}==${SIX}\nx @ https://${U}@h/x.whl\n";
+  const auto got = read_requirements("r.txt", MemoryFiles(std::map<std::string, std::string>{{"r.txt", text}}), variables);
+  ASSERT_TRUE(got.has_value()) << got.error().render();
+  EXPECT_EQ(got->requirements[0].name + got->requirements[0].specifiers, "six==1.16");
+  EXPECT_EQ(got->requirements[1].address, "https://${U}@h/x.whl");
+  EXPECT_EQ(got->variables, (std::vector<std::string>{"PACKAGE", "SIX", "U"}));
+  EXPECT_EQ(plain_requirements(text, "r.txt", variables).value(),
+            "six==1.16\nx @ https://${U}@h/x.whl\n");
+  const MemoryFiles good(std::map<std::string, std::string>{{"r.txt", "-i https://${TOKEN}@h/${lower}/${UNSET}\n"
+                                    "x @ https://${TOKEN}@h/x.whl\ny @ https://${HOST_1}/y.whl\n"}});
+  const auto read = read_requirements("r.txt", good, {{"TOKEN", "t"}, {"lower", "l"}, {"HOST_1", "h"}});
+  ASSERT_TRUE(read.has_value()) << read.error().render();
+  EXPECT_EQ(read->variables, (std::vector<std::string>{"TOKEN", "HOST_1"}));
 }
 
 TEST(ProjectFilesTest, Paths) {

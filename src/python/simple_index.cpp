@@ -71,7 +71,9 @@ class HtmlReader {
         if (name_ == "data-upload-time") file.upload_time = unescape(value_);
         if (name_ == "data-yanked") file.yanked = true;
       }
-      if (link.empty()) continue;
+      // A page of links may be a folder's listing, with folders in it.
+      if (link.empty() || std::string_view(link).substr(0, link.find_first_of("?#")).ends_with('/'))
+        continue;
       set_url(page_, link, file);
       if (file.name.empty() || !is_file_url(file.url)) continue;
       out.push_back(std::move(file));
