@@ -40,8 +40,8 @@ constexpr std::array kRunFlags{kEnv,     kVolume,  kMount,    kVariable, kEnvFil
                                kHostname, kBestEffort, kFrom, kLocked,   kFrozen,  kOffline, kProject,
                                kQuiet,   kVerbose, kHelp};
 constexpr FlagSpec kPlatform{"--platform", "", "OS/ARCH", "lock for this platform, for example linux/arm64", true};
-constexpr FlagSpec kUpgrade{"--upgrade", "-U", "", "take the newest versions"};
-constexpr FlagSpec kUpgradePackage{"--upgrade-package", "-P", "NAME", "take the newest version of NAME", true};
+constexpr FlagSpec kUpgrade{"--upgrade", "-U", "", "take the newest versions: of all, or of each NAME"};
+constexpr FlagSpec kUpgradePackage{"--upgrade-package", "-P", "NAME", "the same as --upgrade NAME", true};
 constexpr FlagSpec kPython{"--python", "", "X.Y", "lock for this version of Python"};
 constexpr std::array kLockFlags{kUpgrade, kUpgradePackage, kPlatform, kPython, kEnv,  kFrom, kLocked,
                                 kOffline, kProject,        kJson,     kQuiet,  kVerbose, kHelp};
@@ -81,13 +81,14 @@ constexpr VerbSpec kProjectVerbs[] = {
      "Tasks stand under [tasks] in kist.toml. Further arguments are appended.\n\n"
      "  kist task train\n"
      "  kist task train --epochs 5", kRunFlags},
-    {"lock", "write the lock", "", 0, 0, false,
+    {"lock", "write the lock", "[NAME…]", 0, 1000, false,
      "Resolves what the inputs ask for and writes pylock.kist.toml (PEP 751) with everything\n"
      "pinned by hash: base, Debian packages, Python, wheels. Versions that are locked already\n"
      "stay, unless the inputs forbid them or --upgrade asks for newer ones. With --json, one line\n"
      "for each platform.\n\n"
      "  kist lock\n"
-     "  kist lock --upgrade-package pandas\n"
+     "  kist lock --upgrade\n"
+     "  kist lock --upgrade pandas\n"
      "  kist lock --platform linux/amd64 --platform linux/arm64\n"
      "  kist lock --locked            (in CI: fail if the lock is stale)", kLockFlags},
     {"init", "start a project here", "", 0, 0, false,

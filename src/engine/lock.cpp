@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "base/text.h"
+#include "engine/credentials.h"
 #include "environment/build_lock.h"
 #include "environment/platform.h"
 #include "environment/resolve.h"
@@ -43,11 +44,18 @@ std::string summary(const python::Lock& lock, const Project& project, double sec
                      printable(os::name_of(project.lock_path)));
 }
 
+// --python is no part of the inputs that a lock remembers.
+bool has_python(const python::Lock& lock, const python::Inputs& inputs) {
+  if (inputs.python_from != "--python") return true;
+  return lock.kist->python == inputs.python || lock.kist->python.starts_with(inputs.python + ".");
+}
+
 }  // namespace
 
 Result<LockOutcome> ensure_lock(const Context& context, Project& project,
                                 const python::Inputs& inputs, const LockOptions& options,
                                 store::Transaction& tx) {
+  learn_credentials(context, project, inputs);
   const std::string platform =
       options.platform.empty() ? environment::host_platform() : options.platform;
   if (platform != environment::host_platform())
@@ -57,12 +65,13 @@ Result<LockOutcome> ensure_lock(const Context& context, Project& project,
   if (!previous && !options.upgrade) return std::move(previous).error();
   std::optional<python::Lock> old = previous ? std::move(*previous) : std::nullopt;
   const bool keep_all = !options.upgrade && options.upgrade_packages.empty();
-  const bool current = old && is_current(*old, inputs) && old->kist->platform == platform;
+  const bool current = old && is_current(*old, inputs) && old->kist->platform == platform &&
+                       has_python(*old, inputs);
   if (current && keep_all) return LockOutcome{std::move(*old), project.lock_path, false};
   if (options.only_check) return stale(project, inputs, old, platform);
   if (context.offline && !inputs.is_locked())
     return Error(Code::unavailable, "--offline: the lock is not current, and resolving needs the index")
-        .hint("`kist lock`");
+        .hint("run it once without `--offline`");
 
   const environment::Suite suite = TRY(environment::choose_suite(inputs, platform));
   auto interpreter = TRY(environment::choose_interpreter(

@@ -28,7 +28,9 @@ constexpr size_t kMaxSteps = 100'000;  // Of the search for chains.
 Error not_assembled(const Project& project) {
   return Error(Code::not_found, "the environment '{}' is not assembled on this machine",
                printable(project.environment))
-      .hint("`kist run true` assembles it");
+      .hint(project.environment == "default"
+                ? "`kist run true` assembles it"
+                : fmt::format("`kist run --env {} true` assembles it", project.environment));
 }
 
 Result<store::Tree> environment_tree(const Context& context, const Project& project,

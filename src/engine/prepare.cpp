@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "engine/bytecode_job.h"
 #include "engine/edit_backup.h"
+#include "engine/credentials.h"
 #include "engine/lock.h"
 #include "environment/build_package.h"
 
@@ -125,6 +126,7 @@ Result<Prepared> prepare(const Context& context, const RunRequest& request) {
     return prepared;
   }
   const python::Inputs inputs = TRY(read_inputs(project, request, context.host));
+  learn_credentials(context, project, inputs);
   for (const std::string& warning : inputs.warnings) context.progress.warn(warning);
   // The lock is stamped after it was written, everything else before it was read.
   prepared.ready.watched = stamps_of(watched_paths(project, inputs));

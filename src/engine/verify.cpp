@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/text.h"
+#include "engine/credentials.h"
 #include "environment/assemble.h"
 #include "environment/bytecode_part.h"
 #include "environment/bytecode_piece.h"
@@ -151,6 +152,7 @@ void compare_layers(const Layers& here, const Layers& anew, Verification& out) {
 Result<python::Lock> current_lock(const Context& context, Project& project,
                                   const launch::RunRequest& request) {
   const python::Inputs inputs = TRY(read_inputs(project, request, context.host));
+  learn_credentials(context, project, inputs);
   auto lock = TRY(read_lock(project, context.progress));
   if (!lock)
     return Error(Code::not_found, "there is no lock '{}'", printable(project.lock_path))

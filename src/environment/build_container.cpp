@@ -3,8 +3,8 @@
 #include "base/text.h"
 #include "environment/assemble.h"
 #include "environment/build_vcs.h"
+#include "http/curl_client.h"
 #include "python/pylock_select.h"
-#include "http/client.h"
 #include "python/uv.h"
 
 namespace kist::environment {
@@ -179,9 +179,10 @@ Result<void> fetch_commit(const Context& context, const BuildPlace& place,
   const std::string url = vcs.url.empty() ? "file://" + vcs.path : vcs.url;
   if (url.starts_with("file://")) show(step, url.substr(7), true);
   step.mounts.push_back({.source = to, .target = "/kist-build/to"});
-  add_git_settings(step);
+  add_git_settings(step, url, http::credentials_for(context.client, url));
   step.args = {"/bin/sh", "-c", std::string(kGitProgram), "sh", url, vcs.commit_id, "/kist-build/to"};
-  const StepOutput output = TRY(run_step(step));
+  StepOutput output = TRY(run_step(step));
+  output.err = redact_all(output.err);
   if (output.status == 0) return {};
   return Error(Code::invalid, "cannot get commit {} of '{}':{}", printable(vcs.commit_id),
                printable(http::redact(url)), tail_of(output));

@@ -9,12 +9,13 @@ namespace kist::environment {
 namespace {
 
 // As setuptools, distutils, meson, CMake, cargo and autotools say it.
-constexpr std::array<std::string_view, 12> kNoCompiler = {
+constexpr std::array<std::string_view, 14> kNoCompiler = {
     "gcc' failed: No such file",      "g++' failed: No such file",
     "gcc: No such file or directory", "unable to execute 'x86_64-linux-gnu-g",
     "unable to execute 'aarch64-linux-gnu-g", "gcc' failed",
     "Python.h: No such file",         "Unknown compiler(s)",
     "No CMAKE_C_COMPILER could be found", "No CMAKE_CXX_COMPILER could be found",
+    "CMAKE_C_COMPILER not set", "CMAKE_CXX_COMPILER not set",
     "linker `cc` not found",          "no acceptable C compiler found"};
 
 bool has(std::string_view text, std::string_view part) {

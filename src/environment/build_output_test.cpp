@@ -10,6 +10,7 @@ TEST(BuildOutputTest, MissingCompilersAreRecognised) {
        {"error: command 'x86_64-linux-gnu-gcc' failed: No such file or directory",
         "src/a.c:3:10: fatal error: Python.h: No such file or directory",
         "running build_ext\nbuilding 'markupsafe._speedups' extension\n",
+        "CMake Error: CMAKE_C_COMPILER not set, after EnableLanguage",
         "error: linker `cc` not found", "ERROR: Unknown compiler(s): [['cc'], ['gcc']]"})
     EXPECT_TRUE(lacks_compiler(text)) << text;
   for (const char* text : {"", "SyntaxError: invalid syntax", "src/a.c:1:1: error: unknown type name"})

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "environment/step.h"
+#include "http/secret.h"
 
 namespace kist::environment {
 
@@ -19,5 +20,10 @@ bool lacks_git(std::string_view uv_output);
 /// Settings for git in a step: repositories shown from the host may seem to be somebody else's, and
 /// there is nobody to ask for a password.
 void add_git_settings(Step& step);
+/// The same, and the user of a commit's address, which its lock does not name.
+void add_git_settings(Step& step, std::string_view url, const http::Secret& user);
+
+/// What git says, without the users of its addresses.
+std::string redact_all(std::string_view git_output);
 
 }  // namespace kist::environment

@@ -131,8 +131,9 @@ bool is_local(const http::Download& download) {
 
 std::string summary(std::string_view phase, const Gathered& got, double seconds) {
   const auto rate = static_cast<uint64_t>(static_cast<double>(got.fetched_bytes) / seconds);
-  return fmt::format("{} {} packages ({}, {}/s), {} were in the store", phase, got.assembled,
-                     human_bytes(got.fetched_bytes), human_bytes(rate), got.from_store);
+  return fmt::format("{} {} package{} ({}, {}/s), {} were in the store", phase, got.assembled,
+                     got.assembled == 1 ? "" : "s", human_bytes(got.fetched_bytes), human_bytes(rate),
+                     got.from_store);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "environment/resolve.h"
 
+#include <algorithm>
 #include <map>
 
 #include "base/text.h"
@@ -7,6 +8,7 @@
 #include "environment/build_root.h"
 #include "environment/build_vcs.h"
 #include "environment/platform.h"
+#include "launch/paths.h"
 #include "python/pylock_complete.h"
 #include "python/uv.h"
 
@@ -70,28 +72,83 @@ Result<store::Root> resolver_root_with_git(const Context& context, const Resolve
   return resolver_root(context, request, tools, tx);
 }
 
-// What uv may see: the project and its neighbours that requirements name (read-only), its cache, the
-// answer's folder, and the host's settings for indexes.
+// The folders of this machine that the inputs name, absolute.
+std::vector<std::string> local_folders(const ResolveRequest& request) {
+  const python::Inputs& inputs = request.inputs;
+  const auto absolute = [&](const std::string& path) {
+    return path.starts_with("/") ? path : os::join(request.project_folder, path);
+  };
+  std::vector<std::string> folders;
+  const auto add = [&](const std::string& path) {
+    if (path.starts_with("/") || path.starts_with("..")) folders.push_back(absolute(path));
+  };
+  for (const python::InputFile& file : inputs.files) {
+    if (file.path.starts_with("/") || file.path.starts_with(".."))
+      folders.push_back(os::parent_of(absolute(file.path)));
+    const auto text = os::read_file(absolute(file.path), 16u << 20);
+    if (!text) continue;
+    for (std::string& repository : local_repositories(*text))
+      folders.push_back(std::move(repository));
+  }
+  for (const std::string& folder : inputs.requirements.find_links) add(folder);
+  for (const python::Requirement& requirement : inputs.requirements.requirements)
+    if (requirement.kind == python::Requirement::Kind::path) add(requirement.address);
+  if (inputs.pyproject)
+    for (const std::string& path : inputs.pyproject->uv_paths) add(path);
+  for (std::string& folder : folders) folder = launch::clean_path(folder);
+  return folders;
+}
+
+// The values of ${NAME} in requirements, which uv replaces as pip does. Those that lead uv to what it
+// needs are not theirs to change.
+void give_variables(const Context& context, const python::Inputs& inputs, Step& step) {
+  for (const std::string& name : inputs.requirements.variables) {
+    const auto value = context.host.variables.find(name);
+    const bool is_given = std::any_of(step.env.begin(), step.env.end(), [&](const std::string& v) {
+      return v.starts_with(name + "=");
+    });
+    if (value != context.host.variables.end() && !is_given)
+      step.env.push_back(name + "=" + value->second);
+  }
+}
+
+// uv reads less than pip: no UTF-16, no continued markers. It sees such files in a plain form, in
+// their own places, since paths in them are relative to those.
+Result<void> show_plain_requirements(const Context& context, const ResolveRequest& request,
+                                     const std::string& folder, Step& step) {
+  size_t number = 0;
+  for (const std::string& file : request.inputs.requirements.files) {
+    const std::string path = file.starts_with("/") ? file : os::join(request.project_folder, file);
+    const std::string bytes = TRY(os::read_file(path, 64u << 20));
+    const std::string plain = TRY(python::plain_requirements(bytes, file, context.host.variables));
+    if (plain == bytes) continue;
+    const std::string copy = os::join(folder, fmt::format("requirements-{}", ++number));
+    TRY(os::write_file_atomically(copy, plain));
+    step.mounts.push_back({.source = copy, .target = launch::clean_path(path), .read_only = true});
+  }
+  return {};
+}
+
+// What uv may see: the project and its neighbours that the inputs name, its cache, the answer's
+// folder, and the host's settings for indexes. A build for metadata writes beside its sources
+// (setuptools' *.egg-info), so it gets these folders with writes that are thrown away.
 Result<Step> uv_step(const Context& context, const ResolveRequest& request,
-                     const store::Root& root, const std::string& answer_folder) {
+                     const runtime::RootSource& root, const std::string& answer_folder) {
   Step step;
   step.name = "resolving the Python packages";
-  step.root = root_source(root);
+  step.root = root;
   step.working_dir = request.project_folder;
   show(step, request.project_folder, true);
-  for (const python::InputFile& file : request.inputs.files)
-    if (file.path.starts_with("/") || file.path.starts_with(".."))
-      show(step, os::parent_of(file.path.starts_with("/") ? file.path
-                                                  : os::join(request.project_folder, file.path)), true);
-  for (const python::InputFile& file : request.inputs.files) {
-    const std::string path =
-        file.path.starts_with("/") ? file.path : os::join(request.project_folder, file.path);
-    const auto text = os::read_file(path, 16u << 20);
-    if (!text) continue;
-    for (const std::string& repository : local_repositories(*text)) show(step, repository, true);
+  for (const std::string& folder : local_folders(request)) show(step, folder, true);
+  for (runtime::Mount& mount : step.mounts) {
+    if (!os::is_folder(mount.source)) continue;
+    mount.read_only = false;
+    mount.discard_writes = true;
   }
+  TRY(show_plain_requirements(context, request, answer_folder, step));
   show(step, answer_folder, false);
   TRY(give_uv_access(context, step));
+  give_variables(context, request.inputs, step);
   add_git_settings(step);
   return step;
 }
@@ -103,7 +160,6 @@ Result<python::Lock> run_uv(const Context& context, const ResolveRequest& reques
                             const std::function<Result<store::Root>()>& with_git) {
   TRY(os::make_folders(context.cache("resolve")));
   const os::TempDir answer = TRY(os::TempDir::make(context.cache("resolve")));
-  Step step = TRY(uv_step(context, request, root, answer.path()));
   python::UvRequest uv = TRY(python::uv_request(request.inputs, target));
   uv.uv = "/opt/kist/bin/uv";
   uv.interpreter = interpreter;
@@ -115,17 +171,19 @@ Result<python::Lock> run_uv(const Context& context, const ResolveRequest& reques
   // uv prefers the versions of the file that it is about to replace.
   if (request.previous && !request.upgrade)
     TRY(os::write_file_atomically(uv.output, python::write_lock(*request.previous)));
+  runtime::RootSource source = root_source(root);
   StepOutput output;
   for (const bool allow_build : {false, true}) {
     uv.allow_build = allow_build;
     const python::UvCommand command = python::uv_command(uv);
+    Step step = TRY(uv_step(context, request, source, answer.path()));
     step.args = command.arguments;
     step.input = command.input;
     output = TRY(run_step(step));
     if (output.status != 0 && lacks_git(output.err)) {
       context.progress.warn("some packages come from git: it is added to the resolver");
       const store::Root richer = TRY(with_git());
-      step.root = root_source(richer);
+      step.root = source = root_source(richer);
       output = TRY(run_step(step));
     }
     if (output.status == 0 || !python::uv_needs_build(output.err)) break;
@@ -148,6 +206,12 @@ bool asks_for_python_packages(const python::Inputs& inputs) {
 // A lock of another tool, taken verbatim.
 Result<python::Lock> read_locked(const Context& context, const ResolveRequest& request,
                                  const python::Target& target) {
+  if (!request.inputs.packages.empty())
+    return Error(Code::unsupported, "{} is installed as it is; the packages of kist.toml ({}) cannot be added",
+                 printable(fmt::format("{}", fmt::join(request.inputs.main, ", "))),
+                 printable(fmt::format("{}", fmt::join(request.inputs.packages, ", "))))
+        .hint("add them where that lock is made, or name what it is made from: `inputs = "
+              "[\"pyproject.toml\"]` under [environment] in kist.toml");
   const python::ProjectFolder files(request.project_folder);
   std::vector<std::string> warnings;
   auto lock = python::read_locked_input(
@@ -176,6 +240,9 @@ Result<python::Lock> resolve(const Context& context, const ResolveRequest& reque
   auto packages = TRY(lock_debian(context, debian));
   const std::string python = request.interpreter ? request.interpreter->python
                                                  : python_of(packages, request.suite.python);
+  if (split(request.inputs.python, '.').size() > 2 && request.inputs.python != python)
+    context.progress.warn(fmt::format("{} asks for Python {}, {} has {}", request.inputs.python_from,
+                                      request.inputs.python, request.suite.base(), python));
   python::Target target =
       TRY(python::make_target(request.platform, python, request.suite.glibc_minor));
   if (request.interpreter) target.python_home = kInterpreterHome;

@@ -25,10 +25,25 @@ void print(const engine::LockOutcome& outcome, const cli::Parsed& parsed,
         "", fmt::format("{} is up to date", printable(os::name_of(outcome.path))));
 }
 
+// `--upgrade` alone is for all packages, with names for these.
+Result<engine::LockOptions> options_of(const cli::Parsed& parsed) {
+  engine::LockOptions options{.upgrade_packages = parsed.values("--upgrade-package"),
+                              .only_check = parsed.has("--locked")};
+  const auto& names = parsed.positionals();
+  if (!names.empty() && !parsed.has("--upgrade"))
+    return Error(Code::invalid, "kist lock takes no '{}'", printable(names.front()))
+        .hint(fmt::format("`kist lock --upgrade {0}` for a newer version of it, `kist add {0}` to ask for it",
+                          shell_quote(names.front())));
+  for (const std::string& name : names) options.upgrade_packages.push_back(python::normalize_name(name));
+  options.upgrade = parsed.has("--upgrade") && names.empty();
+  return options;
+}
+
 }  // namespace
 
 Result<int> lock_verb(const cli::Parsed& parsed, const environment::Context& context,
                       cli::Terminal& terminal) {
+  engine::LockOptions options = TRY(options_of(parsed));
   const launch::RunRequest request = TRY(request_of(parsed));
   engine::Project project = TRY(engine::locate(request, context.host));
   const os::FileLock guard = TRY(engine::guard_edits(project));
@@ -43,14 +58,10 @@ Result<int> lock_verb(const cli::Parsed& parsed, const environment::Context& con
   if (platforms.empty()) platforms = {""};
   for (const std::string& platform : platforms) {
     engine::Project here = project;
+    options.platform = platform;
     store::Transaction tx = TRY(context.store.begin());
     const engine::LockOutcome outcome =
-        TRY(engine::ensure_lock(context, here, inputs,
-                                {.upgrade = parsed.has("--upgrade"),
-                                 .upgrade_packages = parsed.values("--upgrade-package"),
-                                 .platform = platform,
-                                 .only_check = parsed.has("--locked")},
-                                tx));
+        TRY(engine::ensure_lock(context, here, inputs, options, tx));
     TRY(std::move(tx).commit());
     print(outcome, parsed, context, terminal);
   }
