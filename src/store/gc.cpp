@@ -36,6 +36,7 @@ class Collector {
     TRY(sweep_trees());
     TRY(sweep_objects());
     if (!options_.is_dry_run) TRY(clean_leftovers());
+    if (!options_.is_dry_run) TRY(clean_cache());
     return std::move(report_);
   }
 
@@ -217,6 +218,27 @@ class Collector {
     if (options_.is_dry_run) return {};
     if (::unlinkat(shard.get(), name.c_str(), 0) != 0 && errno != ENOENT)
       return Error::from_errno(errno, "remove '{}'", printable(name));
+    return {};
+  }
+
+  // What dead processes left in their scratch folders: they used them under a transaction, and there
+  // is none. Parts of downloads stay for as long as what is unused, since they can be continued.
+  Result<void> clean_cache() {
+    const std::string cache = os::join(store_.home(), kCacheFolder);
+    for (const char* folder : {"build", "resolve", "partial"}) {
+      const std::string parent = os::join(cache, folder);
+      if (!os::exists(parent)) continue;
+      const std::vector<std::string> names = TRY(os::list_folder(parent));
+      for (const std::string& name : names) {
+        const std::string path = os::join(parent, name);
+        const bool is_part = folder == std::string_view("partial") && !name.starts_with("claims.");
+        const auto stamp = os::stamp(path);
+        if (is_part && stamp && ::time(nullptr) - stamp->mtime_ns / 1'000'000'000 < options_.keep_unused_s)
+          continue;
+        report_.freed_bytes += own_disk_bytes(path, [](uint64_t) {});
+        TRY(os::remove_tree(path));
+      }
+    }
     return {};
   }
 

@@ -49,6 +49,26 @@ TEST(GcTest, UnusedNamesGoAfterAWhileOrWhenAsked) {
   EXPECT_THAT(must(world.store.names("")), ElementsAre("wheel/needed"));
 }
 
+// Goal: what processes that died left in the cache goes, what can be continued stays for a while.
+TEST(GcTest, ScratchFoldersOfTheDeadGo) {
+  World world;
+  const std::string cache = world.home.path() + "/cache";
+  for (const char* path : {"build/tmp.abcdef/first/sources", "resolve/tmp.abcdef", "partial/claims.abcdef",
+                           "debian/lists"})
+    must(os::make_folders(os::join(cache, path)));
+  must(os::write_file_atomically(cache + "/partial/aa.part", "half"));
+  must(os::write_file_atomically(cache + "/resolve/tmp.abcdef/pylock.toml", "x"));
+  world.collect({.is_dry_run = true});
+  EXPECT_TRUE(os::exists(cache + "/build/tmp.abcdef"));
+  world.collect();
+  EXPECT_THAT(must(os::list_folder(cache + "/build")), IsEmpty());
+  EXPECT_THAT(must(os::list_folder(cache + "/resolve")), IsEmpty());
+  EXPECT_THAT(must(os::list_folder(cache + "/partial")), ElementsAre("aa.part"));
+  EXPECT_TRUE(os::exists(cache + "/debian/lists"));
+  world.collect({.keep_unused_s = 0});
+  EXPECT_THAT(must(os::list_folder(cache + "/partial")), IsEmpty());
+}
+
 TEST(GcTest, TornNamesAndNamesWithoutTreesGo) {
   World world;
   const Tree tree = world.put({{"a", "x"}}, "wheel/lost");

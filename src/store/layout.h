@@ -16,6 +16,7 @@ inline constexpr std::string_view kNamesFolder = "names";
 inline constexpr std::string_view kRootsFolder = "roots";
 inline constexpr std::string_view kStagingFolder = "staging";
 inline constexpr std::string_view kProjectsFolder = "projects";
+inline constexpr std::string_view kCacheFolder = "cache";
 inline constexpr std::string_view kQuarantineFolder = "quarantine";
 inline constexpr std::string_view kLockFile = "lock";
 inline constexpr std::string_view kRecoveryLockFile = "recovery.lock";
