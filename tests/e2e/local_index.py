@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A Python package index over a folder of wheels and sdists, for tests: PEP 503 (HTML), PEP 691
-(JSON), PEP 658 (metadata), hashes, basic auth, and faults on demand. Standard library only.
+(JSON), PEP 658 (metadata), hashes, basic auth, TLS, and faults on demand. It is also a proxy, behind
+which it is the host index.invalid itself. Standard library only.
 
     with LocalIndex(folder) as index:
         … UV_DEFAULT_INDEX=index.url …
@@ -19,9 +20,13 @@ import http.server
 import json
 import pathlib
 import re
+import ssl
+import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 import zipfile
 
 JSON = "application/vnd.pypi.simple.v1+json"  # The name of the format, from PEP 691.
@@ -55,6 +60,7 @@ class Package:
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    PROXIED_HOST = "index.invalid"
     timeout = 60
 
     def log_message(self, *_):
@@ -63,6 +69,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         index = self.server.index
         path = self.path.split("?")[0]
+        if path.startswith("http://"):
+            if index.proxy_auth and self.headers.get("Proxy-Authorization") != index.proxy_auth:
+                self.reply(b"who are you", 407, {"Proxy-Authenticate": 'Basic realm="proxy"'})
+                return
+            index.proxied.append(path)
+            if not path.startswith(f"http://{Handler.PROXIED_HOST}/"):
+                self.pass_on()
+                return
+            path = "/" + path.split("/", 3)[-1]
         with index.lock:
             index.requests.append(path)
         if index.auth and self.headers.get("Authorization") != index.auth:
@@ -77,6 +92,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.serve(path, fault)
 
     do_HEAD = do_GET
+
+    def pass_on(self):
+        """Somebody else's address: asked as this machine asks it."""
+        try:
+            with urllib.request.urlopen(self.path, timeout=60) as answer:
+                self.reply(answer.read())
+        except urllib.error.HTTPError as error:
+            self.reply(b"", error.code)
 
     def serve(self, path, fault):
         index = self.server.index
@@ -177,18 +200,46 @@ class Server(http.server.ThreadingHTTPServer):
         pass
 
 
+def basic(credentials):
+    return "Basic " + base64.b64encode(credentials.encode()).decode() if credentials else None
+
+
+def make_certificate(folder):
+    """For 127.0.0.1: a file with certificate and key, and the text of the authority that signed it, of
+    which nobody has heard."""
+    folder = pathlib.Path(folder)
+    new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    for command in (
+            [*new, "-x509", "-days", "2", "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem"],
+            [*new, "-subj", "/CN=127.0.0.1", "-keyout", "own.key", "-out", "own.request"],
+            ["openssl", "x509", "-req", "-in", "own.request", "-CA", "ca.pem", "-CAkey", "ca.key",
+             "-CAcreateserial", "-days", "2", "-extfile", "own.extensions", "-out", "own.pem"]):
+        (folder / "own.extensions").write_text("subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    path = folder / "server.pem"
+    path.write_text((folder / "own.pem").read_text() + (folder / "own.key").read_text())
+    return path, (folder / "ca.pem").read_text()
+
+
 class LocalIndex:
-    def __init__(self, folder, auth=None):
+    def __init__(self, folder, auth=None, tls=None, proxy_auth=None):
+        """auth, proxy_auth: "user:password" to ask for. tls: a file with certificate and key."""
         self.folder = pathlib.Path(folder)
         self.packages = {}
         self.faults = {}
         self.requests = []
         self.lock = threading.Lock()
-        self.auth = "Basic " + base64.b64encode(auth.encode()).decode() if auth else None
+        self.proxied = []
+        self.auth = basic(auth)
+        self.proxy_auth = basic(proxy_auth)
         self.credentials = auth
         self.server = Server(("127.0.0.1", 0), Handler)
         self.server.index = self
-        self.origin = f"http://127.0.0.1:{self.server.server_port}"
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(tls)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.origin = f"{'https' if tls else 'http'}://127.0.0.1:{self.server.server_port}"
         self.url = f"{self.origin}/simple"
         self.reload()
 
