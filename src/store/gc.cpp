@@ -225,7 +225,7 @@ class Collector {
   // is none. Parts of downloads stay for as long as what is unused, since they can be continued.
   Result<void> clean_cache() {
     const std::string cache = os::join(store_.home(), kCacheFolder);
-    for (const char* folder : {"build", "resolve", "partial"}) {
+    for (const char* folder : {"build", "configure", "probe", "resolve", "partial"}) {
       const std::string parent = os::join(cache, folder);
       if (!os::exists(parent)) continue;
       const std::vector<std::string> names = TRY(os::list_folder(parent));

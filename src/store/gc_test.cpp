@@ -54,6 +54,7 @@ TEST(GcTest, ScratchFoldersOfTheDeadGo) {
   World world;
   const std::string cache = world.home.path() + "/cache";
   for (const char* path : {"build/tmp.abcdef/first/sources", "resolve/tmp.abcdef", "partial/claims.abcdef",
+                           "configure/tmp.abcdef/upper", "probe/tmp.abcdef",
                            "debian/lists"})
     must(os::make_folders(os::join(cache, path)));
   must(os::write_file_atomically(cache + "/partial/aa.part", "half"));
@@ -62,7 +63,8 @@ TEST(GcTest, ScratchFoldersOfTheDeadGo) {
   EXPECT_TRUE(os::exists(cache + "/build/tmp.abcdef"));
   world.collect();
   EXPECT_THAT(must(os::list_folder(cache + "/build")), IsEmpty());
-  EXPECT_THAT(must(os::list_folder(cache + "/resolve")), IsEmpty());
+  for (const char* folder : {"/resolve", "/configure", "/probe"})
+    EXPECT_THAT(must(os::list_folder(cache + folder)), IsEmpty()) << folder;
   EXPECT_THAT(must(os::list_folder(cache + "/partial")), ElementsAre("aa.part"));
   EXPECT_TRUE(os::exists(cache + "/debian/lists"));
   world.collect({.keep_unused_s = 0});
