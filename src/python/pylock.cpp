@@ -281,10 +281,10 @@ class Reader {
     LockedInterpreter out;
     const std::string url = TRY(fields.optional_string("url"));
     out.url = http::split_credentials(url).first;
-    out.size_bytes = TRY(fields.optional_size("size"));
     out.path = TRY(fields.optional_string("path"));
     if (out.url.empty() == out.path.empty())
       return fields.error("url", "'{}' needs either 'url' or 'path'", fields.path());
+    out.size_bytes = TRY(fields.optional_size("size"));
     out.sha256 = TRY(digest(fields, "sha256"));
     TRY(fields.no_others());
     return out;
