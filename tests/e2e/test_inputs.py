@@ -162,7 +162,11 @@ class Projects(InputTest):
         self.write({"pylock.dev.toml": foreign})
         self.assert_runs(self.run_kist("run", *imports("thing")))
         self.write({"pylock.prod.toml": foreign})
-        self.assert_fails(self.run_kist("lock"), 2, """?""")
+        self.assert_fails(self.run_kist("lock"), 2, """
+error: there are several locks and no pylock.toml: pylock.dev.toml, pylock.prod.toml
+
+hint: choose one: `kist run --from pylock.dev.toml …`, or for good `inputs = ["pylock.dev.toml"]` under [environment] in kist.toml
+""")
 
     def test_python_that_the_base_has_not(self):
         self.write({".python-version": "3.12\n", "requirements.txt": ""})
@@ -234,19 +238,43 @@ class Locks(InputTest):
         self.assertIn('"zzz"\nversion = "1.1"', self.lock_text())
         self.assert_runs(self.run_kist("lock", "--upgrade"))
         self.assertIn('"aaa"\nversion = "1.1"', self.lock_text())
-        self.assert_fails(self.run_kist("lock", "zzz"), 2, """?""")
+        self.assert_fails(self.run_kist("lock", "zzz"), 2, """
+error: kist lock takes no 'zzz'
+
+hint: `kist lock --upgrade zzz` for a newer version of it, `kist add zzz` to ask for it
+""")
 
     def test_locked_frozen_offline(self):
         self.publish("aaa", "zzz")
         self.write({"requirements.txt": "aaa\n"})
-        self.assert_fails(self.run_kist("run", "--locked", "true"), 125, """?""")
-        self.assert_fails(self.run_kist("run", "--frozen", "true"), 125, """?""")
+        self.assert_fails(self.run_kist("run", "--locked", "true"), 125, """
+error: --locked: there is no 'pylock.kist.toml' for requirements.txt
+
+hint: `kist lock`
+""")
+        self.assert_fails(self.run_kist("run", "--frozen", "true"), 125, """
+error: --frozen: there is no lock 'PROJECT/pylock.kist.toml'
+
+hint: `kist lock`
+""")
         self.assert_runs(self.run_kist("run", *imports("aaa")))
         self.write({"requirements.txt": "aaa\nzzz\n"})
-        self.assert_fails(self.run_kist("run", "--locked", "true"), 125, """?""")
-        self.assert_fails(self.run_kist("run", "--offline", "true"), 125, """?""")
+        self.assert_fails(self.run_kist("run", "--locked", "true"), 125, """
+error: --locked: 'pylock.kist.toml' is stale: requirements.txt or what it uses has changed
+
+hint: `kist lock`
+""")
+        self.assert_fails(self.run_kist("run", "--offline", "true"), 125, """
+error: --offline: the lock is not current, and resolving needs the index
+
+hint: run it once without `--offline`
+""")
         self.assert_runs(self.run_kist("run", "--frozen", *imports("aaa")))
-        self.assert_fails(self.run_kist("add", "--offline", "zzz"), 1, """?""")
+        self.assert_fails(self.run_kist("add", "--offline", "zzz"), 1, """
+error: --offline: the lock is not current, and resolving needs the index
+
+hint: run it once without `--offline`
+""")
 
 
 class Credentials(InputTest):
@@ -314,7 +342,15 @@ class Credentials(InputTest):
         self.write({"requirements.txt": "thing\n"})
         wrong = self.guarded.url.replace("://", f"://eve:{self.SECRET}@")
         done = self.run_kist("run", "true", env={"UV_DEFAULT_INDEX": wrong})
-        self.assert_fails(done, 125, """?""")
+        self.assert_fails(done, 125, """
+error: cannot resolve requirements.txt for Python 3.13 on linux/amd64 (glibc 2.41)
+  cause: No solution found when resolving dependencies
+    Because thing was not found in the package registry and you require thing, we can conclude
+    that your requirements are unsatisfiable.
+    An index URL (http://127.0.0.1:PORT/simple) could not be queried due to a lack of valid authentication credentials (401 Unauthorized)
+
+hint: put the credentials into ~/.netrc: `machine 127.0.0.1 login USER password SECRET`
+""")
         self.assert_secret_is_kept(done)
 
     def test_of_a_guarded_direct_address(self):
@@ -332,7 +368,15 @@ class Credentials(InputTest):
         known.write_text(certificate)
         known.chmod(0o644)
         self.write({"requirements.txt": "thing\n"})
-        self.assert_fails(self.run_kist("run", "true", env={"UV_DEFAULT_INDEX": secure.url}), 125, """?""")
+        self.assert_fails(self.run_kist("run", "true", env={"UV_DEFAULT_INDEX": secure.url}), 125, """
+error: cannot resolve requirements.txt for Python 3.13 on linux/amd64 (glibc 2.41)
+  cause: Failed to fetch: https://127.0.0.1:PORT/simple/thing/
+    error sending request for url (https://127.0.0.1:PORT/simple/thing/)
+    client error (Connect)
+    invalid peer certificate: UnknownIssuer
+
+hint: check the connection and the index: `kist doctor`
+""")
         self.run_thing(UV_DEFAULT_INDEX=secure.url, SSL_CERT_FILE=str(known))
 
     def test_through_a_proxy(self):
