@@ -188,6 +188,16 @@ Result<Value> parse(std::string_view text, std::string_view file, const Limits& 
     return Error(Code::invalid, "{}: {} is more than the {} that a TOML file may have",
                  printable(file), human_bytes(text.size()), human_bytes(limits.bytes));
   }
+  // TOML allows none anywhere; some versions of the library stumble over those in keys.
+  const auto is_control = [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return (byte < 0x20 && c != '\t' && c != '\n' && c != '\r') || byte == 0x7F;
+  };
+  if (const auto bad = std::find_if(text.begin(), text.end(), is_control); bad != text.end()) {
+    return Error(Code::invalid, "{}not valid TOML: the control character {}",
+                 at(file, position_at(text, static_cast<size_t>(bad - text.begin()))),
+                 printable(std::string_view(&*bad, 1)));
+  }
   if (const auto dot = DotCounter(text, limits.depth).find()) {
     return Error(Code::invalid, "{}a key with more than {} parts",
                  at(file, position_at(text, *dot)), limits.depth);

@@ -51,7 +51,8 @@ TEST(TomlTest, RefusesHostileInput) {
       {"tables one by one", fmt::format("[{}a]\n{}b = 1", repeat("a.", 30), repeat("b.", 30)),
        "f:2:3: nested more than 32 deep"},
       {"not UTF-8", "a = \"\xff\"", ""},
-      {"NUL", std::string("a = \"\0\"", 8), ""},
+      {"NUL", std::string("a = \"\0\"", 7), "f:1:6: not valid TOML: the control character \\x00"},
+      {"NUL as a key", std::string("[\0\0", 3), "f:1:2: not valid TOML: the control character \\x00"},
       {"same key twice", "a = 1\na = 2", ""},
       {"cut", "a = \"", ""},
   };
