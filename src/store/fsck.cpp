@@ -223,11 +223,12 @@ class Checker {
     for (const RootRecord& root : roots) {
       const bool is_hit =
           hit_trees_.contains(root.tree) || (root.base && hit_trees_.contains(*root.base));
-      if (!is_hit) continue;
+      // Roots are not looked into: they cost little to make again, so a full repair trusts none.
+      if (!is_hit && options_.level != FsckLevel::full) continue;
       const auto lease = TRY(
           os::FileLock::try_acquire(os::join(root.folder, "lease"), os::FileLock::Mode::exclusive));
       if (!lease) {
-        ++report_.damaged_roots_in_use;
+        if (is_hit) ++report_.damaged_roots_in_use;
         continue;
       }
       TRY(move_to_quarantine(root.folder, os::name_of(root.folder)));

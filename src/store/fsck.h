@@ -20,7 +20,8 @@ enum class FsckLevel {
 struct FsckOptions {
   FsckLevel level = FsckLevel::quick;
   /// Damaged files go to quarantine/, names whose tree is not whole are removed (their packages are
-  /// then fetched again by whoever needs them), roots that show damage too unless they are in use.
+  /// then fetched again by whoever needs them), roots that show damage too unless they are in use. A
+  /// full repair removes all roots that are not in use; the next run makes its own from the tree.
   bool is_repair = false;
   /// After a repair: fetch and install these names at once, so that environments are whole again.
   /// It may write to the store. An error of it is reported, not returned.
