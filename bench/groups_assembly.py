@@ -1,4 +1,5 @@
 """Groups that measure how an environment comes to be, and what it takes."""
+import dataclasses
 import os
 import pathlib
 import subprocess
@@ -40,7 +41,8 @@ def env100(bench):
         assert stores_like.exists() and small.exists()
 
     def forget_uv():
-        subprocess.run(["rm", "-rf", venv, cache], check=True)
+        bench.set_aside(venv)
+        bench.set_aside(cache)
 
     script = (f'"{uv}" venv -q --python "{python}" "{venv}" && '
               f'VIRTUAL_ENV="{venv}" "{uv}" pip sync -q pylock.kist.toml && '
@@ -132,8 +134,8 @@ def base_commands(bench, lock):
         for digest, path in debs.items():
             os.link(path, partial / digest)
 
-    return project, Command("kist", [bench.kist, "run", "-q", "--frozen", "python", "-c", "1"],
-                            bench.environment(home, uid), before=fill)
+    return project, Command("kist", [bench.kist, "run", "-q", "--frozen", "python", "-c", "print(1)"],
+                            bench.environment(home, uid), before=fill, first_byte=True)
 
 
 def base(bench):
@@ -149,12 +151,18 @@ def base(bench):
     listing.write_text("\n".join(largest_first))
     reference = Command("xz", ["sh", "-c", f'"$@" < "{listing}"', "sh", *script], dict(os.environ))
     at = load()
-    taken = as_user(uid, project, lambda: best_of(bench.rounds(7, 2), [reference, kist]))
+    # The same until the prompt is back: by then all is on the disk, for which decompressing has no
+    # equal, so that it has no goal.
+    durable = dataclasses.replace(kist, name="durable", first_byte=False)
+    taken = as_user(uid, project,
+                    lambda: best_of(bench.rounds(7, 2), [reference, kist, durable]))
     home = pathlib.Path(kist.environment["KIST_HOME"])
     bench.kist_run(project, home, uid, "true", flags=["--frozen"])
     unpacked = bench.kist_run(project, home, uid, "python", "-c", SUM_OF_FILES, flags=["--frozen"])[1]
-    return [Row("base", f"{len(debs)} .debs until python -c 1", user_name(uid), "s", taken["kist"],
+    return [Row("base", f"{len(debs)} .debs until python runs", user_name(uid), "s", taken["kist"],
                 "decompressing them", taken["xz"], 1.5, load=at),
+            Row("base", "the same, until it ended and all is on the disk", user_name(uid), "s",
+                taken["durable"], goal=60),
             Row("base", "unpacked", user_name(uid), "MB", [int(unpacked) / 1e6], goal=110)]
 
 

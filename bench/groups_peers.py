@@ -66,7 +66,7 @@ def mmdebstrap(bench):
     at = load()
     taken = as_user(0, project, lambda: interleave([kist, other], bench.rounds(3, 1), 0))
     subprocess.run(["rm", "-rf", root], check=True)
-    return [peer_row("base", "mmdebstrap of .debs until python -c 1", taken["mmdebstrap"], taken["kist"],
+    return [peer_row("base", "mmdebstrap of .debs until python runs", taken["mmdebstrap"], taken["kist"],
                      at)]
 
 

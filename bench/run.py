@@ -74,6 +74,7 @@ def main():
         if parsed.json:
             result = {"machine": machine(), "rows": [as_json(row) for row in rows], "failed": failed}
             pathlib.Path(parsed.json).write_text(json.dumps(result, indent=1) + "\n")
+    bench.empty_trash()
     print(table(rows))
     if failed:
         return 2

@@ -76,10 +76,21 @@ class Bench:
     def store(self, name, uid):
         return self.own(self.work / "stores" / str(uid) / name, uid)
 
+    def set_aside(self, path):
+        """Out of the way, to be deleted when all is measured: ext4 does not use an inode again for
+        minutes after its file was deleted, and looks at every such inode for each new file."""
+        if path.exists():
+            trash = self.work / "trash"
+            trash.mkdir(exist_ok=True)
+            path.rename(trash / f"{os.getpid()}-{len(os.listdir(trash))}")
+
+    def empty_trash(self):
+        subprocess.run(["rm", "-rf", self.work / "trash"], check=True)
+
     def fresh_store(self, name, uid, like=None):
         """An empty store, or a copy of another one."""
         folder = self.work / "stores" / str(uid) / name
-        subprocess.run(["rm", "-rf", folder], check=True)
+        self.set_aside(folder)
         if like is None:
             return self.own(folder, uid)
         subprocess.run(["cp", "-a", like, folder], check=True)
