@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "http/client.h"
 #include "python/requirements.h"
+#include "python/requirements_text.h"
 
 namespace kist::python {
 namespace {
@@ -48,100 +49,6 @@ constexpr Option kOptions[] = {
 constexpr std::string_view kPerRequirement[] = {"--hash", "--config-settings", "--config-setting",
                                                 "-C",     "--global-option",   "--install-option"};
 
-// UTF-16 with its mark, as some editors write, to UTF-8. Bytes that are not UTF-16 give nullopt.
-std::optional<std::string> utf8_of_utf16(std::string_view bytes, bool big) {
-  std::string out;
-  const auto unit = [&](size_t i) {
-    const auto a = static_cast<unsigned char>(bytes[i]);
-    const auto b = static_cast<unsigned char>(bytes[i + 1]);
-    return static_cast<uint32_t>(big ? a << 8 | b : b << 8 | a);
-  };
-  if (bytes.size() % 2 != 0) return std::nullopt;
-  for (size_t i = 0; i < bytes.size(); i += 2) {
-    uint32_t point = unit(i);
-    if (point >= 0xD800 && point < 0xDC00) {
-      i += 2;
-      if (i >= bytes.size() || unit(i) < 0xDC00 || unit(i) > 0xDFFF) return std::nullopt;
-      point = 0x10000 + ((point - 0xD800) << 10) + (unit(i) - 0xDC00);
-    } else if (point >= 0xDC00 && point < 0xE000) {
-      return std::nullopt;
-    }
-    const auto put = [&](uint32_t byte) { out += static_cast<char>(byte); };
-    if (point < 0x80) {
-      put(point);
-      continue;
-    }
-    if (point < 0x800) {
-      put(0xC0 | point >> 6);
-    } else {
-      if (point < 0x10000) {
-        put(0xE0 | point >> 12);
-      } else {
-        put(0xF0 | point >> 18);
-        put(0x80 | (point >> 12 & 0x3F));
-      }
-      put(0x80 | (point >> 6 & 0x3F));
-    }
-    put(0x80 | (point & 0x3F));
-  }
-  return out;
-}
-
-Result<std::string> decode(std::string bytes, const std::string& path) {
-  if (bytes.starts_with("\xEF\xBB\xBF")) return bytes.substr(3);
-  const bool big = bytes.starts_with("\xFE\xFF");
-  if (big || bytes.starts_with("\xFF\xFE")) {
-    if (auto text = utf8_of_utf16(std::string_view(bytes).substr(2), big)) return std::move(*text);
-  } else if (is_valid_utf8(bytes)) {
-    return bytes;
-  }
-  return Error(Code::invalid, "{}: is neither UTF-8 nor UTF-16", printable(path))
-      .hint(fmt::format("convert it: `iconv -f latin1 -t utf-8 {0} -o {0}`", shell_quote(path)));
-}
-
-// Where a comment starts: a '#' at the line's start or after white space.
-size_t comment_at(std::string_view line) {
-  for (size_t i = 0; i < line.size(); ++i)
-    if (line[i] == '#' && (i == 0 || trim(line.substr(i - 1, 1)).empty())) return i;
-  return line.size();
-}
-
-struct Line {
-  uint32_t number;
-  std::string text;
-};
-
-// Lines joined at '\', without comments, blanks left out.
-std::vector<Line> logical_lines(std::string_view text) {
-  std::vector<Line> out;
-  std::string joined;
-  uint32_t first = 0;
-  uint32_t number = 0;
-  const auto finish = [&](std::string_view last) {
-    joined += last;
-    const std::string_view line = trim(std::string_view(joined).substr(0, comment_at(joined)));
-    if (!line.empty()) out.push_back({first, std::string(line)});
-    joined.clear();
-  };
-  for (std::string_view line : lines(text)) {
-    ++number;
-    if (joined.empty()) first = number;
-    const bool comment = comment_at(line) == line.size() - trim(line).size() &&
-                         !trim(line).empty() && trim(line).front() == '#';
-    if (line.ends_with('\\') && !comment) {
-      line.remove_suffix(1);
-      joined += line;
-      if (joined.empty()) joined.push_back(' ');  // Remembers that a line has begun.
-      continue;
-    }
-    // A comment ends what was continued, as in pip; the space makes it one wherever it stands.
-    if (comment) joined.push_back(' ');
-    finish(line);
-  }
-  if (!joined.empty()) finish("");
-  return out;
-}
-
 // ${NAME}, of upper-case letters, digits and '_', as pip has it. `used`: the names that were found.
 std::string expand(std::string_view text, const std::map<std::string, std::string>& variables,
                    std::vector<std::string>& used) {
@@ -171,32 +78,6 @@ std::string expand_name(std::string_view text, const std::map<std::string, std::
   return is_plain ? expand(text, variables, used) : std::string(text);
 }
 
-// Words as a shell would split them, for options.
-std::vector<std::string> shell_words(std::string_view text) {
-  std::vector<std::string> out;
-  std::optional<std::string> word;
-  char quote = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quote == 0 && (c == ' ' || c == '\t')) {
-      if (word) out.push_back(std::move(*word));
-      word.reset();
-      continue;
-    }
-    if (!word) word.emplace();
-    if (quote == 0 && (c == '"' || c == '\''))
-      quote = c;
-    else if (quote != 0 && c == quote)
-      quote = 0;
-    else if (c == '\\' && quote != '\'' && i + 1 < text.size())
-      *word += text[++i];
-    else
-      *word += c;
-  }
-  if (word) out.push_back(std::move(*word));
-  return out;
-}
-
 class FileReader {
  public:
   FileReader(const ProjectFiles& files, const std::map<std::string, std::string>& variables)
@@ -212,11 +93,11 @@ class FileReader {
                    printable(path), kMaxFiles, kMaxDepth);
     }
     std::string bytes = TRY(files_.read(path));
-    const std::string text = TRY(decode(std::move(bytes), path));
+    const std::string text = TRY(decode_requirements(std::move(bytes), path));
     if (std::find(out_.files.begin(), out_.files.end(), path) == out_.files.end())
       out_.files.push_back(path);
     open_.push_back(path);
-    for (const Line& line : logical_lines(text)) TRY(read_line(line, constraint));
+    for (const RequirementsLine& line : logical_lines(text)) TRY(read_line(line, constraint));
     open_.pop_back();
     return {};
   }
@@ -225,11 +106,11 @@ class FileReader {
 
  private:
   const std::string& file() const { return open_.back(); }
-  std::string where(const Line& line) const {
+  std::string where(const RequirementsLine& line) const {
     return fmt::format("{}:{}", printable(file()), line.number);
   }
 
-  Result<void> read_line(const Line& line, bool constraint) {
+  Result<void> read_line(const RequirementsLine& line, bool constraint) {
     (void)expand(line.text, variables_, out_.variables);
     if (line.text.starts_with('-')) return read_options(line, constraint);
     // The requirement ends where the first option begins.
@@ -239,7 +120,7 @@ class FileReader {
     return add(line, line.text.substr(0, end), std::move(hashes), false, constraint);
   }
 
-  Result<std::vector<std::string>> read_per_requirement(const Line& line,
+  Result<std::vector<std::string>> read_per_requirement(const RequirementsLine& line,
                                                         const std::vector<std::string>& words) {
     std::vector<std::string> hashes;
     for (size_t i = 0; i < words.size(); ++i) {
@@ -260,7 +141,7 @@ class FileReader {
     return hashes;
   }
 
-  Result<std::string> read_hash(const Line& line, const std::string& value) const {
+  Result<std::string> read_hash(const RequirementsLine& line, const std::string& value) const {
     const std::string lower = to_lower(value);
     const struct {
       std::string_view prefix;
@@ -279,7 +160,7 @@ class FileReader {
   }
 
   template <class Names>
-  Error unknown_option(const Line& line, const std::string& name, const Names& names) const {
+  Error unknown_option(const RequirementsLine& line, const std::string& name, const Names& names) const {
     std::vector<std::string> known;
     for (const auto& candidate : names) known.emplace_back(candidate);
     Error error(Code::invalid, "{}: unknown option '{}'", where(line), printable(name));
@@ -289,7 +170,7 @@ class FileReader {
   }
 
   // A line may hold several options.
-  Result<void> read_options(const Line& line, bool constraint) {
+  Result<void> read_options(const RequirementsLine& line, bool constraint) {
     const std::vector<std::string> words = shell_words(line.text);
     for (size_t i = 0; i < words.size(); ++i) {
       const std::string& word = words[i];
@@ -323,7 +204,7 @@ class FileReader {
 
   // "-e git+https://… ; marker --config-settings=…": from the text, since splitting it into words
   // took the quotes out of the marker.
-  Result<void> add_editable(const Line& line, std::string value, bool constraint) {
+  Result<void> add_editable(const RequirementsLine& line, std::string value, bool constraint) {
     std::string_view text = line.text;
     std::vector<std::string> hashes;
     for (const std::string_view name : {"-e", "--editable"}) {
@@ -340,7 +221,7 @@ class FileReader {
     return add(line, value, std::move(hashes), true, constraint);
   }
 
-  Result<void> act(const Line& line, const Option& option, const std::string& value,
+  Result<void> act(const RequirementsLine& line, const Option& option, const std::string& value,
                    bool constraint) {
     const std::string expanded = expand(value, variables_, out_.variables);
     const bool remote = expanded.starts_with("http://") || expanded.starts_with("https://");
@@ -371,7 +252,7 @@ class FileReader {
     return {};
   }
 
-  Result<void> include(const Line& line, const std::string& asked, const std::string& path,
+  Result<void> include(const RequirementsLine& line, const std::string& asked, const std::string& path,
                        bool constraint) {
     // Taken before: on failure, file() is the one that failed.
     const std::string from = where(line);
@@ -384,7 +265,7 @@ class FileReader {
     return slash == std::string::npos ? "." : file().substr(0, std::max<size_t>(slash, 1));
   }
 
-  Result<void> add(const Line& line, const std::string& text, std::vector<std::string> hashes,
+  Result<void> add(const RequirementsLine& line, const std::string& text, std::vector<std::string> hashes,
                    bool editable, bool constraint) {
     const std::string expanded = expand_name(text, variables_, out_.variables);
     Requirement requirement = TRY(parse_requirement(expanded), "{}", where(line));
@@ -417,10 +298,10 @@ class FileReader {
 
 Result<std::string> plain_requirements(std::string bytes, const std::string& path,
                                        const std::map<std::string, std::string>& variables) {
-  const std::string text = TRY(decode(std::move(bytes), path));
+  const std::string text = TRY(decode_requirements(std::move(bytes), path));
   std::string out;
   std::vector<std::string> used;
-  for (const Line& line : logical_lines(text))
+  for (const RequirementsLine& line : logical_lines(text))
     (out += expand_name(line.text, variables, used)) += '\n';
   return out;
 }
