@@ -39,6 +39,7 @@ std::string without_password(const std::string& url) {
   return std::string(bare).insert(scheme + std::string_view("ssh://").size(), user + "@");
 }
 
+// One class, since what a package may say depends on what the lock said before it.
 class Reader {
  public:
   Reader(std::string_view file, std::vector<std::string>& warnings)

@@ -1,6 +1,8 @@
 // Which system calls a container may make: the set that Docker's default profile allows to a
 // container with the default capabilities (state of 2025: io_uring and vsock are out), as data.
 //
+// It is a table, and so it is long.
+//
 // One rule is ours. Docker gives a container a terminal of its own; ours shares the caller's, and
 // ioctl(TIOCSTI) would let it type into the shell that comes back when it has ended.
 #pragma once
