@@ -22,7 +22,7 @@ def bwrap_command(bench, project, home, root, uid, tail):
     """bwrap knows no overlay here, so it gets the root's folders read-only over a tmpfs: less work."""
     ready = stores.ready_of(home, project)
     inside = "/root" if uid == 0 else "/home/bench"
-    argv = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup"]
+    argv = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
     argv += ["--unshare-user"] if uid != 0 else []
     for name in sorted(os.listdir(root)):
         path = root / name

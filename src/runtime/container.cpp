@@ -32,7 +32,7 @@ uint64_t namespaces(const Plan& plan) {
   uint64_t flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
   if (plan.user_namespace) flags |= CLONE_NEWUSER;
   if (plan.spec->network == Network::none) flags |= CLONE_NEWNET;
-  if (plan.cgroup_procs.empty()) flags |= CLONE_NEWCGROUP;
+  if (plan.cgroup_namespace && plan.cgroup_procs.empty()) flags |= CLONE_NEWCGROUP;
   return flags;
 }
 
@@ -40,6 +40,7 @@ Error no_namespaces(int error, bool user_namespace) {
   Error cause = Error::from_errno(error, "make the namespaces of the container");
   if (!user_namespace) return cause;
   Error failed = std::move(cause).context("this system does not let a plain user make a container");
+  if (in_chroot()) return std::move(failed).hint(kChrootHint);
   if (error == ENOSPC)
     return std::move(failed).hint("`sudo sysctl user.max_user_namespaces=65536`");
   return std::move(failed).hint("`sudo sysctl kernel.unprivileged_userns_clone=1`");

@@ -1,5 +1,7 @@
 // What a command must not see or be able to do, and that nothing of it is left.
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/xattr.h>
 
@@ -236,11 +238,31 @@ TEST_P(IsolationTest, LimitsMemoryAndProcesses) {
   forks.limits.pids = 5;
   EXPECT_THAT(run(forks).out, HasSubstr("can't fork"));
 
-  ContainerSpec cpu = place().spec("cat /proc/self/cgroup");
+  // Programs read their limits there, by the path that /proc names.
+  ContainerSpec cpu = place().spec(
+      "path=$(sed -n 's/^[0-9]*:[a-z,]*cpu[a-z,]*:\\(.*kist.*\\)/\\1/p' /proc/self/cgroup);"
+      "cat /sys/fs/cgroup/cpu*$path/cpu.cfs_quota_us || cut -d' ' -f1 /sys/fs/cgroup/cpu.max");
   cpu.limits.cpus = 0.5;
   const Ran inside = run(cpu);
   EXPECT_EQ(inside.error, "");
-  EXPECT_THAT(inside.out, Not(HasSubstr("kist-"))) << "the container's cgroup is its root";
+  EXPECT_THAT(inside.out, ::testing::StartsWith("50000\n"));
+}
+
+TEST_P(IsolationTest, ShowsItsOwnCgroupAsTheRootOfVersionTwo) {
+  if (!is_root()) GTEST_SKIP() << "laying out cgroups takes root";
+  const os::Fd before(::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
+  ASSERT_EQ(::unshare(CLONE_NEWNS), 0);
+  ASSERT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+  (void)::umount2("/sys/fs/cgroup", MNT_DETACH);
+  const bool mounted = ::mount("cgroup", "/sys/fs/cgroup", "cgroup2", 0, nullptr) == 0;
+  const Ran ran = mounted ? run(place().spec("cat /proc/self/cgroup; ls -d /sys/fs/cgroup/cgroup.procs;"
+                                             "grep ' /sys/fs/cgroup ' /proc/self/mountinfo | tail -n 1"))
+                          : Ran{};
+  ASSERT_EQ(::setns(before.get(), CLONE_NEWNS), 0);
+  if (!mounted) GTEST_SKIP() << "this kernel has no cgroup2";
+  EXPECT_EQ(ran.error, "");
+  EXPECT_THAT(ran.out,
+              ContainsRegex("0::/\n/sys/fs/cgroup/cgroup.procs\n.* / /sys/fs/cgroup ro,.* cgroup2 "));
 }
 
 TEST_P(IsolationTest, SaysWhyALimitCannotBeEnforced) {

@@ -53,7 +53,7 @@ void join_cgroups(const Plan& plan, const Reporter& report) {
   if (plan.cgroup_procs.empty()) return;
   for (const int procs : plan.cgroup_procs)
     report.check(::write(procs, "0", 1), "join the cgroup of the container");
-  report.check(::unshare(CLONE_NEWCGROUP), "make a cgroup namespace");
+  if (plan.cgroup_namespace) report.check(::unshare(CLONE_NEWCGROUP), "make a cgroup namespace");
 }
 
 void set_hostname(const Plan& plan, const Reporter& report) {

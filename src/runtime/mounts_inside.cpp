@@ -134,7 +134,20 @@ void mount_proc(const Root& root, const Reporter& report) {
   ::close(proc);
 }
 
-void mount_sys(const Root& root, const Reporter& report) {
+// The host's mount shows the container as a cgroup far below the root of its own namespace.
+void mount_own_cgroup(int sys, unsigned flags, const Reporter& report) {
+  const int target = ::openat(sys, "fs/cgroup", O_PATH | O_CLOEXEC);
+  if (target < 0) return;
+  const int context = report.check(kernel::fsopen("cgroup2"), "open", "cgroup2");
+  report.check(kernel::fsconfig_create(context), "make", "cgroup2");
+  const int tree = report.check(kernel::fsmount(context, flags), "mount", "cgroup2");
+  report.check(kernel::attach(tree, target), "mount", "/sys/fs/cgroup");
+  ::close(tree);
+  ::close(context);
+  ::close(target);
+}
+
+void mount_sys(const Plan& plan, const Root& root, const Reporter& report) {
   constexpr uint64_t kFlags =
       MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   const int target = open_system_folder(root, "sys", report);
@@ -142,6 +155,7 @@ void mount_sys(const Root& root, const Reporter& report) {
   const int tree = report.check(kernel::clone_tree(AT_FDCWD, "/sys", true), "open", "/sys");
   report.check(kernel::set_mount_attributes(tree, "", kFlags, true), "protect", "/sys");
   report.check(kernel::attach(tree, target), "mount", "/sys");
+  if (plan.cgroup_namespace) mount_own_cgroup(tree, kFlags, report);
   const int firmware = ::openat(tree, "firmware", O_PATH | O_CLOEXEC);
   if (firmware >= 0) {
     const int empty =
@@ -264,7 +278,7 @@ void open_mount_sources(const Plan& plan, const Reporter& report) {
 void mount_system_folders(const Plan& plan, const Root& root, const Reporter& report) {
   report.check(::mkdirat(root.scratch, "empty", 0555), "create a folder in a tmpfs");
   mount_proc(root, report);
-  mount_sys(root, report);
+  mount_sys(plan, root, report);
   mount_dev(plan, root, report);
   constexpr unsigned long kFlags = MS_NOSUID | MS_NODEV;
   mount_tmpfs(open_system_folder(root, "tmp", report), kFlags, "mode=1777", "/tmp", report);

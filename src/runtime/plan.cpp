@@ -1,7 +1,9 @@
 #include "runtime/plan.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -148,6 +150,11 @@ std::string discarding_options(const std::string& source, size_t index) {
                      escaped(source), index);
 }
 
+bool is_unified(const char* mount_point) {
+  struct statfs info = {};
+  return ::statfs(mount_point, &info) == 0 && info.f_type == CGROUP2_SUPER_MAGIC;
+}
+
 Result<void> prepare_upper(Plan& plan) {
   const std::string& upper = plan.spec->upper_folder;
   if (upper.empty()) return {};
@@ -184,6 +191,7 @@ Result<Plan> make_plan(const ContainerSpec& spec) {
   Plan plan;
   plan.spec = &spec;
   TRY(prepare_upper(plan), "preparing '{}'", printable(spec.upper_folder));
+  plan.cgroup_namespace = is_unified("/sys/fs/cgroup");
   plan.layer_keys = kernel_is_at_least(6, 7);
   if (!plan.layer_keys) plan.overlay_options = overlay_options(spec, plan);
   plan.shm_options = tmpfs_options(spec.shm_bytes, 01777);

@@ -23,6 +23,10 @@ struct Plan {
   bool user_namespace = false;
   std::string uid_map;
   std::string gid_map;
+  /// Only where /sys/fs/cgroup is version 2, which can be mounted afresh inside with the container's
+  /// cgroup as its root. Version 1 cannot, and /proc/self/cgroup must name what /sys shows: Java's
+  /// run time, for one, dies on finding a cgroup that no mount holds.
+  bool cgroup_namespace = false;
   uint64_t capabilities = 0;  // What the command may have in its bounding set.
 
   std::string work_folder;      // Beside spec.upper_folder, if there is one.

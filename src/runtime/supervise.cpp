@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "os/files.h"
 #include "runtime/report.h"
 #include "runtime/signals.h"
 
@@ -31,7 +32,9 @@ Error error_of(const Report& report) {
 void note(const Report& report, Outcome& outcome) {
   switch (report.header.kind) {
     case Report::Kind::setup_failed:
-      outcome.setup_error = error_of(report);
+      outcome.setup_error = report.header.error == EINVAL && in_chroot()
+                                ? error_of(report).hint(kChrootHint)
+                                : error_of(report);
       return;
     case Report::Kind::mount_refused:
       outcome.setup_error =
@@ -126,6 +129,16 @@ SignalsHeld::~SignalsHeld() {
 
 void SignalsHeld::release() {
   if (std::exchange(held_, false)) ::pthread_sigmask(SIG_SETMASK, &original_, nullptr);
+}
+
+bool in_chroot() {
+  const auto mounts = os::read_file("/proc/self/mountinfo", 16 << 20);
+  if (!mounts) return false;
+  for (const std::string_view line : lines(*mounts)) {
+    const auto fields = split(line, ' ');
+    if (fields.size() > 4 && fields[4] == "/") return false;
+  }
+  return true;
 }
 
 Result<Exit> supervise(pid_t first_process, os::Fd reports, bool forward) {

@@ -29,6 +29,14 @@ class SignalsHeld {
   bool child_was_ignored_ = false;
 };
 
+/// Whether "/" is no mount point: the kernel then lets nobody make mounts private, or a user
+/// namespace.
+bool in_chroot();
+/// What to do about it.
+inline constexpr const char* kChrootHint =
+    "leave this chroot, `mount --rbind ROOT ROOT` on its folder, and enter it with pivot_root or "
+    "`systemd-nspawn -D ROOT`";
+
 /// Reads reports until the first process inside is gone, and reaps it. `forward`: passes signals on
 /// and stops with the command; the signals must be held.
 Result<Exit> supervise(pid_t first_process, os::Fd reports, bool forward);

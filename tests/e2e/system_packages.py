@@ -73,9 +73,7 @@ SETS = {
                         "make --version", "GNU Make"),
     "gfortran": (["gfortran"], [],
                  "printf 'print *, 6*7\\nend\\n' > /tmp/a.f90 && gfortran /tmp/a.f90 -o /tmp/a && /tmp/a", "42"),
-    # Java 17 cannot read cgroups of version 1 in a cgroup namespace of one's own; 21 can.
     "java": (["default-jre-headless"], ["pyspark"],
-             "grep -q ' - cgroup ' /proc/self/mountinfo && export JAVA_TOOL_OPTIONS=-XX:-UseContainerSupport; "
              "java -version 2>&1 && python -c 'from pyspark.sql import SparkSession as S; "
              "print(S.builder.master(\"local[1]\").getOrCreate().range(10).count())'", "10"),
     "postgresql-client": (["postgresql-client"], [], "psql --version", "psql (PostgreSQL)"),
