@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "engine/edit_backup.h"
+#include "engine/keep_finished.h"
 #include "python/edit.h"
 
 namespace kist::engine {
@@ -259,7 +260,7 @@ Result<LockOutcome> lock_again(const Context& context, Project& project,
                                const launch::RunRequest& request) {
   const Inputs inputs = TRY(read_inputs(project, request, context.host));
   store::Transaction tx = TRY(context.store.begin());
-  LockOutcome outcome = TRY(ensure_lock(context, project, inputs, {}, tx));
+  LockOutcome outcome = TRY(keep_finished(tx, ensure_lock(context, project, inputs, {}, tx)));
   TRY(std::move(tx).commit());
   return outcome;
 }

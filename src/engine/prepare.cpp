@@ -6,6 +6,7 @@
 #include "engine/bytecode_job.h"
 #include "engine/edit_backup.h"
 #include "engine/credentials.h"
+#include "engine/keep_finished.h"
 #include "engine/lock.h"
 #include "environment/build_package.h"
 
@@ -111,6 +112,49 @@ Result<store::Root> leased_root(const Context& context, const oci::Digest& tree,
   }
 }
 
+Result<python::Lock> lock_for(const Context& context, const RunRequest& request,
+                              const python::Inputs& inputs, Project& project, store::Transaction& tx) {
+  if (!request.frozen) {
+    LockOutcome outcome =
+        TRY(ensure_lock(context, project, inputs, {.only_check = request.locked}, tx));
+    return std::move(outcome.lock);
+  }
+  auto found = TRY(read_lock(project, context.progress));
+  if (found) return std::move(*found);
+  return Error(Code::not_found, "--frozen: there is no lock '{}'", printable(project.lock_path))
+      .hint("`kist lock`");
+}
+
+// From the inputs to a root that can be mounted.
+Result<void> make_ready(const Context& context, const RunRequest& request, const python::Inputs& inputs,
+                        Prepared& prepared) {
+  Project& project = prepared.project;
+  store::Transaction& tx = *prepared.pending;
+  const python::Lock lock = TRY(lock_for(context, request, inputs, project, tx));
+  // Stamped after it was written, everything else before it was read.
+  prepared.ready.watched.push_back({project.lock_path, os::stamp(project.lock_path)});
+  // Folders that packages are built from.
+  const std::string lock_folder = os::parent_of(project.lock_path);
+  for (launch::Watched& built : stamps_of(environment::build_inputs(lock, lock_folder)))
+    prepared.ready.watched.push_back(std::move(built));
+
+  const environment::Environment environment =
+      TRY(environment::assemble(context, lock, lock_folder, tx));
+  const store::Root root = TRY(leased_root(context, environment.digest, tx, prepared.lease));
+  use_root(root, prepared.ready);
+  prepared.ready.project = project.folder;
+  prepared.ready.environment = project.environment;
+  prepared.ready.tree = environment.digest.string();
+  prepared.roots = {environment.digest.string()};
+  add_settings(inputs, prepared.ready);
+  TRY(make_home(project, prepared.ready));
+  if (!environment.bytecode) return {};
+  TRY(choose_python_cache(context, *environment.bytecode, tx, prepared.ready));
+  prepared.ready.bytecode_plan = bytecode_plan_path(project);
+  prepared.bytecode_plan = environment::encode(*environment.bytecode);
+  return {};
+}
+
 }  // namespace
 
 Result<Prepared> prepare(const Context& context, const RunRequest& request) {
@@ -128,44 +172,10 @@ Result<Prepared> prepare(const Context& context, const RunRequest& request) {
   const python::Inputs inputs = TRY(read_inputs(project, request, context.host));
   learn_credentials(context, project, inputs);
   for (const std::string& warning : inputs.warnings) context.progress.warn(warning);
-  // The lock is stamped after it was written, everything else before it was read.
   prepared.ready.watched = stamps_of(watched_paths(project, inputs));
 
   prepared.pending = TRY(context.store.begin());
-  python::Lock lock;
-  if (request.frozen) {
-    auto found = TRY(read_lock(project, context.progress));
-    if (!found)
-      return Error(Code::not_found, "--frozen: there is no lock '{}'", printable(project.lock_path))
-          .hint("`kist lock`");
-    lock = std::move(*found);
-  } else {
-    LockOutcome outcome =
-        TRY(ensure_lock(context, project, inputs, {.only_check = request.locked}, *prepared.pending));
-    lock = std::move(outcome.lock);
-  }
-  prepared.ready.watched.push_back({project.lock_path, os::stamp(project.lock_path)});
-  // Folders that packages are built from.
-  for (launch::Watched& built :
-       stamps_of(environment::build_inputs(lock, os::parent_of(project.lock_path))))
-    prepared.ready.watched.push_back(std::move(built));
-
-  const environment::Environment environment = TRY(environment::assemble(
-      context, lock, os::parent_of(project.lock_path), *prepared.pending));
-  const store::Root root =
-      TRY(leased_root(context, environment.digest, *prepared.pending, prepared.lease));
-  use_root(root, prepared.ready);
-  prepared.ready.project = project.folder;
-  prepared.ready.environment = project.environment;
-  prepared.ready.tree = environment.digest.string();
-  prepared.roots = {environment.digest.string()};
-  add_settings(inputs, prepared.ready);
-  TRY(make_home(project, prepared.ready));
-  if (environment.bytecode) {
-    TRY(choose_python_cache(context, *environment.bytecode, *prepared.pending, prepared.ready));
-    prepared.ready.bytecode_plan = bytecode_plan_path(project);
-    prepared.bytecode_plan = environment::encode(*environment.bytecode);
-  }
+  TRY(keep_finished(*prepared.pending, make_ready(context, request, inputs, prepared)));
   return prepared;
 }
 

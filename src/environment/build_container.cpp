@@ -1,6 +1,8 @@
 #include "environment/build_container.h"
 
 #include "base/text.h"
+#include "http/address.h"
+#include "http/local_file.h"
 #include "environment/assemble.h"
 #include "environment/build_vcs.h"
 #include "http/curl_client.h"
@@ -176,8 +178,11 @@ Result<void> fetch_commit(const Context& context, const BuildPlace& place,
   Step step = step_in(place, "fetching " + place.label);
   step.env.clear();
   TRY(give_uv_access(context, step));
-  const std::string url = vcs.url.empty() ? "file://" + vcs.path : vcs.url;
-  if (url.starts_with("file://")) show(step, url.substr(7), true);
+  const std::string url = vcs.url.empty() ? http::file_url(vcs.path) : vcs.url;
+  if (http::is_local_url(url)) {
+    const std::string path = TRY(http::local_path(url));
+    show(step, path, true);
+  }
   step.mounts.push_back({.source = to, .target = "/kist-build/to"});
   add_git_settings(step, url, http::credentials_for(context.client, url));
   step.args = {"/bin/sh", "-c", std::string(kGitProgram), "sh", url, vcs.commit_id, "/kist-build/to"};

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "http/address.h"
 #include "environment/assemble.h"
 #include "environment/build_container.h"
 #include "environment/build_folder.h"
@@ -63,7 +64,7 @@ Result<std::string> fetch_archive(const Context& context, const BuildSite& site,
   const python::LockedFile& file = job.package.file;
   const std::string path = file.path.starts_with("/") ? file.path : os::join(site.lock_folder, file.path);
   http::Download download;
-  download.urls = {file.url.empty() ? "file://" + path : file.url};
+  download.urls = {file.url.empty() ? http::file_url(path) : file.url};
   download.sha256 = file.sha256();
   download.size_bytes = file.size_bytes;
   download.path = os::join(context.cache("partial"), file.sha256()->hex());

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "environment/suite.h"
+#include "http/address.h"
 #include "http/client.h"
 #include "os/mapped_file.h"
 #include "python/versions.h"
@@ -26,9 +27,7 @@ Result<std::string> url_of(const python::LockedInterpreter& interpreter, const s
   if (!os::exists(path))
     return Error(Code::not_found, "the interpreter's archive '{}' does not exist", printable(path))
         .hint("put it there, or change `interpreter` under [environment] in kist.toml");
-  std::string url = "file://";
-  for (const char c : path) url += c == '#' ? "%23" : c == '?' ? "%3F" : percent_encode(std::string(1, c));
-  return url;
+  return http::file_url(path);
 }
 
 Result<std::vector<store::Tree>> install(const std::string& path, store::Transaction& tx) {

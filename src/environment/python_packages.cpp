@@ -1,6 +1,7 @@
 #include "environment/python_packages.h"
 
 #include "base/text.h"
+#include "http/address.h"
 #include "python/inputs_files.h"
 #include "python/install.h"
 
@@ -16,7 +17,7 @@ Result<std::vector<std::string>> urls_of(const python::LockedFile& file,
   if (!os::exists(path))
     return Error(Code::not_found, "'{}' does not exist", printable(path))
         .hint("`kist lock` to lock what there is now");
-  return std::vector<std::string>{"file://" + path};
+  return std::vector<std::string>{http::file_url(path)};
 }
 
 std::string json_string(std::string_view text) {
@@ -31,17 +32,10 @@ std::string json_string(std::string_view text) {
   return out + "\"";
 }
 
-// A path in a file: address; other bytes of it are common and understood as they are. One that is
-// relative in the lock is told as if the project lay where an image has it: where it lies on this
-// machine is no part of the lock, and must not be one of the tree.
-std::string file_url(const std::string& path) {
-  const std::string whole = python::normal_path(path.starts_with("/") ? path : os::join("/app", path));
-  std::string out = "file://";
-  for (const char c : whole) {
-    const bool plain = static_cast<unsigned char>(c) > 0x20 && c != '%' && c != '#' && c != '?' && c != '"';
-    out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
-  }
-  return out;
+// A relative path in the lock is told as if the project lay where an image has it: where it lies on
+// this machine is no part of the lock, and must not be one of the tree.
+std::string url_inside(const std::string& path) {
+  return http::file_url(python::normal_path(path.starts_with("/") ? path : os::join("/app", path)));
 }
 
 std::string with_subdirectory(const std::string& subdirectory) {
@@ -61,7 +55,7 @@ Result<std::optional<std::string>> direct_url_json(const python::SelectedPackage
       const python::LockedFile& file = package.file;
       return std::optional(fmt::format(
           R"({{"archive_info": {{"hashes": {{"sha256": "{}"}}}}, "url": {}{}}})", file.sha256()->hex(),
-          json_string(file.url.empty() ? file_url(file.path) : file.url),
+          json_string(file.url.empty() ? url_inside(file.path) : file.url),
           with_subdirectory(file.subdirectory)));
     }
     case Kind::vcs: {
@@ -72,7 +66,7 @@ Result<std::optional<std::string>> direct_url_json(const python::SelectedPackage
               : fmt::format(R"(, "requested_revision": {})", json_string(vcs.requested_revision));
       return std::optional(fmt::format(
           R"({{"url": {}, "vcs_info": {{"commit_id": {}{}, "vcs": {}}}{}}})",
-          json_string(vcs.url.empty() ? file_url(vcs.path) : vcs.url),
+          json_string(vcs.url.empty() ? url_inside(vcs.path) : vcs.url),
           json_string(vcs.commit_id), wanted, json_string(vcs.type),
           with_subdirectory(vcs.subdirectory)));
     }
@@ -84,7 +78,7 @@ Result<std::optional<std::string>> direct_url_json(const python::SelectedPackage
       const auto real = folder.editable ? os::real_path(whole) : Result<std::string>(folder.path);
       return std::optional(fmt::format(
           R"({{"dir_info": {{{}}}, "url": {}{}}})", folder.editable ? R"("editable": true)" : "",
-          json_string(file_url(real ? *real : whole)),
+          json_string(url_inside(real ? *real : whole)),
           with_subdirectory(folder.subdirectory)));
     }
   }

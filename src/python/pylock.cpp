@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "http/address.h"
 #include "http/client.h"
 #include "python/toml.h"
 #include "python/versions.h"
@@ -14,13 +15,6 @@ namespace {
 using toml::Fields;
 
 constexpr size_t kMaxFileNameBytes = 255;
-
-// "path/to/a%2Bb.whl?x#y" gives "a+b.whl".
-std::string last_component(std::string_view address) {
-  address = address.substr(0, address.find_first_of("?#"));
-  address.remove_prefix(std::min(address.rfind('/') + 1, address.size()));
-  return percent_decode(address).value_or(std::string(address));
-}
 
 bool is_safe_file_name(std::string_view name) {
   const bool control = std::any_of(name.begin(), name.end(), [](char c) {
@@ -193,7 +187,10 @@ class Reader {
       return fields.error("url", "'{}' is missing", fields.name("url"));
     if (!file.url.empty()) TRY(clean_url(fields, file));
     file.name = TRY(fields.optional_string("name"));
-    if (file.name.empty()) file.name = last_component(file.url.empty() ? file.path : file.url);
+    if (file.name.empty()) {
+      file.name = file.url.empty() ? file.path.substr(file.path.rfind('/') + 1)
+                                   : http::file_name_of_url(file.url);
+    }
     if (!is_safe_file_name(file.name)) {
       return fields.error("name", "'{}' is '{}', not a file's name", fields.name("name"),
                           printable(file.name));

@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 
 #include "base/text.h"
+#include "http/address.h"
 #include "python/inputs_files.h"
 
 namespace kist::python {
@@ -38,12 +39,6 @@ bool is_file_url(std::string_view url) {
   return url.starts_with("https://") || url.starts_with("http://") || url.starts_with("file://");
 }
 
-std::string last_component(std::string_view url) {
-  url = url.substr(0, url.find_first_of("?#"));
-  url.remove_prefix(std::min(url.rfind('/') + 1, url.size()));
-  return percent_decode(url).value_or("");
-}
-
 void set_url(std::string_view page_url, std::string_view link, IndexFile& out) {
   const std::string url = resolve_url(page_url, link);
   const size_t fragment = std::min(url.find('#'), url.size());
@@ -52,7 +47,7 @@ void set_url(std::string_view page_url, std::string_view link, IndexFile& out) {
   if (equals != std::string_view::npos)
     out.hashes[to_lower(hash.substr(0, equals))] = to_lower(hash.substr(equals + 1));
   out.url = http::split_credentials(url.substr(0, fragment)).first;
-  if (out.name.empty()) out.name = last_component(out.url);
+  if (out.name.empty()) out.name = http::file_name_of_url(out.url);
 }
 
 // Just enough of HTML for these pages: <a …> tags and their attributes. No nesting, no scripts.

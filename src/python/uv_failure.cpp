@@ -297,7 +297,7 @@ std::string hint_of(Code code, std::string_view text) {
 
 bool uv_needs_build(std::string_view stderr_text) {
   return has_any(stderr_text,
-                 {"building from source is disabled", "uilding source distributions is",
+                 {"building from source is disabled", "uilding source distributions",
                   "because building from source is", "no usable wheels"});
 }
 

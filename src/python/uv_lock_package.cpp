@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "http/address.h"
 #include "http/client.h"
 #include "python/inputs_files.h"
 
@@ -10,12 +11,6 @@ namespace kist::python {
 namespace {
 
 using toml::Fields;
-
-std::string last_component(std::string_view address) {
-  address = address.substr(0, address.find_first_of("?#"));
-  address.remove_prefix(std::min(address.rfind('/') + 1, address.size()));
-  return percent_decode(address).value_or(std::string(address));
-}
 
 // "url", "path" or "filename" with "hash" and "size". `source` is where the package comes from: for
 // a file given directly the entry has no address of its own.
@@ -35,7 +30,9 @@ Result<LockedFile> read_file(Fields& fields, const std::string& source, bool dir
   }
   out.url = http::split_credentials(out.url).first;
   out.url.resize(std::min(out.url.find('#'), out.url.size()));
-  out.name = filename.empty() ? last_component(out.url.empty() ? out.path : out.url) : filename;
+  out.name = !filename.empty()   ? filename
+             : out.url.empty() ? out.path.substr(out.path.rfind('/') + 1)
+                               : http::file_name_of_url(out.url);
   if (out.name.empty() || out.name.find('/') != std::string::npos) {
     return fields.error("url", "'{}' names no file: '{}'", fields.name("url"),
                         printable(http::redact(url)));

@@ -223,6 +223,13 @@ TEST(UvFailureTest, KeepsTheExplanation) {
        true},
       {"dynamic metadata", "error: Building source distributions is disabled\n", Code::invalid,
        "  cause: Building source distributions is disabled\n", true},
+      {"a local archive",
+       "  × Failed to build `other @ file:///work/other-1.0.tar.gz`\n  ╰─▶ Building source "
+       "distributions for `other` is\n      disabled\n",
+       Code::invalid,
+       "  cause: Failed to build `other @ file:///work/other-1.0.tar.gz`\n    Building source "
+       "distributions for `other` is\n    disabled\n",
+       true},
       {"network",
        "error: Request failed after 3 retries in 10.1s\n  cause: Failed to fetch: "
        "https://u:hunter2@index.example/simple/six/\n  cause: tcp connect error\n  cause: "

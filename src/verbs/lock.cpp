@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "engine/edit_backup.h"
+#include "engine/keep_finished.h"
 #include "verbs/json.h"
 #include "verbs/project_verbs.h"
 
@@ -61,7 +62,7 @@ Result<int> lock_verb(const cli::Parsed& parsed, const environment::Context& con
     options.platform = platform;
     store::Transaction tx = TRY(context.store.begin());
     const engine::LockOutcome outcome =
-        TRY(engine::ensure_lock(context, here, inputs, options, tx));
+        TRY(engine::keep_finished(tx, engine::ensure_lock(context, here, inputs, options, tx)));
     TRY(std::move(tx).commit());
     print(outcome, parsed, context, terminal);
   }

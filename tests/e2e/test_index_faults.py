@@ -190,6 +190,19 @@ error: fetching thing 1.0
 hint: put the credentials into ~/.netrc: `machine 127.0.0.1 login USER password SECRET`
 """)
 
+    def test_what_is_whole_stays(self):
+        good, bad = self.wheel(), self.wheel("other", "1.0")
+        self.write({"requirements.txt": "thing\nother\n"})
+        self.assert_runs(self.run_kist("lock"))
+        self.index.faults[f"/files/{bad}"] = "slow"
+        self.assertEqual(self.run_kist("run", "true", env={"UV_HTTP_RETRIES": "0"}).status, 125)
+        self.assertIn(f"/files/{good}", self.index.requests)
+        self.index.faults.clear()
+        self.index.requests.clear()
+        self.assert_runs(self.run_kist("run", "python", "-c", "import thing, other"))
+        self.assertIn(f"/files/{bad}", self.index.requests)
+        self.assertNotIn(f"/files/{good}", self.index.requests)
+
     def test_passing_faults_are_survived(self):
         self.assert_runs(self.run_with("once-503"))
 

@@ -37,6 +37,15 @@ class OddNames(lib.KistTest):
     def test_percent_and_hash(self):
         self.runs_in("100%20 #1 ?")
 
+    def test_local_packages_below_them(self):
+        wheel_name, wheel = make_wheel.wheel("thing", "1.0", {"thing.py": b"x = 1\n"})
+        sdist_name, sdist = make_wheel.sdist("other", "1.0")
+        for name in ("50%20 #1 ?", "it's two \"quoted\" ž"):
+            project = self.make_project(name=name, files={
+                "requirements.txt": f"./{wheel_name}\n./{sdist_name}\n", wheel_name: wheel, sdist_name: sdist})
+            self.assert_runs(self.run_kist("run", "python", "-c", "import thing, other; print(thing.x, other.__version__)",
+                                           project=project), "1 1.0\n")
+
     def test_unicode(self):
         self.runs_in("žluťoučký kůň – 数据")
 
