@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "http/client.h"
 #include "python/foreign_lock.h"
 #include "python/uv_lock.h"
 
@@ -19,8 +20,27 @@ Selection selection_of(const Inputs& inputs) {
   return out;
 }
 
+bool is_from(const LockedPackage& package, const Requirement& requirement) {
+  const std::string address = http::redact(requirement.address.substr(0, requirement.address.find('#')));
+  const auto is = [&](const LockedFile& file) {
+    return !file.path.empty() ? normal_path(file.path) == normal_path(address) : file.url == address;
+  };
+  if (package.directory) return normal_path(package.directory->path) == normal_path(address);
+  if (package.vcs) return !package.vcs->url.empty() && address.find(package.vcs->url) != std::string::npos;
+  if (package.archive && is(*package.archive)) return true;
+  return std::any_of(package.wheels.begin(), package.wheels.end(), is);
+}
+
+// A requirement may be no more than an address: "./lib", "git+https://…".
+void name_from(const Lock& lock, Requirement& requirement) {
+  if (!requirement.name.empty()) return;
+  for (const LockedPackage& package : lock.packages)
+    if (is_from(package, requirement)) requirement.name = package.name;
+}
+
 // The names that the project asks for itself, in all of its inputs.
-Result<std::vector<std::string>> requested(const Inputs& inputs, const Target& target) {
+Result<std::vector<std::string>> requested(const Inputs& inputs, const Target& target,
+                                           const Lock& lock) {
   std::vector<Requirement> all = inputs.requirements.requirements;
   const auto add = [&](const std::vector<std::string>& texts) -> Result<void> {
     for (const std::string& text : texts) {
@@ -44,6 +64,7 @@ Result<std::vector<std::string>> requested(const Inputs& inputs, const Target& t
       if (found != inputs.pyproject->groups.end()) TRY(add(found->second));
     }
   }
+  for (Requirement& requirement : all) name_from(lock, requirement);
   return requested_names(all, target);
 }
 
@@ -103,7 +124,7 @@ Result<Lock> complete_lock(const Lock& resolved, const Inputs& inputs, const Tar
   kist.inputs = inputs.fingerprint;
   kist.source = fmt::format("{}", fmt::join(inputs.main, ", "));
   kist.gpu = inputs.settings.gpu;
-  kist.requested = TRY(requested(inputs, target));
+  kist.requested = TRY(requested(inputs, target, out));
   kist.system = inputs.system;
   out.kist = std::move(kist);
   return out;

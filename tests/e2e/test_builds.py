@@ -71,6 +71,8 @@ class Builds(lib.KistTest):
     def test_commit(self):
         files = project("gitpkg")
         repository = self.make_project("repository-", files)
+        # git does as little as kist in a folder of somebody else.
+        lib.own(repository, os.getuid())
         git = ["git", "-c", "user.email=a@b.c", "-c", "user.name=n", "-C", str(repository)]
         for args in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
             subprocess.run([*git, *args], check=True, env={**os.environ, "HOME": str(self.home)})

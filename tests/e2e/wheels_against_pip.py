@@ -125,16 +125,20 @@ def called_by(content):
     return found and (found[1], found[3])
 
 
+def is_own(path, name):
+    """Whether it is that file of the wheel's own dist-info, not of a package that it has swallowed."""
+    folder, last = os.path.split(path)
+    return last == name and folder.endswith(".dist-info") and os.path.dirname(folder) == SITE
+
+
 def difference_of_contents(path, ours, theirs):
     """The kind of difference, None when equal."""
-    name = os.path.basename(path)
-    in_dist_info = os.path.dirname(path).endswith(".dist-info")
-    if in_dist_info and name == "RECORD":
+    if is_own(path, "RECORD"):
         return None  # Compared as a set, by itself.
     a, b = read(ours), read(theirs)
     if a == b:
         return None
-    if in_dist_info and name == "INSTALLER":
+    if is_own(path, "INSTALLER"):
         return "installer" if (a, b) == (b"kist\n", b"pip\n") else "INSTALLER has other content"
     if path.startswith("bin/"):
         if without_shebang(a) == without_shebang(b):
@@ -186,7 +190,7 @@ def compare(ours_root, theirs_root):
     explained = set()
     for path in sorted(ours.keys() | theirs.keys()):
         if path not in ours:
-            kind = "requested" if path.endswith(".dist-info/REQUESTED") else "missing"
+            kind = "requested" if is_own(path, "REQUESTED") else "missing"
         elif path not in theirs:
             kind = "added"
         else:
@@ -198,7 +202,7 @@ def compare(ours_root, theirs_root):
             explained.add(path)
             yield kind, path
     for path in sorted(ours.keys() & theirs.keys()):
-        if path.endswith(".dist-info/RECORD"):
+        if is_own(path, "RECORD"):
             yield from compare_records(ours, theirs, path, explained)
 
 
@@ -219,7 +223,8 @@ def main():
         sys.exit("only %d wheels could be downloaded, want %d" % (len(wheels), FEWEST))
     listed = listed_kinds()
     seen, unlisted, file_count = collections.Counter(), 0, 0
-    for wheel in wheels:
+    for number, wheel in enumerate(wheels, 1):
+        print("%d/%d %s" % (number, len(wheels), wheel.name), flush=True)
         work = pathlib.Path(tempfile.mkdtemp(prefix="kist-wheel-"))
         try:
             problem = (install_with_pip(wheel, work / "pip") or
