@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "python/lock_python.h"
 
 namespace kist::python {
 namespace {
@@ -275,13 +276,16 @@ class Detector {
       } else if (out_.kind != InputKind::pyproject) {
         const std::string content = TRY(files_.read(path));
         depends_on("lock", path, content);
+        lock_python_ = python_of_lock(out_.kind, content);
+        out_.requires_python = lock_python_.requires_range;
       }
     }
     if (out_.kind == InputKind::setup_py) TRY(depend_on_folder("."));
     const bool of_project = out_.kind == InputKind::pyproject || out_.kind == InputKind::uv_lock ||
                             out_.kind == InputKind::poetry_lock;
     if (out_.pyproject && of_project) {
-      out_.requires_python = out_.pyproject->requires_python;
+      if (!out_.pyproject->requires_python.empty())
+        out_.requires_python = out_.pyproject->requires_python;
       if (out_.kind == InputKind::pyproject && !out_.pyproject->is_static())
         TRY(depend_on_folder("."));
       if (out_.kind == InputKind::pyproject && out_.pyproject->is_poetry)
@@ -369,6 +373,9 @@ class Detector {
       const std::string text = TRY(files_.read(*path));
       out_.python = TRY(parse_runtime_file(text, *path, out_.warnings));
       out_.python_from = *path;
+    } else if (!lock_python_.version.empty()) {
+      out_.python = lock_python_.version;
+      out_.python_from = out_.main.front();
     }
     if (out_.python.empty())
       out_.python_from.clear();
@@ -454,6 +461,7 @@ class Detector {
   bool has_settings_ = false;         // Whether they come from kist.toml.
   std::vector<std::string> locks_;    // Several pylock.NAME.toml, of which none is meant.
   Inputs out_;
+  LockPython lock_python_;
 };
 
 }  // namespace
