@@ -46,7 +46,8 @@ constexpr FlagSpec kPython{"--python", "", "X.Y", "lock for this version of Pyth
 constexpr std::array kLockFlags{kUpgrade, kUpgradePackage, kPlatform, kPython, kEnv,  kFrom, kLocked,
                                 kOffline, kProject,        kJson,     kQuiet,  kVerbose, kHelp};
 constexpr FlagSpec kHere{"--here", "", "", "only print the digests of what this machine has"};
-constexpr std::array kVerifyFlags{kHere, kEnv, kFrom, kOffline, kProject, kJson, kQuiet, kVerbose, kHelp};
+constexpr FlagSpec kOfPlatform{"--platform", "", "OS/ARCH", "the lock of this platform, for example linux/arm64"};
+constexpr std::array kVerifyFlags{kHere, kOfPlatform, kEnv, kFrom, kOffline, kProject, kJson, kQuiet, kVerbose, kHelp};
 constexpr std::array kStatusFlags{kEnv, kFrom, kProject, kJson, kQuiet, kHelp};
 constexpr FlagSpec kDryRun{"--dry-run", "", "", "say what would be removed"};
 constexpr FlagSpec kAll{"--all", "-a", "", "also packages used in the last 30 days, if no environment needs them"};
@@ -134,9 +135,10 @@ constexpr VerbSpec kProjectVerbs[] = {
      "Assembles the locked environment in a clean store, fetching all of it again, and compares\n"
      "the digests of its tree and layers with those of this machine's. Exit status 0: identical;\n"
      "3: they differ, and the first paths that do are listed. To compare two machines, print the\n"
-     "digests on both.\n\n"
+     "digests on both. The lock of another platform is assembled too: nothing of it is executed.\n\n"
      "  kist verify\n"
-     "  kist verify --here", kVerifyFlags},
+     "  kist verify --here\n"
+     "  kist verify --platform linux/arm64", kVerifyFlags},
 };
 
 constexpr VerbSpec kMachineVerbs[] = {

@@ -58,9 +58,7 @@ Result<LockOutcome> ensure_lock(const Context& context, Project& project,
   learn_credentials(context, project, inputs);
   const std::string platform =
       options.platform.empty() ? environment::host_platform() : options.platform;
-  if (platform != environment::host_platform())
-    project.lock_path = os::join(os::parent_of(project.lock_path),
-                                 python::lock_file_name(project.environment, platform));
+  choose_platform(project, platform);
   auto previous = read_lock(project, context.progress);
   if (!previous && !options.upgrade) return std::move(previous).error();
   std::optional<python::Lock> old = previous ? std::move(*previous) : std::nullopt;

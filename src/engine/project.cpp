@@ -1,6 +1,7 @@
 #include "engine/project.h"
 
 #include "base/text.h"
+#include "environment/platform.h"
 #include "launch/paths.h"
 #include "python/pylock_complete.h"
 
@@ -56,6 +57,12 @@ Result<python::Inputs> read_inputs(Project& project, const launch::RunRequest& r
   project.lock_path = beside ? os::join(project.folder, inputs.lock_name)
                              : os::join(project.store_folder, project.environment + ".pylock.toml");
   return inputs;
+}
+
+void choose_platform(Project& project, const std::string& platform) {
+  if (platform.empty() || platform == environment::host_platform()) return;
+  project.lock_path = os::join(os::parent_of(project.lock_path),
+                               python::lock_file_name(project.environment, platform));
 }
 
 Result<std::optional<python::Lock>> read_lock(const Project& project, Progress& progress) {

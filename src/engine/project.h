@@ -27,6 +27,10 @@ Result<Project> locate(const launch::RunRequest& request, const launch::Host& ho
 Result<python::Inputs> read_inputs(Project& project, const launch::RunRequest& request,
                                    const launch::Host& host);
 
+/// Makes `project.lock_path` that of another platform ("linux/arm64"); empty or this machine's own
+/// changes nothing.
+void choose_platform(Project& project, const std::string& platform);
+
 /// The lock beside the project; empty when there is none.
 /// Errors: those of parse_lock(), with a hint how to make a new one.
 Result<std::optional<python::Lock>> read_lock(const Project& project, Progress& progress);

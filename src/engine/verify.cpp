@@ -150,13 +150,14 @@ void compare_layers(const Layers& here, const Layers& anew, Verification& out) {
 }
 
 Result<python::Lock> current_lock(const Context& context, Project& project,
-                                  const launch::RunRequest& request) {
+                                  const launch::RunRequest& request, const std::string& platform) {
   const python::Inputs inputs = TRY(read_inputs(project, request, context.host));
   learn_credentials(context, project, inputs);
+  choose_platform(project, platform);
   auto lock = TRY(read_lock(project, context.progress));
   if (!lock)
     return Error(Code::not_found, "there is no lock '{}'", printable(project.lock_path))
-        .hint("`kist lock`");
+        .hint(platform.empty() ? "`kist lock`" : fmt::format("`kist lock --platform {}`", printable(platform)));
   if (!is_current(*lock, inputs))
     context.progress.warn(fmt::format("the lock does not match {}; verifying the lock as it is",
                                       inputs.chosen));
@@ -198,9 +199,10 @@ bool Verification::is_identical() const {
                      [](const LayerComparison& layer) { return layer.here == layer.anew; });
 }
 
-Result<Digests> digests(const Context& context, const launch::RunRequest& request) {
+Result<Digests> digests(const Context& context, const launch::RunRequest& request,
+                        const std::string& platform) {
   Project project = TRY(locate(request, context.host));
-  const python::Lock lock = TRY(current_lock(context, project, request));
+  const python::Lock lock = TRY(current_lock(context, project, request, platform));
   const Made here = TRY(make(context, lock, os::parent_of(project.lock_path)));
   Digests out{.tree = here.digest.string(), .layers = {}, .packages = here.packages};
   Layers layers = TRY(layers_of(context, here, lock));
@@ -210,9 +212,10 @@ Result<Digests> digests(const Context& context, const launch::RunRequest& reques
   return out;
 }
 
-Result<Verification> verify(const Context& context, const launch::RunRequest& request) {
+Result<Verification> verify(const Context& context, const launch::RunRequest& request,
+                            const std::string& platform) {
   Project project = TRY(locate(request, context.host));
-  const python::Lock lock = TRY(current_lock(context, project, request));
+  const python::Lock lock = TRY(current_lock(context, project, request, platform));
   const std::string lock_folder = os::parent_of(project.lock_path);
   const Made here = TRY(make(context, lock, lock_folder));
 

@@ -34,9 +34,11 @@ inline constexpr size_t kShownDifferences = 20;
 
 /// Assembles the locked environment in a clean store below this one, fetching everything again, and
 /// compares it with the environment of this store (assembled first if need be). Reads every byte of
-/// both. The clean store is removed again.
+/// both. The clean store is removed again. `platform`: whose lock, "linux/arm64"; empty: this
+/// machine's. Nothing of another platform's is executed.
 /// Errors: not_found (no lock), invalid (a stale one), those of assembling, unavailable (disk full).
-Result<Verification> verify(const environment::Context& context, const launch::RunRequest& request);
+Result<Verification> verify(const environment::Context& context, const launch::RunRequest& request,
+                            const std::string& platform);
 
 /// What two machines compare to know that they have the same.
 struct Digests {
@@ -47,6 +49,7 @@ struct Digests {
 
 /// Those of the environment in this store, which is assembled first if need be. Reads every byte.
 /// Errors: those of verify().
-Result<Digests> digests(const environment::Context& context, const launch::RunRequest& request);
+Result<Digests> digests(const environment::Context& context, const launch::RunRequest& request,
+                        const std::string& platform);
 
 }  // namespace kist::engine

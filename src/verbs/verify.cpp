@@ -83,11 +83,13 @@ int print_digests(const engine::Digests& digests, bool as_json, cli::Terminal& t
 Result<int> verify_verb(const cli::Parsed& parsed, const environment::Context& context,
                         cli::Terminal& terminal) {
   const launch::RunRequest request = TRY(request_of(parsed));
+  const std::vector<std::string> platforms = parsed.values("--platform");
+  const std::string platform = platforms.empty() ? std::string() : platforms.back();
   if (parsed.has("--here")) {
-    const engine::Digests here = TRY(engine::digests(context, request));
+    const engine::Digests here = TRY(engine::digests(context, request, platform));
     return print_digests(here, parsed.has("--json"), terminal);
   }
-  const engine::Verification result = TRY(engine::verify(context, request));
+  const engine::Verification result = TRY(engine::verify(context, request, platform));
   if (parsed.has("--json"))
     print_json(result, terminal);
   else

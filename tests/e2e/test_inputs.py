@@ -226,6 +226,21 @@ class Locks(InputTest):
         gone = [line for line in before.splitlines() if line not in after.splitlines()]
         self.assertEqual([line.split(" = ")[0] for line in gone], ["inputs"])
 
+    def test_of_another_platform(self):
+        self.publish("aaa")
+        self.write({"requirements.txt": "aaa\n"})
+        self.assert_fails(self.run_kist("verify", "--platform", "linux/arm64"), 1, """
+error: there is no lock 'PROJECT/pylock.kist@linux-arm64.toml'
+
+hint: `kist lock --platform linux/arm64`
+""")
+        self.assert_runs(self.run_kist("lock", "--platform", "linux/arm64"))
+        text = (self.project / "pylock.kist@linux-arm64.toml").read_text()
+        self.assertIn('architecture = "arm64"', text)
+        self.assertNotIn('architecture = "amd64"', text)
+        done = self.run_kist("verify", "--platform", "linux/arm64", timeout=600)
+        self.assertRegex(done.out, r"^identical: \d+ packages", done)
+
     def test_upgrade_of_one(self):
         self.publish("aaa", "zzz")
         self.write({"requirements.txt": "aaa\nzzz\n"})
