@@ -1,13 +1,8 @@
 #include "launch/ready.h"
 
-#include <sys/file.h>
-
-#include <charconv>
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "base/text.h"
+#include "launch/lease.h"
+#include "launch/line_file.h"
 
 namespace kist::launch {
 namespace {
@@ -15,31 +10,11 @@ namespace {
 // Changes whenever an old file would be read wrongly; such a file is then simply made anew.
 constexpr std::string_view kHeader = "kist-ready 1 " KIST_VERSION;
 
-// Names folders after paths. Not cryptographic: whoever can choose the path owns the store, and the
-// file inside repeats the path.
-std::string path_key(std::string_view path) {
-  const XXH128_hash_t hash = XXH3_128bits(path.data(), path.size());
-  return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
-}
-
-void put(std::string& out, std::string_view key, std::string_view value) {
-  out += key;
-  out += ' ';
-  out += percent_encode(value);
-  out += '\n';
-}
-
 void put_watched(std::string& out, const Watched& watched) {
-  if (!watched.stamp) return put(out, "absent", watched.path);
+  if (!watched.stamp) return put_line(out, "absent", watched.path);
   const os::Stamp& s = *watched.stamp;
   out += fmt::format("watch {} {} {} {} {}\n", s.size_bytes, s.mtime_ns, s.ctime_ns, s.inode,
                      percent_encode(watched.path));
-}
-
-template <class T>
-bool read_number(std::string_view text, T& value) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size();
 }
 
 bool read_watched(std::string_view value, std::vector<Watched>& out) {
@@ -96,7 +71,7 @@ bool read_line(std::string_view key, std::string_view raw, Ready& ready) {
 }  // namespace
 
 std::string project_folder(std::string_view kist_home, std::string_view project) {
-  return os::join(os::join(kist_home, "projects"), path_key(project));
+  return os::join(os::join(kist_home, "projects"), text_key(project));
 }
 
 std::string ready_path(std::string_view kist_home, std::string_view project,
@@ -105,30 +80,30 @@ std::string ready_path(std::string_view kist_home, std::string_view project,
 }
 
 std::string script_environment(std::string_view script_path) {
-  return "script-" + path_key(script_path);
+  return "script-" + text_key(script_path);
 }
 
 std::string encode(const Ready& ready) {
   std::string out(kHeader);
   out += '\n';
-  put(out, "project", ready.project);
-  put(out, "environment", ready.environment);
+  put_line(out, "project", ready.project);
+  put_line(out, "environment", ready.environment);
   for (const Watched& watched : ready.watched) put_watched(out, watched);
-  put(out, "tree", ready.tree);
-  put(out, "lease", ready.root_lease);
-  if (!ready.erofs_image.empty()) put(out, "erofs", ready.erofs_image);
-  put(out, "objects", ready.objects);
-  for (const std::string& lower : ready.lowers) put(out, "lower", lower);
-  if (!ready.bytecode_plan.empty()) put(out, "bytecode", ready.bytecode_plan);
-  if (!ready.python_cache.empty()) put(out, "python-cache", ready.python_cache);
-  put(out, "home", ready.home);
-  for (const std::string& variable : ready.variables) put(out, "variable", variable);
-  for (const std::string& mount : ready.mounts) put(out, "mount", mount);
-  for (const auto& [name, command] : ready.tasks) put(out, "task", name + "=" + command);
-  if (ready.memory_bytes != 0) put(out, "memory", fmt::format("{}", ready.memory_bytes));
-  if (ready.cpus != 0) put(out, "cpus", fmt::format("{}", ready.cpus));
-  if (ready.pids != 0) put(out, "pids", fmt::format("{}", ready.pids));
-  if (ready.no_network) put(out, "network", "none");
+  put_line(out, "tree", ready.tree);
+  put_line(out, "lease", ready.root_lease);
+  if (!ready.erofs_image.empty()) put_line(out, "erofs", ready.erofs_image);
+  put_line(out, "objects", ready.objects);
+  for (const std::string& lower : ready.lowers) put_line(out, "lower", lower);
+  if (!ready.bytecode_plan.empty()) put_line(out, "bytecode", ready.bytecode_plan);
+  if (!ready.python_cache.empty()) put_line(out, "python-cache", ready.python_cache);
+  put_line(out, "home", ready.home);
+  for (const std::string& variable : ready.variables) put_line(out, "variable", variable);
+  for (const std::string& mount : ready.mounts) put_line(out, "mount", mount);
+  for (const auto& [name, command] : ready.tasks) put_line(out, "task", name + "=" + command);
+  if (ready.memory_bytes != 0) put_line(out, "memory", fmt::format("{}", ready.memory_bytes));
+  if (ready.cpus != 0) put_line(out, "cpus", fmt::format("{}", ready.cpus));
+  if (ready.pids != 0) put_line(out, "pids", fmt::format("{}", ready.pids));
+  if (ready.no_network) put_line(out, "network", "none");
   out += "end\n";  // A file that was cut off is not taken for a short one.
   return out;
 }
@@ -149,17 +124,7 @@ Result<Ready> decode(std::string_view text) {
   return ready;
 }
 
-os::Fd hold_lease(const Ready& ready) {
-  auto fd = os::open_file(ready.root_lease, O_RDONLY);
-  if (!fd || ::flock(fd->get(), LOCK_SH | LOCK_NB) != 0) return os::Fd();
-  // gc may have moved the root away between the two calls.
-  struct stat ours = {};
-  struct stat named = {};
-  if (::fstat(fd->get(), &ours) != 0 || ::stat(ready.root_lease.c_str(), &named) != 0 ||
-      ours.st_ino != named.st_ino)
-    return os::Fd();
-  return std::move(*fd);
-}
+os::Fd hold_lease(const Ready& ready) { return hold_lease(ready.root_lease); }
 
 bool is_fresh(const Ready& ready) {
   for (const Watched& watched : ready.watched)
