@@ -1,0 +1,212 @@
+#include "containers/place.h"
+
+#include <fcntl.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+
+namespace kist::containers {
+namespace {
+
+constexpr uint64_t kMaxFileBytes = 16 << 20;
+
+constexpr std::string_view kLeft[] = {"amber", "brisk", "calm",  "clever", "eager", "fond",  "gentle", "keen",
+                                      "lively", "merry", "noble", "proud", "quick", "quiet", "sharp",  "steady",
+                                      "sunny", "swift", "tidy",  "vivid", "warm",  "wise",  "witty",  "young"};
+constexpr std::string_view kRight[] = {"ash",  "birch", "cedar", "cypress", "elder", "elm",    "fir",    "hazel",
+                                       "holly", "larch", "laurel", "linden", "maple", "myrtle", "oak",   "olive",
+                                       "pine", "poplar", "rowan", "spruce", "tamarack", "walnut", "willow", "yew"};
+
+Result<void> random_bytes(void* out, size_t size) {
+  if (::getrandom(out, size, 0) != static_cast<ssize_t>(size))
+    return Error::from_errno(errno, "get random numbers");
+  return {};
+}
+
+Result<std::string> some_name(unsigned attempt) {
+  std::array<uint8_t, 4> bytes{};
+  TRY(random_bytes(bytes.data(), bytes.size()));
+  std::string name = fmt::format("{}-{}", kLeft[bytes[0] % std::size(kLeft)], kRight[bytes[1] % std::size(kRight)]);
+  // Two words are soon all taken.
+  if (attempt > 2) name += fmt::format("-{}", bytes[2] * 256 + bytes[3]);
+  return name;
+}
+
+bool is_hexadecimal(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+}
+
+Error no_such(std::string_view what) {
+  return Error(Code::not_found, "no such container: {}", printable(what)).hint("`kist ps -a` lists them");
+}
+
+// The supervisor is gone; what it would have written, as far as one can know.
+void tell_truth(Status& status) {
+  if (status.phase == Phase::created || status.phase == Phase::exited || status.phase == Phase::dead) return;
+  if (process_lives(status)) {
+    if (status.error.empty()) status.error = "its supervisor is gone: output and restarts are lost";
+    return;
+  }
+  status.phase = Phase::exited;
+  status.pid = 0;
+  status.exit_code = 137;
+  if (status.error.empty()) status.error = "it ended together with its supervisor, or with the machine";
+}
+
+}  // namespace
+
+Result<std::string> new_id() {
+  std::array<uint8_t, 32> bytes{};
+  TRY(random_bytes(bytes.data(), bytes.size()));
+  std::string id;
+  for (const uint8_t byte : bytes) id += fmt::format("{:02x}", byte);
+  return id;
+}
+
+Result<void> check_name(std::string_view name) {
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  };
+  const auto good = [&](char c) { return plain(c) || c == '_' || c == '.' || c == '-'; };
+  constexpr size_t kMaxNameBytes = 200;
+  if (name.size() > 1 && name.size() <= kMaxNameBytes && plain(name[0]) &&
+      std::all_of(name.begin(), name.end(), good))
+    return {};
+  return Error(Code::invalid, "'{}' is no container's name, want letters, digits, and '_', '.' or '-' after the first",
+               printable(name));
+}
+
+Place::Place(std::string kist_home) : folder_(os::join(kist_home, "containers")) {}
+
+std::string Place::folder_of(std::string_view id) const { return os::join(os::join(folder_, "ids"), id); }
+std::string Place::file_of(std::string_view id, std::string_view name) const {
+  return os::join(folder_of(id), name);
+}
+
+Result<void> Place::take_name(const std::string& name, const std::string& id) const {
+  const std::string link = os::join(os::join(folder_, "names"), name);
+  for (;;) {
+    if (::symlink(id.c_str(), link.c_str()) == 0) return {};
+    if (errno != EEXIST) return Error::from_errno(errno, "take the name '{}'", name);
+    const auto owner = os::read_link(link);
+    // A removal that was killed half-way left the name of nobody.
+    if (!owner || os::exists(folder_of(*owner)))
+      return Error(Code::exists, "the name '{}' is in use by container {}", name,
+                   owner ? owner->substr(0, 12) : "?")
+          .hint(fmt::format("`kist rm {}`, or another --name", name));
+    if (::unlink(link.c_str()) != 0 && errno != ENOENT)
+      return Error::from_errno(errno, "free the name '{}'", name);
+  }
+}
+
+Result<void> Place::make(Record& record, Status& status) const {
+  if (record.id.empty()) record.id = TRY(new_id());
+  if (!record.name.empty()) TRY(check_name(record.name));
+  TRY(os::make_folders(os::join(folder_, "names"), 0700));
+  TRY(os::make_folders(folder_of(record.id), 0700));
+  const bool chosen = !record.name.empty();
+  for (unsigned attempt = 0;; ++attempt) {
+    if (!chosen) record.name = TRY(some_name(attempt));
+    const auto taken = take_name(record.name, record.id);
+    if (taken) break;
+    constexpr unsigned kMaxAttempts = 100;
+    if (chosen || taken.error().code() != Code::exists || attempt == kMaxAttempts) {
+      (void)os::remove_tree(folder_of(record.id)).has_value();
+      return taken.error();
+    }
+  }
+  status.id = record.id;
+  status.name = record.name;
+  status.image = record.image;
+  status.created_ns = record.created_ns;
+  TRY(write(record));
+  return write(status);
+}
+
+Result<void> Place::remove(const Record& record) const {
+  const std::string link = os::join(os::join(folder_, "names"), record.name);
+  const auto owner = os::read_link(link);
+  if (owner && *owner == record.id && ::unlink(link.c_str()) != 0 && errno != ENOENT)
+    return Error::from_errno(errno, "free the name '{}'", record.name);
+  return os::remove_tree(folder_of(record.id));
+}
+
+Result<void> Place::rename(Record& record, const std::string& name) const {
+  TRY(check_name(name));
+  TRY(take_name(name, record.id));
+  const std::string before = os::join(os::join(folder_, "names"), record.name);
+  record.name = name;
+  TRY(write(record));
+  auto now = TRY(status(record.id));
+  now.name = name;
+  TRY(write(now));
+  (void)::unlink(before.c_str());
+  return {};
+}
+
+Result<std::vector<std::string>> Place::ids() const {
+  const std::string all = os::join(folder_, "ids");
+  if (!os::exists(all)) return std::vector<std::string>();
+  return TRY(os::list_folder(all));
+}
+
+Result<std::string> Place::find(std::string_view wanted) const {
+  if (wanted.empty() || wanted.find('/') != std::string_view::npos || wanted[0] == '.') return no_such(wanted);
+  if (const auto id = os::read_link(os::join(os::join(folder_, "names"), wanted));
+      id && os::exists(file_of(*id, "record")))
+    return *id;
+  if (!is_hexadecimal(wanted)) return no_such(wanted);
+  const auto all = TRY(ids());
+  const auto first = std::lower_bound(all.begin(), all.end(), wanted);
+  if (first == all.end() || !first->starts_with(wanted)) return no_such(wanted);
+  if (std::next(first) != all.end() && std::next(first)->starts_with(wanted))
+    return Error(Code::invalid, "several containers begin with {}", wanted).hint("`kist ps -a --no-trunc` has whole ids");
+  return *first;
+}
+
+Result<Record> Place::record(std::string_view id) const {
+  const std::string text = TRY(os::read_file(file_of(id, "record"), kMaxFileBytes));
+  return TRY(decode_record(text), "container {}", id.substr(0, 12));
+}
+
+Result<void> Place::write(const Record& record) const {
+  return os::write_file_atomically(file_of(record.id, "record"), encode(record), 0600);
+}
+
+Result<Status> Place::status(std::string_view id) const {
+  const std::string text = TRY(os::read_file(file_of(id, "status"), kMaxFileBytes));
+  Status status = TRY(decode_status(text), "container {}", id.substr(0, 12));
+  const bool ended = status.phase == Phase::created || status.phase == Phase::exited || status.phase == Phase::dead;
+  if (!ended && !is_looked_after(id)) tell_truth(status);
+  return status;
+}
+
+Result<void> Place::write(const Status& status) const {
+  return os::write_file_atomically(file_of(status.id, "status"), encode(status), 0600);
+}
+
+// Locks of the open file description: they can be asked for without being taken, so that somebody who
+// looks never stands in a supervisor's way.
+Result<std::optional<os::Fd>> Place::look_after(std::string_view id) const {
+  os::Fd file = TRY(os::open_file(file_of(id, "alive"), O_RDWR | O_CREAT, 0600));
+  struct flock lock = {};
+  lock.l_type = F_WRLCK;
+  if (::fcntl(file.get(), F_OFD_SETLK, &lock) == 0) return std::optional<os::Fd>(std::move(file));
+  if (errno == EAGAIN || errno == EACCES) return std::optional<os::Fd>();
+  return Error::from_errno(errno, "lock '{}'", file_of(id, "alive"));
+}
+
+bool Place::is_looked_after(std::string_view id) const {
+  const os::Fd file(::open(file_of(id, "alive").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.is_open()) return false;
+  struct flock lock = {};
+  lock.l_type = F_WRLCK;
+  return ::fcntl(file.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+}  // namespace kist::containers

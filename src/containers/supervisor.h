@@ -1,0 +1,55 @@
+// One small process for each container that is not its caller's own: keeps what it prints, lets
+// clients attach, starts it again as its policy says, and writes down how it ended.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "containers/place.h"
+#include "os/fd.h"
+
+namespace kist::containers {
+
+/// For the command's 0, 1 and 2; with a terminal none is open.
+struct Streams {
+  os::Fd input, output, error;
+};
+
+struct Started {
+  pid_t pid = 0;
+  os::Fd pidfd;
+  os::Fd terminal;  // The supervisor's end, if the command has a terminal.
+};
+
+/// What a supervisor supervises; the real one makes a container, tests have others.
+class Machine {
+ public:
+  virtual ~Machine() = default;
+  /// Once for each (re)start. Errors are written into the status.
+  virtual Result<Started> start(const Record& record, const Streams& streams) = 0;
+  virtual Result<void> signal(int number) = 0;
+  /// All that is left of it, after the first process has ended. Adds to `status` what the cgroups
+  /// tell: memory, why it was killed.
+  virtual void ended(Status& status) = 0;
+  /// Starts a health check as a child of this process, its output in `output`.
+  virtual Result<Started> probe(const Record& record, const std::vector<std::string>& args,
+                                const os::Fd& output) = 0;
+};
+
+/// Looks after the container until it has ended for good; returns its exit status. `started` is
+/// written to once it runs, or once it cannot: one line, "ok" or the error (see report.h).
+/// The caller has one thread, and `alive` is what Place::look_after gave.
+int supervise(const Place& place, Record record, Machine& machine, const os::Fd& started);
+
+/// Seconds until the next start: 0.1 s, doubled with each failure in a row, at most a minute. A
+/// container that ran for ten seconds begins anew.
+int64_t restart_delay_ns(uint64_t failures_in_a_row);
+
+/// Whether the policy wants it started again.
+bool wants_restart(const RestartPolicy& policy, const Status& status);
+
+}  // namespace kist::containers
