@@ -54,6 +54,7 @@ class FrameReader {
   bool fill(const os::Fd& socket);
   /// The next whole frame; none: fill() again.
   std::optional<Received> next();
+  bool is_broken() const { return broken_; }
 
  private:
   std::string buffer_;

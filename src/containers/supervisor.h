@@ -41,9 +41,9 @@ class Machine {
 };
 
 /// Looks after the container until it has ended for good; returns its exit status. `started` is
-/// written to once it runs, or once it cannot: one line, "ok" or the error (see report.h).
-/// The caller has one thread, and `alive` is what Place::look_after gave.
-int supervise(const Place& place, Record record, Machine& machine, const os::Fd& started);
+/// written to once it runs, or once it cannot, and closed: one line, "ok", or the exit status and
+/// the percent-encoded error. The caller has one thread, and holds what Place::look_after gave.
+int supervise(const Place& place, Record record, Machine& machine, os::Fd started);
 
 /// Seconds until the next start: 0.1 s, doubled with each failure in a row, at most a minute. A
 /// container that ran for ten seconds begins anew.
