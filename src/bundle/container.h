@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "bundle/seccomp_filter.h"
 #include "bundle/spec.h"
 #include "os/fd.h"
 
@@ -74,6 +75,13 @@ struct CreateOptions {
   /// (only what start, exec and remove need of it).
   std::string config_bytes;
   StandardStreams streams;
+  /// Makes the root instead of spec.root_path: called inside, in the new mount namespace, with the
+  /// ids of the container and all capabilities over it; gives a mount that is attached nowhere (as
+  /// fsmount(2)). It runs in a copy of this process, so what it changes is seen inside alone: it may
+  /// fill in spec.process->user from the root's own accounts.
+  std::function<Result<os::Fd>()> mount_root;
+  /// A filter that is compiled already; used when spec.seccomp is empty. Must outlive the call.
+  const SeccompFilter* filter = nullptr;
 };
 
 struct Created {

@@ -118,10 +118,7 @@ std::string owner_name() {
   return fmt::format("#{}", ::getuid());
 }
 
-Result<void> describe(Making& making, const std::string& id) {
-  const Spec& spec = making.spec;
-  const std::string& folder = making.options.bundle;
-  const std::string bundle = TRY(os::real_path(folder.empty() ? "." : folder), "the bundle");
+Result<std::string> root_of(const Spec& spec, const std::string& bundle) {
   const std::string root =
       spec.root_path[0] == '/' ? spec.root_path : os::join(bundle, spec.root_path);
   auto real_root = os::real_path(root);
@@ -130,12 +127,20 @@ Result<void> describe(Making& making, const std::string& id) {
     return Error(Code::invalid, "root.path: '{}' is not a folder", printable(root));
   if (*real_root == "/")
     return Error(Code::invalid, "root.path: '/' is the host's own root");
+  return std::move(*real_root);
+}
+
+Result<void> describe(Making& making, const std::string& id) {
+  const Spec& spec = making.spec;
+  const std::string& folder = making.options.bundle;
+  const std::string bundle = TRY(os::real_path(folder.empty() ? "." : folder), "the bundle");
+  const std::string root = making.options.mount_root ? std::string() : TRY(root_of(spec, bundle));
   State& state = making.record.state;
   state = {.id = id,
            .oci_version = spec.version,
            .status = Status::creating,
            .bundle = bundle,
-           .root = *real_root,
+           .root = root,
            .created = now_text(),
            .owner = owner_name(),
            .annotations = spec.annotations};
@@ -228,6 +233,7 @@ Result<void> prepare(Making& making, const StateFolder& folder) {
   plan.process.state = making.record.state;
   if (!making.options.no_new_keyring) plan.keyring = "_ses." + making.record.state.id;
   TRY(prepare_filter(making.runtime, spec, plan.process, making.filter));
+  if (!spec.seccomp) plan.process.filter = making.options.filter;
   TRY(make_cgroups(making, folder));
   for (const Mount& mount : spec.mounts)
     if (mount.type == "cgroup" && plan.hierarchies.empty())

@@ -112,7 +112,9 @@ Result<os::Fd> open_root(const InitPlan& plan) {
                                                                      : MS_SLAVE | MS_REC));
   // Or attaching would show on the host, on top of its own root.
   if (shared) TRY(propagate(MS_PRIVATE));
-  os::Fd root = TRY(copy_mount(nullptr, plan.root, true), "opening the root file system");
+  os::Fd root = TRY(plan.options->mount_root ? plan.options->mount_root()
+                                             : copy_mount(nullptr, plan.root, true),
+                    "opening the root file system");
   // The kernel refuses pivot_root to a shared mount; enter_root makes it shared again.
   if (shared) TRY(set_propagation(root, MS_PRIVATE));
   if (!is_folder(root))

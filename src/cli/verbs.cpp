@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "cli/container_verbs.h"
 
 namespace kist::cli {
 namespace {
@@ -39,6 +40,24 @@ constexpr std::array kRunFlags{kEnv,     kVolume,  kMount,    kVariable, kEnvFil
                                kTmpfs,   kRoot,    kNetwork,  kMemory,   kCpus,    kPids,    kShm,
                                kHostname, kBestEffort, kFrom, kLocked,   kFrozen,  kOffline, kProject,
                                kQuiet,   kVerbose, kHelp};
+namespace cf = container_flags;
+// `run` has both faces: the project's flags, and those of a container of an image.
+constexpr std::array kWithImage{
+    cf::kImage, cf::kDetach, cf::kInteractive, cf::kTty, cf::kRm, cf::kName, cf::kUser, cf::kEntrypoint, cf::kInit,
+    cf::kPrivileged, cf::kUlimit, cf::kCapAdd, cf::kCapDrop, cf::kSecurity, cf::kDevice, cf::kDns, cf::kDnsSearch,
+    cf::kDnsOption, cf::kAddHost, cf::kLabel, cf::kLabelFile, cf::kLogDriver, cf::kLogOpt, cf::kRestart,
+    cf::kStopSignal, cf::kStopTimeout, cf::kCidFile, cf::kGroupAdd, cf::kOom, cf::kCgroupParent, cf::kIpc, cf::kPid,
+    cf::kUts, cf::kDomain, cf::kSysctl, cf::kMemorySwap, cf::kReservation, cf::kCpuShares, cf::kCpuset,
+    cf::kCpusetMems, cf::kBlkio, cf::kSigProxy, cf::kDetachKeys, cf::kHealthCmd, cf::kHealthInterval,
+    cf::kHealthTimeout, cf::kHealthRetries, cf::kHealthStart, cf::kNoHealth};
+template <size_t A, size_t B>
+constexpr std::array<FlagSpec, A + B> join(const std::array<FlagSpec, A>& a, const std::array<FlagSpec, B>& b) {
+  std::array<FlagSpec, A + B> out{};
+  for (size_t i = 0; i < A; ++i) out[i] = a[i];
+  for (size_t i = 0; i < B; ++i) out[A + i] = b[i];
+  return out;
+}
+constexpr std::array kAllRunFlags = join(kRunFlags, kWithImage);
 constexpr FlagSpec kPlatform{"--platform", "", "OS/ARCH", "lock for this platform, for example linux/arm64", true};
 constexpr FlagSpec kUpgrade{"--upgrade", "-U", "", "take the newest versions: of all, or of each NAME"};
 constexpr FlagSpec kUpgradePackage{"--upgrade-package", "-P", "NAME", "the same as --upgrade NAME", true};
@@ -65,14 +84,17 @@ constexpr std::array kHelpFlags{kMarkdown, kHelp};
 constexpr std::array kOnlyHelp{kHelp};
 
 constexpr VerbSpec kProjectVerbs[] = {
-    {"run", "run a command in the project's environment", "CMD [ARG…]", 1, 0, true,
+    {"run", "run a command in the project's environment, or in an image", "CMD [ARG…]", 0, 0, true,
      "Finds out what the project needs, locks it, assembles the environment and runs CMD in a\n"
      "container as you, in the project's folder. A CMD ending in .py is run by Python; a script\n"
      "with inline metadata (PEP 723) gets an environment of its own. The exit status is CMD's;\n"
      "125: kist failed, 126: CMD cannot be executed, 127: not found, 128+n: ended by signal n.\n\n"
      "  kist run python train.py\n"
      "  kist run -v ~/data:/data:ro -e OMP_NUM_THREADS=2 python train.py\n"
-     "  kist run --env gpu --memory 16g python train.py --epochs 3", kRunFlags},
+     "  kist run --env gpu --memory 16g python train.py --epochs 3\n\n"
+     "With --image it is docker's run: a container of that image, with or without CMD.\n\n"
+     "  kist run --rm -it --image busybox sh\n"
+     "  kist run -d --name web -m 1g --image nginx", kAllRunFlags},
     {"shell", "open a shell in the project's environment", "[-- ARG…]", 0, 0, true,
      "An interactive bash in the same container that `kist run` makes. Arguments are bash's.\n\n"
      "  kist shell\n"
@@ -168,6 +190,7 @@ constexpr VerbSpec kMachineVerbs[] = {
 };
 
 constexpr VerbGroup kGroups[] = {{"the project and its environment", kProjectVerbs},
+                                 {"containers", kContainerVerbs},
                                  {"this machine", kMachineVerbs}};
 
 std::string all_names() {

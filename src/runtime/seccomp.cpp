@@ -20,4 +20,6 @@ int install_seccomp_filter() {
       ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program));
 }
 
+std::span<const sock_filter> default_seccomp_filter() { return kist_seccomp_filter; }
+
 }  // namespace kist::runtime

@@ -1,0 +1,162 @@
+// The verbs for containers of images, with docker's flags: hands know them already.
+#pragma once
+
+#include <array>
+
+#include "cli/flags.h"
+
+namespace kist::cli {
+
+namespace container_flags {
+constexpr FlagSpec kHelp{"--help", "-h", "", "show this help"};
+constexpr FlagSpec kAll{"--all", "-a", "", "also those that do not run"};
+constexpr FlagSpec kQuiet{"--quiet", "-q", "", "ids only"};
+constexpr FlagSpec kNoTrunc{"--no-trunc", "", "", "whole ids and commands"};
+constexpr FlagSpec kFilter{"--filter", "-f", "KEY=VALUE", "only those: name, id, status, label, ancestor, exited …", true};
+constexpr FlagSpec kFormat{"--format", "", "TEMPLATE", "`json`, or a Go template: '{{.Names}} {{.Status}}'"};
+constexpr FlagSpec kLast{"--last", "-n", "N", "the last N made, whatever their state"};
+constexpr FlagSpec kLatest{"--latest", "-l", "", "the last one made, whatever its state"};
+constexpr FlagSpec kSize{"--size", "-s", "", "how much it wrote"};
+constexpr FlagSpec kFollow{"--follow", "-f", "", "go on printing as it comes"};
+constexpr FlagSpec kTail{"--tail", "-n", "N", "the last N lines only"};
+constexpr FlagSpec kSince{"--since", "", "TIME", "from then on: 2026-01-02T03:04:05Z, or 10m ago"};
+constexpr FlagSpec kUntil{"--until", "", "TIME", "up to then"};
+constexpr FlagSpec kTimestamps{"--timestamps", "-t", "", "with the time of each line"};
+constexpr FlagSpec kTime{"--time", "-t", "SECONDS", "before it is killed (default: its own, 10)"};
+constexpr FlagSpec kTimeout{"--timeout", "", "SECONDS", "the same"};
+constexpr FlagSpec kSignal{"--signal", "-s", "SIGNAL", "instead of the usual one"};
+constexpr FlagSpec kForce{"--force", "-f", "", "even if it runs: kill it first"};
+constexpr FlagSpec kVolumes{"--volumes", "-v", "", "with the volumes that it alone has, if they have no name"};
+constexpr FlagSpec kInteractive{"--interactive", "-i", "", "pass the input on"};
+constexpr FlagSpec kTty{"--tty", "-t", "", "a terminal of its own"};
+constexpr FlagSpec kDetach{"--detach", "-d", "", "in the background; prints the id"};
+constexpr FlagSpec kDetachKeys{"--detach-keys", "", "KEYS", "to leave it running (default ctrl-p,ctrl-q)"};
+constexpr FlagSpec kUser{"--user", "-u", "NAME|UID[:GROUP]", "who to be inside"};
+constexpr FlagSpec kVariable{"--env", "-e", "NAME[=VALUE]", "set a variable, or pass the host's on", true};
+constexpr FlagSpec kEnvFile{"--env-file", "", "FILE", "set the variables that FILE lists", true};
+constexpr FlagSpec kWorkdir{"--workdir", "-w", "FOLDER", "start in FOLDER"};
+constexpr FlagSpec kPrivileged{"--privileged", "", "", "all capabilities, no filter"};
+constexpr FlagSpec kAttach{"--attach", "-a", "", "stay with it, as a foreground run does"};
+constexpr FlagSpec kNoStdin{"--no-stdin", "", "", "do not pass the input on"};
+constexpr FlagSpec kSigProxy{"--sig-proxy", "", "true|false", "pass signals on (default true)"};
+constexpr FlagSpec kNoStream{"--no-stream", "", "", "once, not again and again"};
+constexpr FlagSpec kMemory{"--memory", "-m", "SIZE", "limit the memory, for example 8g"};
+constexpr FlagSpec kMemorySwap{"--memory-swap", "", "SIZE", "memory and swap together; -1: any"};
+constexpr FlagSpec kReservation{"--memory-reservation", "", "SIZE", "to fall back to when memory is short"};
+constexpr FlagSpec kCpus{"--cpus", "", "N", "limit the processor time, for example 1.5"};
+constexpr FlagSpec kCpuShares{"--cpu-shares", "", "N", "its share when processors are short (default 1024)"};
+constexpr FlagSpec kCpuset{"--cpuset-cpus", "", "LIST", "the processors it may use: 0-2,5"};
+constexpr FlagSpec kCpusetMems{"--cpuset-mems", "", "LIST", "the memory nodes it may use"};
+constexpr FlagSpec kPids{"--pids-limit", "", "N", "limit the number of processes; -1: none"};
+constexpr FlagSpec kBlkio{"--blkio-weight", "", "N", "its share of the disks, 10 to 1000"};
+constexpr FlagSpec kRestart{"--restart", "", "no|on-failure[:N]|always|unless-stopped", "when to start it again"};
+
+// Of `run`, for a container of an image.
+constexpr FlagSpec kImage{"--image", "", "NAME", "run CMD in this image instead of the project"};
+constexpr FlagSpec kRm{"--rm", "", "", "image: remove the container when it has ended"};
+constexpr FlagSpec kName{"--name", "", "NAME", "image: what to call the container"};
+constexpr FlagSpec kEntrypoint{"--entrypoint", "", "CMD", "image: instead of the image's own"};
+constexpr FlagSpec kInit{"--init", "", "", "image: a first process that reaps and passes signals on"};
+constexpr FlagSpec kUlimit{"--ulimit", "", "NAME=SOFT[:HARD]", "image: a limit of each process", true};
+constexpr FlagSpec kCapAdd{"--cap-add", "", "NAME", "image: one more capability", true};
+constexpr FlagSpec kCapDrop{"--cap-drop", "", "NAME", "image: one less; ALL", true};
+constexpr FlagSpec kSecurity{"--security-opt", "", "OPTION", "image: no-new-privileges, seccomp=unconfined …", true};
+constexpr FlagSpec kDevice{"--device", "", "HOST[:INSIDE[:rwm]]", "image: a device of the host", true};
+constexpr FlagSpec kDns{"--dns", "", "ADDRESS", "image: a name server", true};
+constexpr FlagSpec kDnsSearch{"--dns-search", "", "DOMAIN", "image: where to look names up", true};
+constexpr FlagSpec kDnsOption{"--dns-option", "", "OPTION", "image: of resolv.conf", true};
+constexpr FlagSpec kAddHost{"--add-host", "", "NAME:ADDRESS", "image: a line of /etc/hosts", true};
+constexpr FlagSpec kLabel{"--label", "-l", "KEY=VALUE", "image: a label of the container", true};
+constexpr FlagSpec kLabelFile{"--label-file", "", "FILE", "image: the labels that FILE lists", true};
+constexpr FlagSpec kLogDriver{"--log-driver", "", "k8s-file|none", "image: whether to keep what it prints"};
+constexpr FlagSpec kLogOpt{"--log-opt", "", "max-size=10m", "image: max-size and max-file of the log", true};
+constexpr FlagSpec kStopSignal{"--stop-signal", "", "SIGNAL", "image: what `stop` sends"};
+constexpr FlagSpec kStopTimeout{"--stop-timeout", "", "SECONDS", "image: how long `stop` waits"};
+constexpr FlagSpec kCidFile{"--cidfile", "", "FILE", "image: write the container's id there"};
+constexpr FlagSpec kGroupAdd{"--group-add", "", "GROUP", "image: one more group", true};
+constexpr FlagSpec kOom{"--oom-score-adj", "", "N", "image: -1000 to 1000"};
+constexpr FlagSpec kCgroupParent{"--cgroup-parent", "", "PATH", "image: the cgroup above"};
+constexpr FlagSpec kIpc{"--ipc", "", "host|private", "image: the IPC namespace"};
+constexpr FlagSpec kPid{"--pid", "", "host|private", "image: the pid namespace"};
+constexpr FlagSpec kUts{"--uts", "", "host|private", "image: the UTS namespace"};
+constexpr FlagSpec kDomain{"--domainname", "", "NAME", "image: domain name inside"};
+constexpr FlagSpec kSysctl{"--sysctl", "", "KEY=VALUE", "image: of its own namespaces", true};
+constexpr FlagSpec kHealthCmd{"--health-cmd", "", "CMD", "image: what says that it is well"};
+constexpr FlagSpec kHealthInterval{"--health-interval", "", "TIME", "image: between two checks (default 30s)"};
+constexpr FlagSpec kHealthTimeout{"--health-timeout", "", "TIME", "image: for one check (default 30s)"};
+constexpr FlagSpec kHealthRetries{"--health-retries", "", "N", "image: failures until unhealthy (default 3)"};
+constexpr FlagSpec kHealthStart{"--health-start-period", "", "TIME", "image: when failures do not count yet"};
+constexpr FlagSpec kNoHealth{"--no-healthcheck", "", "", "image: none, whatever the image says"};
+
+inline constexpr std::array kPs{kAll, kQuiet, kNoTrunc, kFilter, kFormat, kLast, kLatest, kHelp};
+inline constexpr std::array kLogs{kFollow, kTail, kSince, kUntil, kTimestamps, kHelp};
+inline constexpr std::array kStop{kTime, kTimeout, kSignal, kHelp};
+inline constexpr std::array kKill{kSignal, kHelp};
+inline constexpr std::array kRemove{kForce, kVolumes, kHelp};
+inline constexpr std::array kExec{kInteractive, kTty, kDetach, kUser, kVariable, kEnvFile, kWorkdir, kPrivileged, kHelp};
+inline constexpr std::array kStart{kAttach, kInteractive, kDetachKeys, kSigProxy, kHelp};
+inline constexpr std::array kAttachFlags{kNoStdin, kDetachKeys, kSigProxy, kHelp};
+inline constexpr std::array kInspect{kFormat, kSize, kHelp};
+inline constexpr std::array kStats{kAll, kNoStream, kNoTrunc, kFormat, kHelp};
+inline constexpr std::array kUpdate{kMemory, kMemorySwap, kReservation, kCpus, kCpuShares, kCpuset, kCpusetMems,
+                                    kPids, kBlkio, kRestart, kHelp};
+inline constexpr std::array kOnlyHelp{kHelp};
+inline constexpr std::array kPrune{kForce, kFilter, kHelp};
+}  // namespace container_flags
+
+inline constexpr VerbSpec kContainerVerbs[] = {
+    {"ps", "list containers", "", 0, 0, false,
+     "Those that run; --all: those that have ended too.\n\n"
+     "  kist ps -a\n"
+     "  kist ps --filter status=exited --format '{{.Names}} {{.Status}}'", container_flags::kPs},
+    {"logs", "print what a container printed", "CONTAINER", 1, 1, false,
+     "  kist logs web\n"
+     "  kist logs -f --tail 20 --timestamps web", container_flags::kLogs},
+    {"exec", "run one more command in a running container", "CONTAINER CMD [ARG…]", 2, 0, true,
+     "The exit status is CMD's; 126 and 127 as with `kist run`.\n\n"
+     "  kist exec web ps aux\n"
+     "  kist exec -it -u root web sh", container_flags::kExec},
+    {"attach", "see what a running container prints, and type into it", "CONTAINER", 1, 1, false,
+     "ctrl-p ctrl-q leaves it running, if it has a terminal.\n\n"
+     "  kist attach web", container_flags::kAttachFlags},
+    {"start", "start containers that have ended", "CONTAINER…", 1, 1000, false,
+     "  kist start web\n"
+     "  kist start -ai job", container_flags::kStart},
+    {"stop", "stop containers", "CONTAINER…", 1, 1000, false,
+     "Sends its stop signal (usually SIGTERM), waits, and kills what is still there.\n\n"
+     "  kist stop web\n"
+     "  kist stop -t 60 db", container_flags::kStop},
+    {"restart", "stop containers and start them again", "CONTAINER…", 1, 1000, false,
+     "  kist restart web", container_flags::kStop},
+    {"kill", "send a signal to containers", "CONTAINER…", 1, 1000, false,
+     "SIGKILL, if no other is given.\n\n"
+     "  kist kill web\n"
+     "  kist kill -s HUP web", container_flags::kKill},
+    {"wait", "wait until containers have ended", "CONTAINER…", 1, 1000, false,
+     "Prints the exit status of each.\n\n"
+     "  kist wait job", container_flags::kOnlyHelp},
+    {"rm", "remove containers", "CONTAINER…", 1, 1000, false,
+     "  kist rm job\n"
+     "  kist rm -f web", container_flags::kRemove},
+    {"pause", "halt all processes of containers", "CONTAINER…", 1, 1000, false,
+     "  kist pause web", container_flags::kOnlyHelp},
+    {"unpause", "let them go on", "CONTAINER…", 1, 1000, false, "  kist unpause web", container_flags::kOnlyHelp},
+    {"rename", "give a container another name", "CONTAINER NAME", 2, 2, false,
+     "  kist rename web www", container_flags::kOnlyHelp},
+    {"inspect", "print all about containers, as JSON", "CONTAINER…", 1, 1000, false,
+     "In docker's shape, so that what reads that can read this.\n\n"
+     "  kist inspect web\n"
+     "  kist inspect --format '{{.State.ExitCode}}' job", container_flags::kInspect},
+    {"top", "list the processes of a container", "CONTAINER", 1, 100, true,
+     "Further arguments are ps's.\n\n"
+     "  kist top web", container_flags::kOnlyHelp},
+    {"stats", "show what containers use", "[CONTAINER…]", 0, 1000, false,
+     "Processor time, memory, disk, network, processes; again each second.\n\n"
+     "  kist stats\n"
+     "  kist stats --no-stream web", container_flags::kStats},
+    {"update", "change the limits of containers", "CONTAINER…", 1, 1000, false,
+     "At once, if they run.\n\n"
+     "  kist update --memory 2g --cpus 2 web", container_flags::kUpdate},
+};
+
+}  // namespace kist::cli

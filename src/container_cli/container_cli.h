@@ -1,0 +1,24 @@
+// The verbs for containers. They run in the small static program, so that asking for a list or
+// entering a container costs what the kernel costs.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/flags.h"
+#include "cli/terminal.h"
+#include "launch/request.h"
+
+namespace kist::container_cli {
+
+/// Whether `name` is one of the verbs of run().
+bool is_container_verb(std::string_view name);
+
+/// The exit status. Errors are printed.
+int run(const cli::VerbSpec& verb, const cli::Parsed& parsed, const launch::Host& host, cli::Terminal& terminal);
+
+/// `kist run --image`. Empty when the image is not ready on this machine: kist-engine can say why.
+std::optional<int> run_image(const cli::Parsed& parsed, const launch::Host& host, cli::Terminal& terminal);
+
+}  // namespace kist::container_cli

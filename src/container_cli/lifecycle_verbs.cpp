@@ -1,0 +1,135 @@
+// start, stop, restart, kill, wait, rm, pause, unpause, rename, attach
+#include <csignal>
+
+#include "base/text.h"
+#include "container_cli/record_of.h"
+#include "container_cli/verb.h"
+
+namespace kist::container_cli {
+namespace {
+
+using containers::Record;
+
+Result<void> start_one(const Here& here, const Record& record) {
+  const auto image = TRY(image_of(here, record));
+  TRY(containers::write_network_files(here.place, record));
+  auto context = TRY(start_context(here, record, image, true));
+  int exit_code = 0;
+  return containers::start_detached(std::move(context), record, exit_code);
+}
+
+struct StopHow {
+  int signal = 0;
+  std::optional<int64_t> timeout_s;
+};
+
+Result<StopHow> stop_how(const cli::Parsed& parsed) {
+  StopHow out;
+  if (parsed.has("--signal")) out.signal = TRY(containers::signal_number(parsed.value("--signal")));
+  for (const char* flag : {"--time", "--timeout"}) {
+    if (!parsed.has(flag)) continue;
+    const std::string text = parsed.value(flag);
+    const auto number = parse_number(text);
+    if (!number && text != "-1") return Error(Code::invalid, "{}: '{}' is no number of seconds", flag, printable(text));
+    out.timeout_s = number ? static_cast<int64_t>(*number) : -1;
+  }
+  return out;
+}
+
+Result<void> stop_one(const Here& here, const Record& record, const StopHow& how) {
+  return containers::stop(here.place, here.runtime, record, how.signal, how.timeout_s.value_or(record.stop_timeout_s));
+}
+
+}  // namespace
+
+Result<int> start_verb(const cli::Parsed& parsed, const Here& here) {
+  const bool stay = parsed.has("--attach") || parsed.has("--interactive");
+  if (!stay)
+    return for_each(here, parsed.positionals(), [&](const Record& record) -> Result<void> {
+      // As docker: what runs already is as wanted.
+      const auto status = TRY(here.place.status(record.id));
+      return status.is_alive() ? Result<void>() : start_one(here, record);
+    });
+  if (parsed.positionals().size() != 1)
+    return Error(Code::invalid, "only one container can be started and attached to");
+  const Record record = TRY(here.record(parsed.positionals()[0]));
+  TRY(start_one(here, record));
+  return attach(here, record, {.input = parsed.has("--interactive"),
+                               .pass_signals = parsed.value("--sig-proxy", "true") != "false",
+                               .detach_keys = parsed.value("--detach-keys", "ctrl-p,ctrl-q")}, {});
+}
+
+Result<int> stop_verb(const cli::Parsed& parsed, const Here& here) {
+  const StopHow how = TRY(stop_how(parsed));
+  return for_each(here, parsed.positionals(), [&](const Record& record) { return stop_one(here, record, how); });
+}
+
+Result<int> restart_verb(const cli::Parsed& parsed, const Here& here) {
+  const StopHow how = TRY(stop_how(parsed));
+  return for_each(here, parsed.positionals(), [&](const Record& record) -> Result<void> {
+    TRY(stop_one(here, record, how));
+    return start_one(here, record);
+  });
+}
+
+Result<int> kill_verb(const cli::Parsed& parsed, const Here& here) {
+  const int signal = TRY(containers::signal_number(parsed.value("--signal", "SIGKILL")), "--signal");
+  return for_each(here, parsed.positionals(), [&](const Record& record) {
+    return containers::kill(here.place, here.runtime, record, signal);
+  });
+}
+
+Result<int> wait_verb(const cli::Parsed& parsed, const Here& here) {
+  for (const std::string& name : parsed.positionals()) {
+    const Record record = TRY(here.record(name));
+    const int status = TRY(containers::wait(here.place, record));
+    here.terminal.line(fmt::format("{}", status));
+  }
+  return 0;
+}
+
+Result<int> remove_verb(const cli::Parsed& parsed, const Here& here) {
+  const bool force = parsed.has("--force");
+  if (!force)
+    return for_each(here, parsed.positionals(), [&](const Record& record) {
+      return containers::remove(here.place, here.runtime, record, false);
+    });
+  // As docker: who is not there need not be removed.
+  std::vector<std::string> there;
+  for (const std::string& name : parsed.positionals())
+    if (here.place.find(name)) there.push_back(name);
+  return for_each(here, there, [&](const Record& record) {
+    return containers::remove(here.place, here.runtime, record, true);
+  });
+}
+
+Result<int> pause_verb(const cli::Parsed& parsed, const Here& here) {
+  return for_each(here, parsed.positionals(), [&](const Record& record) {
+    return containers::pause(here.place, here.runtime, record, true);
+  });
+}
+
+Result<int> unpause_verb(const cli::Parsed& parsed, const Here& here) {
+  return for_each(here, parsed.positionals(), [&](const Record& record) {
+    return containers::pause(here.place, here.runtime, record, false);
+  });
+}
+
+Result<int> rename_verb(const cli::Parsed& parsed, const Here& here) {
+  Record record = TRY(here.record(parsed.positionals()[0]));
+  TRY(here.place.rename(record, parsed.positionals()[1]));
+  return 0;
+}
+
+Result<int> attach_verb(const cli::Parsed& parsed, const Here& here) {
+  const Record record = TRY(here.record(parsed.positionals()[0]));
+  const auto status = TRY(here.place.status(record.id));
+  if (!status.is_alive())
+    return Error(Code::invalid, "container {} is not running", printable(record.name))
+        .hint(fmt::format("`kist start -ai {}`", record.name));
+  return attach(here, record, {.input = !parsed.has("--no-stdin"),
+                               .pass_signals = parsed.value("--sig-proxy", "true") != "false",
+                               .detach_keys = parsed.value("--detach-keys", "ctrl-p,ctrl-q")}, {});
+}
+
+}  // namespace kist::container_cli

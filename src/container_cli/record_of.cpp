@@ -1,0 +1,345 @@
+#include "container_cli/record_of.h"
+
+#include <algorithm>
+#include <charconv>
+#include <ctime>
+#include <limits>
+
+#include "base/text.h"
+#include "cli/run_args.h"
+#include "containers/log_reader.h"
+#include "containers/place.h"
+#include "containers/spec_of.h"
+#include "os/files.h"
+
+namespace kist::container_cli {
+namespace {
+
+using cli::Parsed;
+using containers::Record;
+using launch::Host;
+
+Result<int64_t> whole_number(std::string_view text, std::string_view flag, int64_t least, int64_t most) {
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < least || value > most)
+    return Error(Code::invalid, "{}: '{}' is no number from {} to {}", flag, printable(text), least, most);
+  return value;
+}
+
+Result<std::pair<std::string, std::string>> key_value(const std::string& text, std::string_view flag) {
+  const size_t equals = std::min(text.find('='), text.size());
+  if (equals == 0) return Error(Code::invalid, "{}: '{}' has no name before '='", flag, printable(text));
+  return std::pair(text.substr(0, equals), equals < text.size() ? text.substr(equals + 1) : std::string());
+}
+
+void set_variable(std::vector<std::string>& env, const std::string& variable) {
+  const std::string name = variable.substr(0, variable.find('=') + 1);
+  std::erase_if(env, [&](const std::string& old) { return old.starts_with(name); });
+  env.push_back(variable);
+}
+
+Result<void> read_variables(const Parsed& parsed, const Host& host, Record& record) {
+  for (const std::string& path : parsed.values("--env-file")) {
+    const std::string text = TRY(os::read_file(path, 1 << 20), "--env-file");
+    const auto variables = TRY(cli::parse_env_file(text, path, host));
+    for (const std::string& variable : variables) set_variable(record.env, variable);
+  }
+  for (const char* flag : {"--env", "--variable"}) {
+    for (const std::string& text : parsed.values(flag)) {
+      const auto found = host.variables.find(text);
+      if (text.empty() || text[0] == '=')
+        return Error(Code::invalid, "-e: '{}' is not a variable's name", printable(text));
+      if (text.find('=') != std::string::npos) set_variable(record.env, text);
+      else if (found != host.variables.end()) set_variable(record.env, text + "=" + found->second);
+    }
+  }
+  return {};
+}
+
+// "SOURCE:TARGET[:OPTIONS]", "VOLUME:TARGET", "TARGET".
+Result<containers::MountRequest> parse_volume(const std::string& text, const Host& host) {
+  const auto parts = split(text, ':');
+  containers::MountRequest out;
+  const bool alone = parts.size() == 1;
+  const std::string_view source = alone ? std::string_view() : parts[0];
+  out.destination = std::string(alone ? parts[0] : parts[1]);
+  if (parts.size() > 3 || !out.destination.starts_with('/') || (!alone && source.empty()))
+    return Error(Code::invalid, "'{}' is not SOURCE:TARGET[:ro], with TARGET an absolute path", printable(text));
+  if (alone || (source[0] != '/' && source[0] != '.' && source[0] != '~'))
+    return Error(Code::unsupported, "'{}': volumes with a name are not there yet", printable(text))
+        .hint("name a folder of the host: `-v /folder:/inside`");
+  const runtime::Mount mount = TRY(launch::parse_volume(fmt::format("{}:{}", source, out.destination), host));
+  out.type = "bind";
+  out.source = mount.source;
+  for (const std::string_view option : split(parts.size() == 3 ? parts[2] : "rw", ',')) {
+    if (option == "ro") out.read_only = true;
+    else if (option == "rslave" || option == "rshared" || option == "rprivate" || option == "slave" ||
+             option == "shared" || option == "private") out.propagation = option;
+    else if (option != "rw" && option != "z" && option != "Z")
+      return Error(Code::invalid, "'{}' is no option of a volume, want ro, rw, rslave, rshared or rprivate",
+                   printable(option));
+  }
+  return out;
+}
+
+Result<void> read_mounts(const Parsed& parsed, const Host& host, Record& record) {
+  for (const std::string& text : parsed.values("--volume")) {
+    auto mount = TRY(parse_volume(text, host), "-v {}", printable(text));
+    record.mounts.push_back(std::move(mount));
+  }
+  for (const std::string& text : parsed.values("--mount")) {
+    const runtime::Mount mount = TRY(launch::parse_mount(text, host), "--mount {}", printable(text));
+    record.mounts.push_back({.type = mount.type == runtime::Mount::Type::tmpfs ? "tmpfs" : "bind",
+                             .source = mount.source, .destination = mount.target, .read_only = mount.read_only,
+                             .size_bytes = mount.size_bytes, .mode = mount.mode});
+  }
+  for (const std::string& text : parsed.values("--tmpfs")) {
+    const runtime::Mount mount = TRY(launch::parse_tmpfs(text), "--tmpfs {}", printable(text));
+    record.mounts.push_back({.type = "tmpfs", .source = {}, .destination = mount.target,
+                             .size_bytes = mount.size_bytes, .mode = mount.mode});
+  }
+  return {};
+}
+
+// "nofile=1024:2048"
+Result<containers::UlimitRequest> parse_ulimit(const std::string& text) {
+  auto [name, values] = TRY(key_value(text, "--ulimit"));
+  TRY(containers::ulimit_number(name), "--ulimit {}", printable(text));
+  const auto parts = split(values, ':');
+  const auto number = [&](std::string_view part) -> Result<uint64_t> {
+    if (part == "-1" || part == "unlimited") return std::numeric_limits<uint64_t>::max();
+    const int64_t value = TRY(whole_number(part, "--ulimit", 0, std::numeric_limits<int64_t>::max()));
+    return static_cast<uint64_t>(value);
+  };
+  containers::UlimitRequest out;
+  out.name = name;
+  out.soft = TRY(number(parts[0]));
+  out.hard = parts.size() > 1 ? TRY(number(parts[1])) : out.soft;
+  if (out.soft > out.hard)
+    return Error(Code::invalid, "--ulimit {}: the soft limit is above the hard one", printable(text));
+  return out;
+}
+
+Result<void> read_security(const Parsed& parsed, Record& record) {
+  record.privileged = parsed.has("--privileged");
+  record.capabilities_added = parsed.values("--cap-add");
+  record.capabilities_dropped = parsed.values("--cap-drop");
+  for (const auto* list : {&record.capabilities_added, &record.capabilities_dropped})
+    for (const std::string& name : *list)
+      if (to_lower(name) != "all") TRY(containers::capability_number(name));
+  for (const std::string& option : parsed.values("--security-opt")) {
+    constexpr std::string_view kKnown[] = {"no-new-privileges", "no-new-privileges:true", "no-new-privileges:false",
+                                           "no-new-privileges=true", "seccomp=unconfined", "apparmor=unconfined",
+                                           "label=disable", "label:disable", "systempaths=unconfined"};
+    if (std::find(std::begin(kKnown), std::end(kKnown), option) == std::end(kKnown))
+      return Error(Code::unsupported, "--security-opt: '{}' is not supported", printable(option))
+          .hint("no-new-privileges, seccomp=unconfined and systempaths=unconfined are");
+    record.security_options.push_back(option == "no-new-privileges=true" ? "no-new-privileges" : option);
+  }
+  for (const std::string& text : parsed.values("--ulimit")) {
+    const auto limit = TRY(parse_ulimit(text));
+    record.ulimits.push_back(limit);
+  }
+  record.devices = parsed.values("--device");
+  return {};
+}
+
+Result<std::string> one_of(const Parsed& parsed, const char* flag, std::initializer_list<std::string_view> words,
+                           std::string_view otherwise) {
+  const std::string value = parsed.value(flag, otherwise);
+  if (std::find(words.begin(), words.end(), value) != words.end()) return value;
+  return Error(Code::invalid, "{}: '{}' is not one of {}", flag, printable(value),
+               fmt::join(std::vector<std::string>(words.begin(), words.end()), ", "));
+}
+
+Result<void> read_namespaces(const Parsed& parsed, Record& record) {
+  record.network = TRY(one_of(parsed, "--network", {"host", "none"}, "host"));
+  record.ipc = TRY(one_of(parsed, "--ipc", {"", "private", "shareable", "host", "none"}, ""));
+  record.pid = TRY(one_of(parsed, "--pid", {"", "private", "host"}, ""));
+  record.uts = TRY(one_of(parsed, "--uts", {"", "private", "host"}, ""));
+  record.cgroup_parent = parsed.value("--cgroup-parent");
+  record.dns_servers = parsed.values("--dns");
+  record.dns_search = parsed.values("--dns-search");
+  record.dns_options = parsed.values("--dns-option");
+  for (const std::string& host : parsed.values("--add-host")) {
+    const size_t colon = host.find_first_of(":=");
+    if (colon == std::string::npos || colon == 0 || colon + 1 == host.size())
+      return Error(Code::invalid, "--add-host: '{}' is not NAME:ADDRESS", printable(host));
+    record.extra_hosts.push_back(host.substr(0, colon) + ":" + host.substr(colon + 1));
+  }
+  for (const std::string& text : parsed.values("--sysctl")) {
+    const auto [key, value] = TRY(key_value(text, "--sysctl"));
+    record.sysctls.emplace(key, value);
+  }
+  return {};
+}
+
+Result<void> read_log(const Parsed& parsed, Record& record) {
+  const std::string driver = parsed.value("--log-driver", "k8s-file");
+  if (driver != "k8s-file" && driver != "none" && driver != "json-file" && driver != "local")
+    return Error(Code::unsupported, "--log-driver: '{}' is not supported, want k8s-file or none", printable(driver));
+  record.log_driver = driver == "none" ? "none" : "k8s-file";
+  for (const std::string& text : parsed.values("--log-opt")) {
+    const auto [key, value] = TRY(key_value(text, "--log-opt"));
+    if (key == "max-size") record.log_max_bytes = TRY(launch::parse_size(value), "--log-opt {}", printable(text));
+    else if (key == "max-file") record.log_max_files = static_cast<uint64_t>(TRY(whole_number(value, "--log-opt max-file", 1, 1000)));
+    else return Error(Code::invalid, "--log-opt: '{}' is neither max-size nor max-file", printable(key));
+  }
+  return {};
+}
+
+Result<void> read_life(const Parsed& parsed, const launch::ReadyImage& image, Record& record) {
+  record.auto_remove = parsed.has("--rm");
+  record.restart = TRY(parse_restart(parsed.value("--restart", "no")));
+  if (record.auto_remove && record.restart.name != "no")
+    return Error(Code::invalid, "--rm and --restart exclude each other");
+  record.stop_signal = parsed.value("--stop-signal", image.stop_signal.empty() ? "SIGTERM" : image.stop_signal);
+  TRY(containers::signal_number(record.stop_signal), "--stop-signal");
+  record.stop_timeout_s = TRY(whole_number(parsed.value("--stop-timeout", "10"), "--stop-timeout", -1, 1'000'000));
+  record.oom_score_adj = TRY(whole_number(parsed.value("--oom-score-adj", "0"), "--oom-score-adj", -1000, 1000));
+  containers::HealthCheck& health = record.health;
+  health = {image.healthcheck.test, image.healthcheck.interval_ns, image.healthcheck.timeout_ns,
+            image.healthcheck.start_period_ns, image.healthcheck.start_interval_ns,
+            static_cast<uint64_t>(std::max<int64_t>(image.healthcheck.retries, 0))};
+  if (parsed.has("--health-cmd")) health.test = {"CMD-SHELL", parsed.value("--health-cmd")};
+  if (parsed.has("--no-healthcheck")) health.test = {"NONE"};
+  const auto span = [&](const char* flag, int64_t& value) -> Result<void> {
+    if (parsed.has(flag)) value = TRY(parse_span_ns(parsed.value(flag), flag));
+    return {};
+  };
+  TRY(span("--health-interval", health.interval_ns));
+  TRY(span("--health-timeout", health.timeout_ns));
+  TRY(span("--health-start-period", health.start_period_ns));
+  if (parsed.has("--health-retries"))
+    health.retries = static_cast<uint64_t>(TRY(whole_number(parsed.value("--health-retries"), "--health-retries", 1, 1'000'000)));
+  return {};
+}
+
+Result<void> read_command(const Parsed& parsed, const launch::ReadyImage& image, Record& record) {
+  record.entrypoint = image.entrypoint;
+  record.command = image.cmd;
+  if (parsed.has("--entrypoint")) {
+    const std::string entrypoint = parsed.value("--entrypoint");
+    record.entrypoint.clear();
+    if (!entrypoint.empty()) record.entrypoint.push_back(entrypoint);
+    record.command.clear();
+  }
+  if (!parsed.positionals().empty()) record.command = parsed.positionals();
+  if (record.args().empty())
+    return Error(Code::invalid, "the image '{}' has no command of its own", printable(record.image))
+        .hint(fmt::format("name one: `kist run --image {} sh`", shell_quote(record.image)));
+  record.user = parsed.value("--user", image.user);
+  if (parsed.has("--root")) record.user = "0";
+  record.groups = parsed.values("--group-add");
+  record.working_dir = parsed.value("--workdir", image.working_dir.empty() ? "/" : image.working_dir);
+  if (!record.working_dir.starts_with('/'))
+    return Error(Code::invalid, "--workdir: '{}' is not an absolute path", printable(record.working_dir));
+  return {};
+}
+
+Result<void> read_labels(const Parsed& parsed, const launch::ReadyImage& image, Record& record) {
+  for (const auto& [key, value] : image.labels) record.labels[key] = value;
+  std::vector<std::string> texts;
+  for (const std::string& path : parsed.values("--label-file")) {
+    const std::string text = TRY(os::read_file(path, 1 << 20), "--label-file");
+    for (const std::string_view line : lines(text))
+      if (!trim(line).empty() && trim(line)[0] != '#') texts.emplace_back(trim(line));
+  }
+  const auto& given = parsed.values("--label");
+  texts.insert(texts.end(), given.begin(), given.end());
+  for (const std::string& text : texts) {
+    const auto [key, value] = TRY(key_value(text, "--label"));
+    record.labels[key] = value;
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<int64_t> parse_span_ns(std::string_view text, std::string_view flag) {
+  // What docker calls a duration is what --since takes as "ago".
+  const auto moment = text.empty() || parse_number(text) ? std::nullopt : containers::parse_time(text, 0);
+  if (!moment || *moment > 0)
+    return Error(Code::invalid, "{}: '{}' is no time span, want for example 1m30s", flag, printable(text));
+  return -*moment;
+}
+
+Result<containers::RestartPolicy> parse_restart(std::string_view text) {
+  const size_t colon = std::min(text.find(':'), text.size());
+  containers::RestartPolicy out;
+  out.name = std::string(text.substr(0, colon));
+  const bool known = out.name == "no" || out.name == "always" || out.name == "unless-stopped" || out.name == "on-failure";
+  if (!known || (colon < text.size() && out.name != "on-failure"))
+    return Error(Code::invalid, "--restart: '{}' is not one of no, on-failure[:N], always, unless-stopped", printable(text));
+  if (colon < text.size())
+    out.maximum = static_cast<uint64_t>(TRY(whole_number(text.substr(colon + 1), "--restart on-failure", 1, 1'000'000'000)));
+  return out;
+}
+
+Result<void> read_limits(const Parsed& parsed, containers::LimitRequest& limits) {
+  constexpr uint64_t kLeastMemory = 6 << 20;  // As docker: less, and nothing starts.
+  if (parsed.has("--memory")) {
+    limits.memory_bytes = TRY(launch::parse_size(parsed.value("--memory")), "--memory");
+    if (limits.memory_bytes < kLeastMemory)
+      return Error(Code::invalid, "--memory: {} is less than the least that can start something, 6m",
+                   printable(parsed.value("--memory")));
+  }
+  if (const std::string swap = parsed.value("--memory-swap"); swap == "-1") {
+    limits.memory_swap_bytes = -1;
+  } else if (!swap.empty()) {
+    limits.memory_swap_bytes = static_cast<int64_t>(TRY(launch::parse_size(swap), "--memory-swap"));
+    if (static_cast<uint64_t>(limits.memory_swap_bytes) < limits.memory_bytes)
+      return Error(Code::invalid, "--memory-swap: memory and swap together cannot be less than --memory");
+  }
+  if (parsed.has("--memory-reservation"))
+    limits.memory_reservation_bytes = TRY(launch::parse_size(parsed.value("--memory-reservation")), "--memory-reservation");
+  if (parsed.has("--cpus")) {
+    const std::string text = parsed.value("--cpus");
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limits.cpus);
+    if (error != std::errc() || end != text.data() + text.size() || limits.cpus < 0.01 || limits.cpus > 1e5)
+      return Error(Code::invalid, "--cpus: '{}' is not a number of processors, for example 1.5", printable(text));
+  }
+  if (parsed.has("--cpu-shares"))
+    limits.cpu_shares = static_cast<uint64_t>(TRY(whole_number(parsed.value("--cpu-shares"), "--cpu-shares", 2, 262144)));
+  limits.cpuset_cpus = parsed.value("--cpuset-cpus", limits.cpuset_cpus);
+  limits.cpuset_mems = parsed.value("--cpuset-mems", limits.cpuset_mems);
+  if (parsed.has("--pids-limit"))
+    limits.pids = TRY(whole_number(parsed.value("--pids-limit"), "--pids-limit", -1, 4'194'304));
+  if (parsed.has("--blkio-weight"))
+    limits.block_io_weight = static_cast<uint64_t>(TRY(whole_number(parsed.value("--blkio-weight"), "--blkio-weight", 10, 1000)));
+  return {};
+}
+
+Result<Record> record_of(const Parsed& parsed, const launch::ReadyImage& image, const Host& host) {
+  Record record;
+  record.image = parsed.value("--image");
+  record.image_id = image.id;
+  record.id = TRY(containers::new_id());
+  record.name = parsed.value("--name");
+  timespec now = {};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  record.created_ns = now.tv_sec * 1'000'000'000 + now.tv_nsec;
+  record.env = image.env;
+  record.exposed_ports = image.exposed_ports;
+  record.tty = parsed.has("--tty");
+  record.open_stdin = parsed.has("--interactive");
+  record.stdin_once = record.open_stdin && !parsed.has("--detach");
+  record.read_only = parsed.has("--read-only");
+  record.init = parsed.has("--init");
+  record.domain_name = parsed.value("--domainname");
+  if (parsed.has("--shm-size")) record.shm_bytes = TRY(launch::parse_size(parsed.value("--shm-size")), "--shm-size");
+  TRY(read_command(parsed, image, record));
+  TRY(read_variables(parsed, host, record));
+  TRY(read_mounts(parsed, host, record));
+  TRY(read_security(parsed, record));
+  TRY(read_namespaces(parsed, record));
+  TRY(read_log(parsed, record));
+  TRY(read_life(parsed, image, record));
+  TRY(read_limits(parsed, record.limits));
+  TRY(read_labels(parsed, image, record));
+  record.hostname = parsed.value("--hostname", record.uts == "host" || record.network == "host" ? "" : record.short_id());
+  return record;
+}
+
+}  // namespace kist::container_cli

@@ -1,0 +1,22 @@
+// The flags of `kist run --image` as a record, with the image's configuration under them.
+#pragma once
+
+#include "cli/flags.h"
+#include "containers/record.h"
+#include "launch/image.h"
+#include "launch/request.h"
+
+namespace kist::container_cli {
+
+/// Errors: invalid (which flag, got, wanted), not_found (an --env-file, the source of a mount).
+Result<containers::Record> record_of(const cli::Parsed& parsed, const launch::ReadyImage& image,
+                                     const launch::Host& host);
+
+/// Of `run` and `update`: changes what the flags name. Errors: invalid.
+Result<void> read_limits(const cli::Parsed& parsed, containers::LimitRequest& limits);
+/// "no", "on-failure:5" … Errors: invalid.
+Result<containers::RestartPolicy> parse_restart(std::string_view text);
+/// "30s", "1m30s". Errors: invalid.
+Result<int64_t> parse_span_ns(std::string_view text, std::string_view flag);
+
+}  // namespace kist::container_cli

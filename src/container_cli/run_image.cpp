@@ -1,0 +1,80 @@
+// kist run --image
+#include <unistd.h>
+
+#include "base/text.h"
+#include "container_cli/container_cli.h"
+#include "container_cli/record_of.h"
+#include "container_cli/verb.h"
+
+namespace kist::container_cli {
+namespace {
+
+using containers::Record;
+
+// gc asks these lists what containers still need.
+Result<void> list_roots(const Here& here, const Record& record, const launch::ReadyImage& image) {
+  const os::Fd file = TRY(os::open_file(here.place.file_of(record.id, "roots"), O_WRONLY | O_CREAT | O_TRUNC, 0600));
+  return os::write_all(file, image.tree + "\n");
+}
+
+// Records without a name are no records: whoever cannot start takes back what it made.
+Result<int> start(const Here& here, const cli::Parsed& parsed, const launch::ReadyImage& image, const Record& record) {
+  TRY(list_roots(here, record, image));
+  TRY(containers::write_network_files(here.place, record));
+  const bool detach = parsed.has("--detach");
+  // Nobody else can see it, and nothing of it is to stay: then it needs nobody to look after it.
+  const bool own = !detach && record.auto_remove && !record.tty && record.health.test.empty();
+  containers::StartContext context = TRY(start_context(here, record, image, !own));
+  if (own) return containers::run_here(std::move(context), record, parsed.value("--sig-proxy", "true") != "false");
+  int exit_code = kKistFailed;
+  auto started = containers::start_detached(std::move(context), record, exit_code);
+  if (!started) {
+    here.terminal.error(started.error());
+    return exit_code;
+  }
+  if (detach) {
+    here.terminal.line(record.id);
+    return 0;
+  }
+  return attach(here, record, {.pass_signals = parsed.value("--sig-proxy", "true") != "false",
+                               .detach_keys = parsed.value("--detach-keys", "ctrl-p,ctrl-q")}, {});
+}
+
+Result<int> run(const Here& here, const cli::Parsed& parsed, const launch::ReadyImage& image) {
+  if (parsed.has("--detach") && parsed.has("--rm") && parsed.has("--restart"))
+    return Error(Code::invalid, "--rm and --restart exclude each other");
+  if (parsed.has("--tty") && !parsed.has("--detach") && ::isatty(0) == 0 && parsed.has("--interactive"))
+    return Error(Code::invalid, "the input is not a terminal").hint("leave out -t");
+  Record record = TRY(record_of(parsed, image, here.host));
+  containers::Status status;
+  std::string command;
+  for (const std::string& arg : record.args()) command += (command.empty() ? "" : " ") + shell_quote(arg);
+  status.command = command;
+  TRY(here.place.make(record, status));
+  if (const std::string path = parsed.value("--cidfile"); !path.empty()) {
+    const auto file = os::open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0644);
+    if (!file) {
+      (void)here.place.remove(record).has_value();
+      return Error(file.error()).context("--cidfile").hint("remove the old file");
+    }
+    TRY(os::write_all(*file, record.id));
+  }
+  auto done = start(here, parsed, image, record);
+  const bool remove_here = record.auto_remove && !parsed.has("--detach") && !here.place.is_looked_after(record.id);
+  if (remove_here && os::exists(here.place.folder_of(record.id))) (void)here.place.remove(record).has_value();
+  return done;
+}
+
+}  // namespace
+
+std::optional<int> run_image(const cli::Parsed& parsed, const launch::Host& host, cli::Terminal& terminal) {
+  const auto image = launch::find_image(host.kist_home, parsed.value("--image"));
+  if (!image) return std::nullopt;
+  const Here here{host, containers::Place(host.kist_home), containers::runtime_of(host.kist_home), terminal};
+  const auto status = run(here, parsed, *image);
+  if (status) return *status;
+  terminal.error(status.error());
+  return kKistFailed;
+}
+
+}  // namespace kist::container_cli

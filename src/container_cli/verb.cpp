@@ -1,0 +1,112 @@
+#include "container_cli/verb.h"
+
+#include <linux/magic.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "cli/container_verbs.h"
+#include "container_cli/container_cli.h"
+
+namespace kist::container_cli {
+namespace {
+
+using Verb = Result<int> (*)(const cli::Parsed&, const Here&);
+constexpr struct {
+  std::string_view name;
+  Verb verb;
+} kVerbs[] = {
+    {"ps", ps_verb},           {"logs", logs_verb},       {"exec", exec_verb},       {"attach", attach_verb},
+    {"start", start_verb},     {"stop", stop_verb},       {"restart", restart_verb}, {"kill", kill_verb},
+    {"wait", wait_verb},       {"rm", remove_verb},       {"pause", pause_verb},     {"unpause", unpause_verb},
+    {"rename", rename_verb},   {"inspect", inspect_verb}, {"top", top_verb},         {"stats", stats_verb},
+    {"update", update_verb},
+};
+static_assert(std::size(kVerbs) == std::size(cli::kContainerVerbs));
+
+bool has_unified_cgroups() {
+  struct statfs info = {};
+  return ::statfs("/sys/fs/cgroup", &info) == 0 && info.f_type == CGROUP2_SUPER_MAGIC;
+}
+
+bool has_limits(const containers::LimitRequest& limits) { return !(limits == containers::LimitRequest()); }
+
+}  // namespace
+
+Result<containers::Record> Here::record(std::string_view name_or_id) const {
+  const std::string id = TRY(place.find(name_or_id));
+  return place.record(id);
+}
+
+Result<launch::ReadyImage> image_of(const Here& here, const containers::Record& record) {
+  auto image = launch::find_image(here.host.kist_home, record.image_id);
+  if (image) return std::move(*image);
+  return Error(Code::not_found, "the image '{}' of this container is not ready here", printable(record.image))
+      .hint(fmt::format("`kist run --rm --image {} true` makes it so", shell_quote(record.image)));
+}
+
+Result<containers::StartContext> start_context(const Here& here, const containers::Record& record,
+                                               const launch::ReadyImage& image, bool keeps_writes) {
+  os::Fd lease = launch::hold_lease(image);
+  if (!lease.is_open())
+    return Error(Code::unavailable, "the root of the image '{}' is gone", printable(record.image))
+        .hint(fmt::format("`kist run --rm --image {} true` makes it again", shell_quote(record.image)));
+  containers::StartContext context{here.place, {}, std::move(lease)};
+  containers::MachineHost& host = context.host;
+  host.spec = {.is_root = ::geteuid() == 0,
+               .uid = ::geteuid(),
+               .gid = ::getegid(),
+               .unified_cgroups = has_unified_cgroups(),
+               .folder = here.place.folder_of(record.id),
+               .volumes = os::join(here.host.kist_home, "volumes"),
+               .network_namespace = {}};
+  host.root.source = {.erofs_image = image.erofs_image, .lowers = image.lowers, .objects = image.objects};
+  if (keeps_writes) {
+    host.root.upper = here.place.file_of(record.id, "upper");
+    host.root.work = here.place.file_of(record.id, "work");
+  }
+  host.root.in_user_namespace = !host.spec.is_root;
+  host.runtime = here.runtime;
+  // A limit that was asked for is kept, or is an error.
+  if (has_limits(record.limits)) host.runtime.rootless = false;
+  return context;
+}
+
+int for_each(const Here& here, const std::vector<std::string>& names,
+             const std::function<Result<void>(const containers::Record&)>& work) {
+  int status = 0;
+  for (const std::string& name : names) {
+    const auto done = [&]() -> Result<void> {
+      const containers::Record record = TRY(here.record(name));
+      return work(record);
+    }();
+    if (done) {
+      here.terminal.line(name);
+      continue;
+    }
+    here.terminal.error(done.error());
+    status = 1;
+  }
+  return status;
+}
+
+bool is_container_verb(std::string_view name) {
+  for (const auto& known : kVerbs)
+    if (known.name == name) return true;
+  return false;
+}
+
+int run(const cli::VerbSpec& verb, const cli::Parsed& parsed, const launch::Host& host, cli::Terminal& terminal) {
+  const Here here{host, containers::Place(host.kist_home), containers::runtime_of(host.kist_home), terminal};
+  for (const auto& known : kVerbs) {
+    if (known.name != verb.name) continue;
+    const auto status = known.verb(parsed, here);
+    if (status) return *status;
+    terminal.error(status.error());
+    if (verb.name == "exec") return status.error().code() == Code::denied ? 126 : status.error().code() == Code::unsupported ? 127 : 125;
+    return cli::exit_status(status.error());
+  }
+  return kKistFailed;
+}
+
+}  // namespace kist::container_cli

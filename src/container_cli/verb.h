@@ -1,0 +1,72 @@
+// What the verbs share.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "cli/flags.h"
+#include "cli/terminal.h"
+#include "containers/lifecycle.h"
+#include "containers/place.h"
+#include "launch/image.h"
+#include "launch/request.h"
+
+namespace kist::container_cli {
+
+inline constexpr int kKistFailed = 125;  // As docker.
+
+struct Here {
+  const launch::Host& host;
+  containers::Place place;
+  bundle::Runtime runtime;
+  cli::Terminal& terminal;
+
+  /// Errors: not_found.
+  Result<containers::Record> record(std::string_view name_or_id) const;
+};
+
+/// All that starting needs. Errors: not_found (the image is gone), unavailable (its root is).
+Result<containers::StartContext> start_context(const Here& here, const containers::Record& record,
+                                               const launch::ReadyImage& image, bool keeps_writes);
+/// The image of a container that was made before.
+Result<launch::ReadyImage> image_of(const Here& here, const containers::Record& record);
+
+/// Calls `work` for each container that is named; prints the names of those that were done, and the
+/// errors. 1 if there was any.
+int for_each(const Here& here, const std::vector<std::string>& names,
+             const std::function<Result<void>(const containers::Record&)>& work);
+
+// One function a verb: the exit status.
+Result<int> ps_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> logs_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> exec_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> attach_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> start_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> stop_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> restart_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> kill_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> wait_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> remove_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> pause_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> unpause_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> rename_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> inspect_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> top_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> stats_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> update_verb(const cli::Parsed& parsed, const Here& here);
+
+/// Stays with a container that runs: its output here, our input there. `attached` is a connection
+/// that has sent Frame::attach already, or none yet.
+struct AttachOptions {
+  bool input = true;
+  bool pass_signals = true;
+  std::string detach_keys = "ctrl-p,ctrl-q";
+};
+/// Its exit status; 0 when it was left running. Errors: not_found (nobody looks after it).
+Result<int> attach(const Here& here, const containers::Record& record, const AttachOptions& options,
+                   os::Fd connection);
+/// Errors: invalid.
+Result<std::string> parse_detach_keys(std::string_view text);
+
+}  // namespace kist::container_cli

@@ -1,0 +1,148 @@
+#include "containers/machine.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "containers/accounts.h"
+#include "runtime/capabilities.h"
+#include "runtime/seccomp.h"
+
+namespace kist::containers {
+namespace {
+
+bool has_home(const std::vector<std::string>& env) {
+  return std::any_of(env.begin(), env.end(), [](const std::string& e) { return e.starts_with("HOME="); });
+}
+
+// Another user than root starts with no capability, but may come by those of the bounding set.
+void take_account(const Account& account, bool keep_capabilities, bundle::Process& process) {
+  process.user.uid = account.uid;
+  process.user.gid = account.gid;
+  process.user.additional_gids = account.groups;
+  if (!has_home(process.env)) process.env.push_back("HOME=" + account.home);
+  if (account.uid != 0 && process.capabilities && !keep_capabilities) {
+    process.capabilities->effective = 0;
+    process.capabilities->permitted = 0;
+  }
+}
+
+// What a plain user's container shows of a root that is not mounted yet.
+Result<Account> account_in(const RootMount& root, const Record& record) {
+  std::vector<std::string> folders;
+  if (!root.upper.empty()) folders.push_back(root.upper);
+  folders.insert(folders.end(), root.source.lowers.begin(), root.source.lowers.end());
+  for (const std::string& folder : folders) {
+    if (!os::exists(os::join(folder, "etc/passwd"))) continue;
+    const os::Fd top = TRY(os::open_file(folder, O_PATH | O_DIRECTORY));
+    return find_account(top, record.user, record.groups);
+  }
+  const os::Fd nothing = TRY(os::open_file("/proc/self/fdinfo", O_PATH | O_DIRECTORY));
+  return find_account(nothing, record.user, record.groups);
+}
+
+bundle::SeccompFilter default_filter() {
+  const auto program = runtime::default_seccomp_filter();
+  constexpr uint32_t kAllowSpeculation = 4;  // SECCOMP_FILTER_FLAG_SPEC_ALLOW
+  return {.program = {program.begin(), program.end()}, .flags = kAllowSpeculation, .notifies = false};
+}
+
+bool wants_filter(const Record& record) {
+  if (record.privileged) return false;
+  const auto& options = record.security_options;
+  return std::find(options.begin(), options.end(), "seccomp=unconfined") == options.end();
+}
+
+}  // namespace
+
+bundle::Runtime runtime_of(const std::string& kist_home) {
+  return {.state_root = os::join(kist_home, "containers/runtime"), .systemd_cgroups = false, .rootless = {}, .warn = {}};
+}
+
+Result<Started> Container::start(const Record& record, const Streams& streams) {
+  id_ = record.id;
+  bundle::Spec spec = TRY(spec_of(record, host_.spec));
+  bundle::CreateOptions options;
+  options.bundle = host_.spec.folder;
+  if (streams.output.is_open()) options.streams = {&streams.input, &streams.output, &streams.error};
+  const bundle::SeccompFilter filter = default_filter();
+  if (wants_filter(record)) options.filter = &filter;
+  if (!host_.spec.is_root) {
+    // One id: whoever the command is inside, it is the caller outside.
+    const Account account = TRY(account_in(host_.root, record));
+    spec.uid_maps[0].inside = account.uid;
+    spec.gid_maps[0].inside = account.gid;
+    take_account({account.uid, account.gid, {}, account.home}, record.privileged, *spec.process);
+  }
+  if (!host_.root.upper.empty()) {
+    TRY(os::make_folders(host_.root.upper, 0755));
+    TRY(os::remove_tree(host_.root.work));
+    TRY(os::make_folders(host_.root.work, 0700));
+  }
+  options.mount_root = [&]() -> Result<os::Fd> {
+    os::Fd root = TRY(mount_root(host_.root));
+    if (host_.spec.is_root) {
+      const Account account = TRY(find_account(root, record.user, record.groups));
+      take_account(account, record.privileged, *spec.process);
+    }
+    return root;
+  };
+  // What a killed supervisor has left.
+  (void)bundle::remove(host_.runtime, id_, {.force = true}).has_value();
+  bundle::Created made = TRY(bundle::create_started(host_.runtime, id_, spec, options));
+  return Started{made.pid, std::move(made.pidfd), std::move(made.terminal)};
+}
+
+Result<void> Container::signal(int number) { return bundle::kill(host_.runtime, id_, number, {}); }
+
+void Container::ended(Status& status) {
+  if (id_.empty()) return;
+  if (const auto usage = bundle::usage(host_.runtime, id_)) {
+    status.memory_peak_bytes = usage->memory_peak_bytes;
+    status.memory_limit_bytes = usage->memory_limit_bytes;
+    status.out_of_memory = usage->oom_kills > 0;
+  }
+  (void)bundle::remove(host_.runtime, id_, {.force = true}).has_value();
+  if (!host_.root.work.empty()) (void)os::remove_tree(host_.root.work).has_value();
+}
+
+Result<Started> Container::probe(const Record& record, const std::vector<std::string>& args, const os::Fd& output) {
+  bundle::Process process;
+  process.args = args;
+  process.cwd = record.working_dir;
+  process.env = record.env;
+  const os::Fd nothing = TRY(os::open_file("/dev/null", O_RDONLY));
+  bundle::ExecOptions options;
+  options.streams = {&nothing, &output, &output};
+  bundle::Created made = TRY(bundle::exec(host_.runtime, record.id, process, options));
+  return Started{made.pid, std::move(made.pidfd), {}};
+}
+
+Result<bundle::Process> process_of(const Record& record, const Status& status, const ExecRequest& request) {
+  if (status.phase == Phase::paused)
+    return Error(Code::invalid, "container {} is paused", printable(record.name))
+        .hint(fmt::format("`kist unpause {}`", record.name));
+  if (status.phase != Phase::running)
+    return Error(Code::invalid, "container {} is not running", printable(record.name))
+        .hint(fmt::format("`kist start {}`", record.name));
+  SpecHost host;
+  host.is_root = ::geteuid() == 0;
+  Record wanted = record;
+  wanted.tty = request.tty;
+  wanted.privileged = record.privileged || request.privileged;
+  const bundle::Spec spec = TRY(spec_of(wanted, host));
+  bundle::Process process = *spec.process;
+  process.args = request.args;
+  process.env.insert(process.env.end(), request.env.begin(), request.env.end());
+  if (!request.working_dir.empty()) process.cwd = request.working_dir;
+  const os::Fd root = TRY(os::open_file(fmt::format("/proc/{}/root", status.pid), O_PATH | O_DIRECTORY));
+  const Account account =
+      TRY(find_account(root, request.user.empty() ? record.user : request.user, record.groups));
+  take_account(account, wanted.privileged, process);
+  if (!host.is_root) process.user.additional_gids.clear();
+  return process;
+}
+
+}  // namespace kist::containers

@@ -1,0 +1,50 @@
+// The machine that a supervisor supervises in life: a container of the runtime.
+#pragma once
+
+#include <string>
+
+#include "bundle/container.h"
+#include "containers/place.h"
+#include "containers/root_mount.h"
+#include "containers/spec_of.h"
+#include "containers/supervisor.h"
+
+namespace kist::containers {
+
+/// Of the container's root, and where it is kept.
+struct MachineHost {
+  SpecHost spec;
+  RootMount root;
+  bundle::Runtime runtime;
+};
+
+class Container : public Machine {
+ public:
+  explicit Container(MachineHost host) : host_(std::move(host)) {}
+  Result<Started> start(const Record& record, const Streams& streams) override;
+  Result<void> signal(int number) override;
+  void ended(Status& status) override;
+  Result<Started> probe(const Record& record, const std::vector<std::string>& args,
+                        const os::Fd& output) override;
+
+ private:
+  MachineHost host_;
+  std::string id_;
+};
+
+/// Where the runtime keeps the state of all containers of this store.
+bundle::Runtime runtime_of(const std::string& kist_home);
+
+/// A process for `exec` in a running container. `user` empty: the container's own.
+struct ExecRequest {
+  std::vector<std::string> args;
+  std::vector<std::string> env;  // Further variables.
+  std::string user;
+  std::string working_dir;
+  bool tty = false;
+  bool privileged = false;
+};
+/// Errors: not_found / invalid (it does not run), those of find_account().
+Result<bundle::Process> process_of(const Record& record, const Status& status, const ExecRequest& request);
+
+}  // namespace kist::containers

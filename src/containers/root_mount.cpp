@@ -1,0 +1,123 @@
+#include "containers/root_mount.h"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/text.h"
+#include "os/kernel.h"
+
+namespace kist::containers {
+namespace {
+
+namespace kernel = os::kernel;
+
+// What the kernel itself says about the mount in the making.
+std::string said_by_kernel(const os::Fd& context) {
+  char text[256];
+  const ssize_t got = ::read(context.get(), text, sizeof text);
+  std::string_view said(text, static_cast<size_t>(std::max<ssize_t>(got, 0)));
+  while (said.ends_with('\n')) said.remove_suffix(1);
+  // "e overlay: …", with the level in front.
+  return said.size() > 2 && said[1] == ' ' ? printable(said.substr(2)) : printable(said);
+}
+
+class FileSystem {
+ public:
+  static Result<FileSystem> of(const char* type) {
+    os::Fd context(kernel::fsopen(type));
+    if (!context.is_open()) return Error::from_errno(errno, "open a file system of type {}", type);
+    return FileSystem(std::move(context), type);
+  }
+  Result<void> set(const char* key, const std::string& value) {
+    if (kernel::fsconfig_string(context_.get(), key, value.c_str()) == 0) return {};
+    return failed(fmt::format("set {} to '{}'", key, printable(value)));
+  }
+  Result<void> flag(const char* key) {
+    if (kernel::fsconfig_flag(context_.get(), key) == 0) return {};
+    return failed(fmt::format("set {}", key));
+  }
+  Result<os::Fd> mount(unsigned attributes = 0) {
+    if (kernel::fsconfig_create(context_.get()) != 0) return failed("make it");
+    os::Fd tree(kernel::fsmount(context_.get(), attributes));
+    if (!tree.is_open()) return failed("mount it");
+    return tree;
+  }
+
+ private:
+  FileSystem(os::Fd context, const char* type) : context_(std::move(context)), type_(type) {}
+  Error failed(const std::string& what) {
+    const int error = errno;
+    const std::string said = said_by_kernel(context_);
+    return Error::from_errno(error, "mounting {}: {}{}{}", type_, what, said.empty() ? "" : ": ", said);
+  }
+  os::Fd context_;
+  const char* type_;
+};
+
+Result<void> attach(const os::Fd& tree, const char* path) {
+  if (::syscall(SYS_move_mount, tree.get(), "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) != 0)
+    return Error::from_errno(errno, "mount over '{}'", path);
+  return {};
+}
+
+// A place that nobody sees, for what the overlay is made of: overlayfs keeps its own hold on its
+// layers, so it can go again at once.
+class Scratch {
+ public:
+  static Result<Scratch> make() {
+    FileSystem memory = TRY(FileSystem::of("tmpfs"));
+    TRY(memory.set("mode", "0755"));
+    const os::Fd tree = TRY(memory.mount());
+    TRY(attach(tree, kPlace));
+    Scratch scratch;
+    for (const char* name : {"upper", "work", "base"})
+      if (::mkdir(path(name).c_str(), 0755) != 0) return Error::from_errno(errno, "create a folder in a tmpfs");
+    return scratch;
+  }
+  Scratch() = default;
+  Scratch(Scratch&& other) noexcept : mounted_(std::exchange(other.mounted_, false)) {}
+  Scratch& operator=(Scratch&&) = delete;
+  ~Scratch() {
+    if (mounted_) ::umount2(kPlace, MNT_DETACH);
+  }
+  static std::string path(const char* name) { return std::string(kPlace) + "/" + name; }
+
+ private:
+  static constexpr const char* kPlace = "/proc";
+  bool mounted_ = true;
+};
+
+Result<void> set_image(FileSystem& overlay, const runtime::RootSource& source) {
+  FileSystem image = TRY(FileSystem::of("erofs"));
+  TRY(image.set("source", source.erofs_image));
+  auto tree = image.mount(MOUNT_ATTR_RDONLY);
+  if (!tree) return std::move(tree).error().context("a root of an image file needs Linux 6.12");
+  TRY(attach(*tree, Scratch::path("base").c_str()));
+  TRY(overlay.set("metacopy", "on"));
+  TRY(overlay.set("redirect_dir", "on"));
+  TRY(overlay.set("lowerdir+", Scratch::path("base")));
+  return overlay.set("datadir+", source.objects);
+}
+
+}  // namespace
+
+Result<os::Fd> mount_root(const RootMount& root) {
+  const Scratch scratch = TRY(Scratch::make());
+  FileSystem overlay = TRY(FileSystem::of("overlay"));
+  if (!root.source.erofs_image.empty()) {
+    TRY(set_image(overlay, root.source));
+  } else {
+    TRY(overlay.flag("userxattr"));
+    for (const std::string& lower : root.source.lowers) TRY(overlay.set("lowerdir+", lower));
+  }
+  TRY(overlay.set("upperdir", root.upper.empty() ? Scratch::path("upper") : root.upper));
+  TRY(overlay.set("workdir", root.upper.empty() ? Scratch::path("work") : root.work));
+  return overlay.mount();
+}
+
+}  // namespace kist::containers

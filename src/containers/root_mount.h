@@ -1,0 +1,24 @@
+// The root of a container, mounted: a writable overlay over what a store shows of an image.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "os/fd.h"
+#include "runtime/container.h"
+
+namespace kist::containers {
+
+struct RootMount {
+  runtime::RootSource source;
+  std::string upper;  // Folder of the host for what is written; empty: memory.
+  std::string work;   // Beside it.
+  bool in_user_namespace = false;
+};
+
+/// Called in a mount namespace of its own, with all capabilities over it; leaves no mount behind but
+/// the one that it returns, which is attached nowhere. /proc is covered for a moment.
+/// Errors: not_found, unsupported (Linux before 6.12 for an EROFS image, 6.7 for folders).
+Result<os::Fd> mount_root(const RootMount& root);
+
+}  // namespace kist::containers

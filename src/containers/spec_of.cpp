@@ -1,0 +1,243 @@
+#include "containers/spec_of.h"
+
+#include <linux/mount.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "os/files.h"
+#include "runtime/capabilities.h"
+
+namespace kist::containers {
+namespace {
+
+using bundle::Spec;
+
+constexpr const char* kDefaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+// docker's lists (moby, oci/defaults.go).
+constexpr const char* kMasked[] = {
+    "/proc/asound",     "/proc/acpi",       "/proc/interrupts",  "/proc/kcore",  "/proc/keys",
+    "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi",
+    "/sys/firmware",    "/sys/devices/virtual/powercap"};
+constexpr const char* kReadOnly[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
+
+bool has_option(const Record& record, std::string_view option) {
+  return std::find(record.security_options.begin(), record.security_options.end(), option) !=
+         record.security_options.end();
+}
+
+Result<uint64_t> capabilities_of(const Record& record) {
+  constexpr uint64_t kAll = ~uint64_t{0};
+  uint64_t bits = record.privileged ? kAll : runtime::kDefaultCapabilities;
+  const auto number_of = [](const std::string& name) -> Result<uint64_t> {
+    if (to_lower(name) == "all") return kAll;
+    const int number = TRY(capability_number(name));
+    return runtime::capability(number);
+  };
+  // As docker: what is dropped goes first, so that "--cap-drop ALL --cap-add X" means X.
+  uint64_t dropped = 0;
+  uint64_t added = 0;
+  for (const std::string& name : record.capabilities_dropped) dropped |= TRY(number_of(name));
+  for (const std::string& name : record.capabilities_added) added |= TRY(number_of(name));
+  bits = added == kAll ? kAll & ~dropped : (bits & ~dropped) | added;
+  return bits;
+}
+
+std::vector<std::string> environment_of(const Record& record) {
+  std::vector<std::string> env = record.env;
+  const auto has = [&](std::string_view name) {
+    return std::any_of(env.begin(), env.end(), [&](const std::string& e) {
+      return e.size() > name.size() && e.starts_with(name) && e[name.size()] == '=';
+    });
+  };
+  if (!has("PATH")) env.emplace_back(kDefaultPath);
+  if (!record.hostname.empty() && !has("HOSTNAME")) env.push_back("HOSTNAME=" + record.hostname);
+  if (record.tty && !has("TERM")) env.emplace_back("TERM=xterm");
+  return env;
+}
+
+Result<void> add_process(const Record& record, Spec& spec) {
+  bundle::Process process;
+  process.terminal = record.tty;
+  process.cwd = record.working_dir.empty() ? "/" : record.working_dir;
+  process.args = record.args();
+  process.env = environment_of(record);
+  const uint64_t bits = TRY(capabilities_of(record));
+  process.capabilities = bundle::Capabilities{.bounding = bits, .effective = bits, .inheritable = 0,
+                                              .permitted = bits, .ambient = 0, .unknown = {}};
+  process.no_new_privileges = has_option(record, "no-new-privileges") || has_option(record, "no-new-privileges:true");
+  for (const UlimitRequest& limit : record.ulimits) {
+    const int resource = TRY(ulimit_number(limit.name));
+    process.rlimits.push_back({resource, limit.soft, limit.hard});
+  }
+  if (record.oom_score_adj != 0) process.oom_score_adj = static_cast<int>(record.oom_score_adj);
+  spec.process = std::move(process);
+  return {};
+}
+
+bundle::Mount file_system(const char* destination, const char* type, unsigned long flags, std::string data) {
+  bundle::Mount mount;
+  mount.destination = destination;
+  mount.type = type;
+  mount.source = type;
+  mount.options.flags = flags;
+  mount.options.data = std::move(data);
+  return mount;
+}
+
+bundle::Mount bind(std::string source, std::string destination, bool recursive = true) {
+  bundle::Mount mount;
+  mount.destination = std::move(destination);
+  mount.type = "bind";
+  mount.source = std::move(source);
+  mount.options.bind = true;
+  mount.options.recursive = recursive;
+  mount.options.propagation = {MS_PRIVATE | MS_REC};
+  return mount;
+}
+
+void add_system_mounts(const Record& record, const SpecHost& host, Spec& spec) {
+  constexpr unsigned long kQuiet = MS_NOSUID | MS_NOEXEC | MS_NODEV;
+  spec.mounts.push_back(record.pid == "host" && !host.is_root ? bind("/proc", "/proc")
+                                                               : file_system("/proc", "proc", kQuiet, ""));
+  spec.mounts.push_back(file_system("/dev", "tmpfs", MS_NOSUID | MS_STRICTATIME, "mode=755,size=65536k"));
+  // In a user namespace of one id the group tty has no name.
+  spec.mounts.push_back(file_system("/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
+                                    host.is_root ? "newinstance,ptmxmode=0666,mode=0620,gid=5"
+                                                 : "newinstance,ptmxmode=0666,mode=0620"));
+  spec.mounts.push_back(file_system("/dev/mqueue", "mqueue", kQuiet, ""));
+  if (record.ipc == "host")
+    spec.mounts.push_back(bind("/dev/shm", "/dev/shm"));
+  else
+    spec.mounts.push_back(file_system("/dev/shm", "tmpfs", kQuiet,
+                                      fmt::format("mode=1777,size={}", record.shm_bytes)));
+  // The host's, with its cgroups: a fresh one would have to belong to a network namespace of ours.
+  bundle::Mount sys = bind("/sys", "/sys");
+  const uint64_t quiet = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV;
+  sys.options.recursive_set = record.privileged ? quiet : quiet | MOUNT_ATTR_RDONLY;
+  spec.mounts.push_back(std::move(sys));
+  if (host.unified_cgroups)
+    spec.mounts.push_back(file_system("/sys/fs/cgroup", "cgroup2", kQuiet | (record.privileged ? 0 : MS_RDONLY), ""));
+  for (const char* name : {"hosts", "hostname", "resolv.conf"}) {
+    const std::string path = os::join(host.folder, name);
+    if (os::exists(path)) spec.mounts.push_back(bind(path, fmt::format("/etc/{}", name)));
+  }
+}
+
+Result<void> add_mount(const MountRequest& wanted, const SpecHost& host, Spec& spec) {
+  if (wanted.type == "tmpfs") {
+    std::string data = fmt::format("mode={:o}", wanted.mode);
+    if (wanted.size_bytes != 0) data += fmt::format(",size={}", wanted.size_bytes);
+    spec.mounts.push_back(file_system(wanted.destination.c_str(), "tmpfs",
+                                      MS_NOSUID | MS_NODEV | MS_NOEXEC | (wanted.read_only ? MS_RDONLY : 0),
+                                      std::move(data)));
+    return {};
+  }
+  const std::string source =
+      wanted.type == "volume" ? os::join(os::join(host.volumes, wanted.source), "data") : wanted.source;
+  if (!os::exists(source))
+    return Error(Code::not_found, "the source of the mount '{}' does not exist", printable(source))
+        .hint(fmt::format("`mkdir -p {}`", shell_quote(source)));
+  bundle::Mount mount = bind(source, wanted.destination, wanted.recursive);
+  if (wanted.read_only) mount.options.recursive_set = MOUNT_ATTR_RDONLY;
+  if (wanted.propagation == "rslave" || wanted.propagation == "slave") mount.options.propagation = {MS_SLAVE | MS_REC};
+  if (wanted.propagation == "rshared" || wanted.propagation == "shared") mount.options.propagation = {MS_SHARED | MS_REC};
+  spec.mounts.push_back(std::move(mount));
+  return {};
+}
+
+// "HOST[:INSIDE[:rwm]]"
+Result<void> add_device(const std::string& text, Spec& spec) {
+  const auto parts = split(text, ':');
+  const std::string host(parts[0]);
+  const std::string inside(parts.size() > 1 && parts[1].starts_with('/') ? parts[1] : parts[0]);
+  const std::string_view rights = parts.size() > 1 && !parts.back().starts_with('/') ? parts.back() : "rwm";
+  struct stat info = {};
+  if (::stat(host.c_str(), &info) != 0 || (!S_ISCHR(info.st_mode) && !S_ISBLK(info.st_mode)))
+    return Error(Code::invalid, "--device: '{}' is no device of this host", printable(host));
+  const char type = S_ISBLK(info.st_mode) ? 'b' : 'c';
+  spec.devices.push_back({.type = type, .path = inside, .major = major(info.st_rdev), .minor = minor(info.st_rdev),
+                          .mode = info.st_mode & 0777, .uid = info.st_uid, .gid = info.st_gid});
+  const auto has = [&](char right) { return rights.find(right) != rights.npos; };
+  spec.resources.devices.push_back({.allow = true, .type = type, .major = major(info.st_rdev),
+                                    .minor = minor(info.st_rdev), .read = has('r'), .write = has('w'), .make = has('m')});
+  return {};
+}
+
+void add_limits(const Record& record, Spec& spec) {
+  const LimitRequest& limits = record.limits;
+  bundle::Resources& out = spec.resources;
+  out.devices.insert(out.devices.begin(), {.allow = record.privileged, .type = 'a', .major = {}, .minor = {},
+                                           .read = true, .write = true, .make = true});
+  if (limits.memory_bytes != 0) {
+    out.memory.limit = static_cast<int64_t>(limits.memory_bytes);
+    if (limits.memory_swap_bytes != 0) out.memory.swap = limits.memory_swap_bytes;
+  }
+  if (limits.memory_reservation_bytes != 0)
+    out.memory.reservation = static_cast<int64_t>(limits.memory_reservation_bytes);
+  if (limits.cpus > 0) {
+    constexpr uint64_t kPeriodUs = 100'000;
+    out.cpu.period_us = kPeriodUs;
+    out.cpu.quota_us = static_cast<int64_t>(limits.cpus * static_cast<double>(kPeriodUs));
+  }
+  if (limits.cpu_shares != 0) out.cpu.shares = limits.cpu_shares;
+  out.cpu.cpus = limits.cpuset_cpus;
+  out.cpu.mems = limits.cpuset_mems;
+  if (limits.pids != 0) out.pids = limits.pids;
+  if (limits.block_io_weight != 0) out.block_io.weight = static_cast<uint16_t>(limits.block_io_weight);
+}
+
+Result<void> add_namespaces(const Record& record, const SpecHost& host, Spec& spec) {
+  const auto fresh = [&](uint64_t flag) { spec.namespaces.push_back({flag, ""}); };
+  fresh(CLONE_NEWNS);
+  if (record.pid != "host") fresh(CLONE_NEWPID);
+  if (record.ipc != "host") fresh(CLONE_NEWIPC);
+  if (record.uts != "host") fresh(CLONE_NEWUTS);
+  if (host.unified_cgroups && record.cgroup_namespace != "host") fresh(CLONE_NEWCGROUP);
+  if (!host.network_namespace.empty())
+    spec.namespaces.push_back({CLONE_NEWNET, host.network_namespace});
+  else if (record.network != "host")
+    fresh(CLONE_NEWNET);
+  if (!host.is_root) {
+    fresh(CLONE_NEWUSER);
+    spec.uid_maps = {{0, host.uid, 1}};
+    spec.gid_maps = {{0, host.gid, 1}};
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Spec> spec_of(const Record& record, const SpecHost& host) {
+  Spec spec;
+  spec.version = "1.2.0";
+  spec.root_read_only = record.read_only;
+  if (record.uts != "host") spec.hostname = record.hostname;
+  if (record.uts != "host") spec.domainname = record.domain_name;
+  spec.cgroups_path = record.cgroup_parent.empty() ? "" : os::join(record.cgroup_parent, record.id);
+  for (const auto& [name, value] : record.sysctls) spec.sysctl.emplace(name, value);
+  TRY(add_process(record, spec));
+  TRY(add_namespaces(record, host, spec));
+  add_system_mounts(record, host, spec);
+  // What lies deeper comes later, whatever the order of the flags.
+  std::vector<MountRequest> mounts = record.mounts;
+  std::stable_sort(mounts.begin(), mounts.end(), [](const MountRequest& a, const MountRequest& b) {
+    return std::count(a.destination.begin(), a.destination.end(), '/') <
+           std::count(b.destination.begin(), b.destination.end(), '/');
+  });
+  for (const MountRequest& mount : mounts) TRY(add_mount(mount, host, spec));
+  for (const std::string& device : record.devices) TRY(add_device(device, spec));
+  add_limits(record, spec);
+  if (!record.privileged && !has_option(record, "systempaths=unconfined")) {
+    spec.masked_paths.assign(std::begin(kMasked), std::end(kMasked));
+    spec.readonly_paths.assign(std::begin(kReadOnly), std::end(kReadOnly));
+  }
+  return spec;
+}
+
+}  // namespace kist::containers

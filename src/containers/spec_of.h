@@ -1,0 +1,35 @@
+// A record as the runtime specification has it: docker's defaults, and what was asked for over them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "bundle/spec.h"
+#include "containers/record.h"
+
+namespace kist::containers {
+
+/// What of the host the specification depends on.
+struct SpecHost {
+  bool is_root = false;  // Able to make containers without a user namespace.
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  bool unified_cgroups = false;   // /sys/fs/cgroup is version 2.
+  std::string folder;             // The container's own, with hosts, hostname and resolv.conf.
+  std::string volumes;            // Where named volumes are: VOLUMES/<name>/data.
+  std::string network_namespace;  // To join; empty: by record.network.
+};
+
+/// Errors: invalid (a capability, a limit, a device that there is not …), not_found (the source of a
+/// bind mount).
+Result<bundle::Spec> spec_of(const Record& record, const SpecHost& host);
+
+/// "NET_ADMIN", "CAP_NET_ADMIN", in any case. Errors: invalid.
+Result<int> capability_number(std::string_view name);
+/// "SIGTERM", "term", "15". Errors: invalid.
+Result<int> signal_number(std::string_view name);
+/// RLIMIT_* of "nofile". Errors: invalid.
+Result<int> ulimit_number(std::string_view name);
+
+}  // namespace kist::containers
