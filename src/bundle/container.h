@@ -110,6 +110,9 @@ struct ExecOptions {
   bool ignore_paused = false;
   std::string cgroup;  // Relative to the container's own.
   StandardStreams streams;
+  /// What the container was made from, where no config_bytes were kept; and the filter that it got.
+  const Spec* spec = nullptr;
+  const SeccompFilter* filter = nullptr;
 };
 /// One more process in a running container. Its parent is the caller, who must wait for it.
 Result<Created> exec(const Runtime& runtime, const std::string& id, const Process& process,

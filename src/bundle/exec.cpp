@@ -73,7 +73,7 @@ std::string rlimit_name(int resource) {
 Result<Created> exec(const Runtime& runtime, const std::string& id, const Process& process,
                      const ExecOptions& options) {
   const Record record = TRY(read_record(runtime.state_root, id));
-  const Spec spec = TRY(spec_of(runtime, id));
+  const Spec spec = TRY(options.spec != nullptr ? Result<Spec>(*options.spec) : spec_of(runtime, id));
   const os::Fd target(static_cast<int>(::syscall(SYS_pidfd_open, record.state.pid, 0)));
   if (!target.is_open() || !is_alive(record)) return not_running(id, Status::stopped);
   const Cgroups cgroups(record.cgroups);
@@ -89,6 +89,7 @@ Result<Created> exec(const Runtime& runtime, const std::string& id, const Proces
   plan.state = record.state;
   plan.personality = spec.personality;
   TRY(prepare_filter(runtime, spec, plan, filter));
+  if (!spec.seccomp) plan.filter = options.filter;
   plan.cgroup_entrances = TRY(cgroups.entrances(options.cgroup));
   const os::Fd proc = TRY(os::open_file("/proc", O_PATH | O_DIRECTORY));
   os::Fd root;

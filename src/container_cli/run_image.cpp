@@ -74,7 +74,7 @@ std::optional<int> run_image(const cli::Parsed& parsed, const launch::Host& host
   const auto status = run(here, parsed, *image);
   if (status) return *status;
   terminal.error(status.error());
-  return kKistFailed;
+  return containers::exit_code_of(status.error());
 }
 
 }  // namespace kist::container_cli

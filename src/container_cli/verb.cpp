@@ -1,7 +1,5 @@
 #include "container_cli/verb.h"
 
-#include <linux/magic.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -23,11 +21,6 @@ constexpr struct {
     {"update", update_verb},
 };
 static_assert(std::size(kVerbs) == std::size(cli::kContainerVerbs));
-
-bool has_unified_cgroups() {
-  struct statfs info = {};
-  return ::statfs("/sys/fs/cgroup", &info) == 0 && info.f_type == CGROUP2_SUPER_MAGIC;
-}
 
 bool has_limits(const containers::LimitRequest& limits) { return !(limits == containers::LimitRequest()); }
 
@@ -56,7 +49,7 @@ Result<containers::StartContext> start_context(const Here& here, const container
   host.spec = {.is_root = ::geteuid() == 0,
                .uid = ::geteuid(),
                .gid = ::getegid(),
-               .unified_cgroups = has_unified_cgroups(),
+               .unified_cgroups = containers::has_unified_cgroups(),
                .folder = here.place.folder_of(record.id),
                .volumes = os::join(here.host.kist_home, "volumes"),
                .network_namespace = {}};
@@ -103,7 +96,7 @@ int run(const cli::VerbSpec& verb, const cli::Parsed& parsed, const launch::Host
     const auto status = known.verb(parsed, here);
     if (status) return *status;
     terminal.error(status.error());
-    if (verb.name == "exec") return status.error().code() == Code::denied ? 126 : status.error().code() == Code::unsupported ? 127 : 125;
+    if (verb.name == "exec") return kKistFailed;
     return cli::exit_status(status.error());
   }
   return kKistFailed;

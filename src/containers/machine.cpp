@@ -1,7 +1,9 @@
 #include "containers/machine.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
 
@@ -57,6 +59,11 @@ bool wants_filter(const Record& record) {
 
 }  // namespace
 
+bool has_unified_cgroups() {
+  struct statfs info = {};
+  return ::statfs("/sys/fs/cgroup", &info) == 0 && info.f_type == CGROUP2_SUPER_MAGIC;
+}
+
 bundle::Runtime runtime_of(const std::string& kist_home) {
   return {.state_root = os::join(kist_home, "containers/runtime"), .systemd_cgroups = false, .rootless = {}, .warn = {}};
 }
@@ -92,6 +99,7 @@ Result<Started> Container::start(const Record& record, const Streams& streams) {
   // What a killed supervisor has left.
   (void)bundle::remove(host_.runtime, id_, {.force = true}).has_value();
   bundle::Created made = TRY(bundle::create_started(host_.runtime, id_, spec, options));
+  pid_ = made.pid;
   return Started{made.pid, std::move(made.pidfd), std::move(made.terminal)};
 }
 
@@ -109,18 +117,18 @@ void Container::ended(Status& status) {
 }
 
 Result<Started> Container::probe(const Record& record, const std::vector<std::string>& args, const os::Fd& output) {
-  bundle::Process process;
-  process.args = args;
-  process.cwd = record.working_dir;
-  process.env = record.env;
   const os::Fd nothing = TRY(os::open_file("/dev/null", O_RDONLY));
-  bundle::ExecOptions options;
-  options.streams = {&nothing, &output, &output};
-  bundle::Created made = TRY(bundle::exec(host_.runtime, record.id, process, options));
+  Status status;
+  status.phase = Phase::running;
+  status.pid = pid_;
+  ExecRequest request;
+  request.args = args;
+  bundle::Created made = TRY(exec(host_.runtime, record, status, request, {&nothing, &output, &output}));
   return Started{made.pid, std::move(made.pidfd), {}};
 }
 
-Result<bundle::Process> process_of(const Record& record, const Status& status, const ExecRequest& request) {
+Result<bundle::Created> exec(const bundle::Runtime& runtime, const Record& record, const Status& status,
+                             const ExecRequest& request, const bundle::StandardStreams& streams) {
   if (status.phase == Phase::paused)
     return Error(Code::invalid, "container {} is paused", printable(record.name))
         .hint(fmt::format("`kist unpause {}`", record.name));
@@ -129,6 +137,7 @@ Result<bundle::Process> process_of(const Record& record, const Status& status, c
         .hint(fmt::format("`kist start {}`", record.name));
   SpecHost host;
   host.is_root = ::geteuid() == 0;
+  host.unified_cgroups = has_unified_cgroups();
   Record wanted = record;
   wanted.tty = request.tty;
   wanted.privileged = record.privileged || request.privileged;
@@ -142,7 +151,12 @@ Result<bundle::Process> process_of(const Record& record, const Status& status, c
       TRY(find_account(root, request.user.empty() ? record.user : request.user, record.groups));
   take_account(account, wanted.privileged, process);
   if (!host.is_root) process.user.additional_gids.clear();
-  return process;
+  bundle::ExecOptions options;
+  options.streams = streams;
+  options.spec = &spec;
+  const bundle::SeccompFilter filter = default_filter();
+  if (wants_filter(wanted)) options.filter = &filter;
+  return bundle::exec(runtime, record.id, process, options);
 }
 
 }  // namespace kist::containers

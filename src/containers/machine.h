@@ -30,7 +30,11 @@ class Container : public Machine {
  private:
   MachineHost host_;
   std::string id_;
+  pid_t pid_ = 0;
 };
+
+/// Whether /sys/fs/cgroup is version 2.
+bool has_unified_cgroups();
 
 /// Where the runtime keeps the state of all containers of this store.
 bundle::Runtime runtime_of(const std::string& kist_home);
@@ -44,7 +48,9 @@ struct ExecRequest {
   bool tty = false;
   bool privileged = false;
 };
-/// Errors: not_found / invalid (it does not run), those of find_account().
-Result<bundle::Process> process_of(const Record& record, const Status& status, const ExecRequest& request);
+/// Starts it; its parent is this process. `streams` as for bundle::exec().
+/// Errors: invalid (the container does not run), those of find_account() and bundle::exec().
+Result<bundle::Created> exec(const bundle::Runtime& runtime, const Record& record, const Status& status,
+                             const ExecRequest& request, const bundle::StandardStreams& streams);
 
 }  // namespace kist::containers

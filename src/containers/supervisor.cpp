@@ -40,7 +40,7 @@ Result<std::pair<os::Fd, os::Fd>> make_pipe() {
   return std::pair(os::Fd(ends[0]), os::Fd(ends[1]));
 }
 
-int exit_code_of(const siginfo_t& how) {
+int status_of(const siginfo_t& how) {
   return how.si_code == CLD_EXITED ? how.si_status : 128 + how.si_status;
 }
 
@@ -166,7 +166,7 @@ void Supervisor::tell_caller(const std::string& line) {
 void Supervisor::fail(const Error& error) {
   status_.phase = Phase::created;
   if (status_.started_ns != 0) status_.phase = Phase::exited;
-  status_.exit_code = error.code() == Code::not_found ? 127 : error.code() == Code::denied ? 126 : 125;
+  status_.exit_code = exit_code_of(error);
   status_.error = error.render();
   status_.finished_ns = clock_ns(CLOCK_REALTIME);
   machine_.ended(status_);
@@ -211,7 +211,7 @@ void Supervisor::end() {
   kill_at_ns_ = kNever;
   status_.phase = Phase::exited;
   status_.pid = 0;
-  status_.exit_code = exit_code_of(how);
+  status_.exit_code = status_of(how);
   status_.finished_ns = clock_ns(CLOCK_REALTIME);
   machine_.ended(status_);
   const bool long_enough = now_ns() - began_ns_ > 10 * kSecond;
@@ -343,6 +343,12 @@ int Supervisor::run() {
 }
 
 }  // namespace
+
+int exit_code_of(const Error& error) {
+  // The runtime's word for what execve said; a missing folder to mount is another matter.
+  if (!error.frames().front().starts_with("exec: ")) return 125;
+  return error.code() == Code::not_found ? 127 : 126;
+}
 
 int64_t restart_delay_ns(uint64_t failures_in_a_row) {
   constexpr int64_t kFirst = kSecond / 10;

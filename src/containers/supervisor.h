@@ -45,6 +45,10 @@ class Machine {
 /// the percent-encoded error. The caller has one thread, and holds what Place::look_after gave.
 int supervise(const Place& place, Record record, Machine& machine, os::Fd started);
 
+/// As docker counts what could not be started: 127 the command is not there, 126 it cannot be executed,
+/// 125 all else.
+int exit_code_of(const Error& error);
+
 /// Seconds until the next start: 0.1 s, doubled with each failure in a row, at most a minute. A
 /// container that ran for ten seconds begins anew.
 int64_t restart_delay_ns(uint64_t failures_in_a_row);

@@ -23,7 +23,7 @@ using testing::HasSubstr;
 class PlainProcess : public Machine {
  public:
   Result<Started> start(const Record& record, const Streams& streams) override {
-    if (record.command[0] == "missing") return Error(Code::not_found, "'missing' is not in the image");
+    if (record.command[0] == "missing") return Error(Code::not_found, "exec: 'missing' is not in the image");
     const pid_t pid = ::fork();
     if (pid == 0) {
       ::dup2(streams.input.get(), 0);
@@ -132,7 +132,7 @@ TEST_F(SupervisorTest, KeepsWhatIsPrintedAndHowItEnded) {
 }
 
 TEST_F(SupervisorTest, SaysWhyItCannotStart) {
-  EXPECT_THAT(begin("missing"), testing::StartsWith("127 error:%20'missing'"));
+  EXPECT_THAT(begin("missing"), testing::StartsWith("127 error:%20exec:%20'missing'"));
   EXPECT_EQ(join(), 127);
   EXPECT_EQ(status().phase, Phase::created);
   EXPECT_THAT(status().error, HasSubstr("'missing' is not in the image"));

@@ -10,6 +10,7 @@
 #include "cli/run_args.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
+#include "container_cli/container_cli.h"
 #include "main/host.h"
 #include "os/child.h"
 #include "os/helper.h"
@@ -53,6 +54,13 @@ int run_or_exec_engine(const cli::VerbSpec& verb, const std::vector<std::string>
   if (parsed->has("--help")) return exec_engine(argv);
   const auto host = read_host();
   if (!host) return fail(host.error(), kKistFailed);
+  if (parsed->has("--image")) {
+    cli::Terminal terminal("auto", ::getenv("NO_COLOR") != nullptr);
+    const auto status = container_cli::run_image(*parsed, *host, terminal);
+    return status ? *status : exec_engine(argv);
+  }
+  if (parsed->positionals().empty() && verb.name == "run")
+    return fail(Error(Code::invalid, "kist run needs CMD [ARG…]").hint("`kist run --help`"), kKistFailed);
   const auto request = cli::run_request(verb, *parsed, *host);
   if (!request) return fail(request.error(), kKistFailed);
   const auto ready = launch::find_ready(*request, *host);
@@ -88,6 +96,18 @@ bool is_called(const char* program, std::string_view name) {
   return path.substr(path.rfind('/') + 1) == name;
 }
 
+int run_container_verb(const cli::VerbSpec& verb, const std::vector<std::string>& args, char** argv) {
+  const auto parsed = cli::parse(verb, args);
+  cli::Terminal terminal("auto", ::getenv("NO_COLOR") != nullptr);
+  if (!parsed) return fail(parsed.error(), verb.name == "exec" ? kKistFailed : cli::exit_status(parsed.error()));
+  if (parsed->has("--help")) return exec_engine(argv);
+  const auto host = read_host();
+  if (!host) return fail(host.error(), kKistFailed);
+  const int status = container_cli::run(verb, *parsed, *host, terminal);
+  const auto printed = terminal.finish();
+  return printed || status != 0 ? status : fail(printed.error(), 1);
+}
+
 int kist_main(int argc, char** argv) {
   if (argc >= 1 && is_called(argv[0], "kist-runtime"))
     return run_runtime(argv, std::vector<std::string>(argv + 1, argv + argc));
@@ -99,6 +119,8 @@ int kist_main(int argc, char** argv) {
     const std::string_view name = argv[1];
     const cli::VerbSpec* verb =
         name == "run" || name == "shell" || name == "task" ? cli::find_verb(name) : nullptr;
+    if (container_cli::is_container_verb(name))
+      return run_container_verb(*cli::find_verb(name), std::vector<std::string>(argv + 2, argv + argc), argv);
     if (verb != nullptr)
       return run_or_exec_engine(*verb, std::vector<std::string>(argv + 2, argv + argc), argv);
   }

@@ -1,0 +1,183 @@
+// kist inspect
+#include <boost/json.hpp>
+#include <ctime>
+
+#include "base/text.h"
+#include "container_cli/verb.h"
+
+namespace kist::container_cli {
+namespace {
+
+namespace json = boost::json;
+
+json::string text(std::string_view value) { return json::string(value.data(), value.size()); }
+
+json::array list(const std::vector<std::string>& values) {
+  json::array out;
+  for (const std::string& value : values) out.push_back(text(value));
+  return out;
+}
+
+json::value null_if_empty(const std::vector<std::string>& values) {
+  return values.empty() ? json::value(nullptr) : json::value(list(values));
+}
+
+// docker's zero time for what has not happened.
+json::string moment(int64_t ns) {
+  if (ns == 0) return "0001-01-01T00:00:00Z";
+  const time_t seconds = ns / 1'000'000'000;
+  tm parts = {};
+  ::gmtime_r(&seconds, &parts);
+  char buffer[64];
+  const size_t size = ::strftime(buffer, sizeof buffer, "%Y-%m-%dT%H:%M:%S", &parts);
+  return text(fmt::format("{}.{:09}Z", std::string_view(buffer, size), ns % 1'000'000'000));
+}
+
+json::object state_of(const containers::Status& status) {
+  json::object out{{"Status", text(name_of(status.phase))},
+                   {"Running", status.phase == containers::Phase::running || status.phase == containers::Phase::paused},
+                   {"Paused", status.phase == containers::Phase::paused},
+                   {"Restarting", status.phase == containers::Phase::restarting},
+                   {"OOMKilled", status.out_of_memory},
+                   {"Dead", status.phase == containers::Phase::dead},
+                   {"Pid", status.pid},
+                   {"ExitCode", status.exit_code},
+                   {"Error", text(status.error)},
+                   {"StartedAt", moment(status.started_ns)},
+                   {"FinishedAt", moment(status.finished_ns)}};
+  if (!status.health.empty())
+    out["Health"] = json::object{{"Status", text(status.health)}, {"FailingStreak", status.health_failures}};
+  if (status.memory_peak_bytes != 0) out["MemoryPeakBytes"] = status.memory_peak_bytes;
+  return out;
+}
+
+json::array mounts_of(const containers::Record& record) {
+  json::array out;
+  for (const auto& mount : record.mounts)
+    out.push_back(json::object{{"Type", text(mount.type)}, {"Source", text(mount.source)},
+                               {"Destination", text(mount.destination)}, {"Mode", mount.read_only ? "ro" : ""},
+                               {"RW", !mount.read_only},
+                               {"Propagation", text(mount.propagation.empty() ? "rprivate" : mount.propagation)}});
+  return out;
+}
+
+json::object config_of(const containers::Record& record) {
+  json::object labels;
+  for (const auto& [key, value] : record.labels) labels[key] = text(value);
+  json::object ports;
+  for (const std::string& port : record.exposed_ports) ports[port] = json::object();
+  json::object out{{"Hostname", text(record.hostname)},       {"Domainname", text(record.domain_name)},
+                   {"User", text(record.user)},               {"Tty", record.tty},
+                   {"OpenStdin", record.open_stdin},          {"StdinOnce", record.stdin_once},
+                   {"Env", list(record.env)},                 {"Cmd", null_if_empty(record.command)},
+                   {"Image", text(record.image)},             {"WorkingDir", text(record.working_dir)},
+                   {"Entrypoint", null_if_empty(record.entrypoint)}, {"Labels", std::move(labels)},
+                   {"StopSignal", text(record.stop_signal)},  {"StopTimeout", record.stop_timeout_s}};
+  if (!ports.empty()) out["ExposedPorts"] = std::move(ports);
+  if (!record.health.test.empty())
+    out["Healthcheck"] = json::object{{"Test", list(record.health.test)}, {"Interval", record.health.interval_ns},
+                                      {"Timeout", record.health.timeout_ns}, {"Retries", record.health.retries},
+                                      {"StartPeriod", record.health.start_period_ns}};
+  return out;
+}
+
+json::object host_config_of(const containers::Record& record) {
+  const auto& limits = record.limits;
+  json::array ulimits;
+  for (const auto& limit : record.ulimits)
+    ulimits.push_back(json::object{{"Name", text(limit.name)}, {"Soft", static_cast<int64_t>(limit.soft)}, {"Hard", static_cast<int64_t>(limit.hard)}});
+  return {{"NetworkMode", text(record.network)},
+          {"RestartPolicy", json::object{{"Name", text(record.restart.name)}, {"MaximumRetryCount", record.restart.maximum}}},
+          {"AutoRemove", record.auto_remove},
+          {"LogConfig", json::object{{"Type", text(record.log_driver)}, {"Config", json::object()}}},
+          {"CapAdd", null_if_empty(record.capabilities_added)},
+          {"CapDrop", null_if_empty(record.capabilities_dropped)},
+          {"Dns", list(record.dns_servers)},
+          {"ExtraHosts", null_if_empty(record.extra_hosts)},
+          {"GroupAdd", null_if_empty(record.groups)},
+          {"IpcMode", text(record.ipc.empty() ? "private" : record.ipc)},
+          {"PidMode", text(record.pid)},
+          {"UTSMode", text(record.uts)},
+          {"CgroupParent", text(record.cgroup_parent)},
+          {"OomScoreAdj", record.oom_score_adj},
+          {"Privileged", record.privileged},
+          {"ReadonlyRootfs", record.read_only},
+          {"SecurityOpt", null_if_empty(record.security_options)},
+          {"ShmSize", record.shm_bytes},
+          {"Init", record.init},
+          {"Memory", limits.memory_bytes},
+          {"MemorySwap", limits.memory_swap_bytes},
+          {"MemoryReservation", limits.memory_reservation_bytes},
+          {"NanoCpus", static_cast<int64_t>(limits.cpus * 1e9)},
+          {"CpuShares", limits.cpu_shares},
+          {"CpusetCpus", text(limits.cpuset_cpus)},
+          {"CpusetMems", text(limits.cpuset_mems)},
+          {"PidsLimit", limits.pids == 0 ? json::value(nullptr) : json::value(limits.pids)},
+          {"BlkioWeight", limits.block_io_weight},
+          {"Ulimits", std::move(ulimits)}};
+}
+
+json::object describe(const Here& here, const containers::Record& record, const containers::Status& status) {
+  const auto args = record.args();
+  return {{"Id", text(record.id)},
+          {"Created", moment(record.created_ns)},
+          {"Path", text(args.empty() ? "" : args[0])},
+          {"Args", list(args.empty() ? args : std::vector<std::string>(args.begin() + 1, args.end()))},
+          {"State", state_of(status)},
+          {"Image", text(record.image_id)},
+          {"Name", text("/" + record.name)},
+          {"RestartCount", status.restart_count},
+          {"Driver", "kist"},
+          {"Platform", "linux"},
+          {"LogPath", text(record.log_driver == "none" ? "" : here.place.file_of(record.id, "log"))},
+          {"HostConfig", host_config_of(record)},
+          {"Mounts", mounts_of(record)},
+          {"Config", config_of(record)},
+          {"NetworkSettings", json::object{{"Networks", json::object()}}}};
+}
+
+// {{.State.Running}} and {{json .Config}}; conditions and loops are the engine's.
+Result<std::string> fill(std::string_view format, const json::value& root) {
+  std::string out;
+  while (!format.empty()) {
+    const size_t open = format.find("{{");
+    out += format.substr(0, open);
+    if (open == format.npos) break;
+    const size_t close = format.find("}}", open);
+    if (close == format.npos) return Error(Code::invalid, "--format: '{{{{' without its '}}}}'");
+    std::string_view inside = trim(format.substr(open + 2, close - open - 2));
+    const bool as_json = inside.starts_with("json ");
+    if (as_json) inside = trim(inside.substr(5));
+    const json::value* value = &root;
+    for (const std::string_view part : split(inside.substr(std::min<size_t>(1, inside.size())), '.')) {
+      if (part.empty()) continue;
+      value = value->is_object() ? value->get_object().if_contains(part) : nullptr;
+      if (value == nullptr) return Error(Code::invalid, "--format: there is no '{}'", printable(inside));
+    }
+    out += !as_json && value->is_string() ? std::string(value->get_string()) : json::serialize(*value);
+    format.remove_prefix(close + 2);
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<int> inspect_verb(const cli::Parsed& parsed, const Here& here) {
+  json::array all;
+  for (const std::string& name : parsed.positionals()) {
+    const auto record = TRY(here.record(name));
+    const auto status = TRY(here.place.status(record.id));
+    all.push_back(describe(here, record, status));
+  }
+  if (!parsed.has("--format")) {
+    here.terminal.line(json::serialize(all));
+    return 0;
+  }
+  for (const json::value& one : all) {
+    const std::string line = TRY(fill(parsed.value("--format"), one));
+    here.terminal.line(line);
+  }
+  return 0;
+}
+
+}  // namespace kist::container_cli

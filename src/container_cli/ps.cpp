@@ -1,0 +1,134 @@
+// kist ps
+#include <algorithm>
+#include <ctime>
+
+#include "base/text.h"
+#include "container_cli/table.h"
+#include "container_cli/verb.h"
+
+namespace kist::container_cli {
+namespace {
+
+using containers::Phase;
+using containers::Status;
+
+int64_t now_ns() {
+  timespec now = {};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+}
+
+// As docker words it: "Up 2 minutes (healthy)", "Exited (0) 3 seconds ago".
+std::string status_text(const Status& status, int64_t now) {
+  const std::string health = status.health.empty() ? "" : fmt::format(" ({})", status.health == "starting" ? "health: starting" : status.health);
+  switch (status.phase) {
+    case Phase::created: return "Created";
+    case Phase::running: return "Up " + about(now - status.started_ns) + health;
+    case Phase::paused: return "Up " + about(now - status.started_ns) + " (Paused)";
+    case Phase::restarting: return fmt::format("Restarting ({}) {} ago", status.exit_code, about(now - status.finished_ns));
+    case Phase::exited:
+      return status.finished_ns == 0 ? fmt::format("Exited ({})", status.exit_code)
+                                     : fmt::format("Exited ({}) {} ago", status.exit_code, about(now - status.finished_ns));
+    case Phase::dead: return "Dead";
+  }
+  return "";
+}
+
+std::string when(int64_t ns) {
+  const time_t seconds = ns / 1'000'000'000;
+  tm parts = {};
+  ::localtime_r(&seconds, &parts);
+  char text[64];
+  return std::string(text, ::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S %z %Z", &parts));
+}
+
+// A filter of one key; those of the same key are alternatives.
+Result<bool> fits(const Here& here, const Status& status, const std::string& key, const std::vector<std::string>& values) {
+  const auto any = [&](const auto& is) { return std::any_of(values.begin(), values.end(), is); };
+  if (key == "id") return any([&](const std::string& v) { return status.id.starts_with(v); });
+  if (key == "name") return any([&](const std::string& v) { return status.name.find(v) != std::string::npos; });
+  if (key == "status") return any([&](const std::string& v) { return name_of(status.phase) == v; });
+  if (key == "exited") return status.phase == Phase::exited && any([&](const std::string& v) { return v == fmt::format("{}", status.exit_code); });
+  if (key == "health") return any([&](const std::string& v) { return (status.health.empty() ? "none" : status.health) == v; });
+  if (key != "label" && key != "ancestor" && key != "volume" && key != "network" && key != "publish")
+    return Error(Code::invalid, "--filter: '{}' is no key, want id, name, status, exited, health, label, ancestor, volume or network", printable(key));
+  const auto record = TRY(here.place.record(status.id));
+  if (key == "ancestor")
+    return any([&](const std::string& v) { return record.image == v || record.image_id == v || launch::image_name(record.image) == launch::image_name(v) || record.image_id.substr(7).starts_with(v); });
+  if (key == "network") return any([&](const std::string& v) { return record.network == v; });
+  if (key == "volume")
+    return any([&](const std::string& v) {
+      return std::any_of(record.mounts.begin(), record.mounts.end(), [&](const auto& m) { return m.source == v || m.destination == v; });
+    });
+  return any([&](const std::string& v) {
+    const size_t equals = v.find('=');
+    const auto found = record.labels.find(v.substr(0, equals));
+    return found != record.labels.end() && (equals == std::string::npos || found->second == v.substr(equals + 1));
+  });
+}
+
+Result<std::map<std::string, std::vector<std::string>>> filters_of(const cli::Parsed& parsed) {
+  std::map<std::string, std::vector<std::string>> out;
+  for (const std::string& text : parsed.values("--filter")) {
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0)
+      return Error(Code::invalid, "--filter: '{}' is not KEY=VALUE", printable(text));
+    out[text.substr(0, equals)].push_back(text.substr(equals + 1));
+  }
+  return out;
+}
+
+Result<std::vector<Status>> statuses(const cli::Parsed& parsed, const Here& here) {
+  const auto filters = TRY(filters_of(parsed));
+  const bool last = parsed.has("--last") || parsed.has("--latest");
+  const bool all = parsed.has("--all") || last || filters.contains("status") || filters.contains("exited");
+  std::vector<Status> out;
+  const auto ids = TRY(here.place.ids());
+  for (const std::string& id : ids) {
+    auto status = here.place.status(id);
+    if (!status) continue;  // Being made, or being removed.
+    if (!all && !status->is_alive() && status->phase != Phase::restarting) continue;
+    bool wanted = true;
+    for (const auto& [key, values] : filters)
+      if (wanted) wanted = TRY(fits(here, *status, key, values));
+    if (wanted) out.push_back(std::move(*status));
+  }
+  std::stable_sort(out.begin(), out.end(), [](const Status& a, const Status& b) { return a.created_ns > b.created_ns; });
+  if (!last) return out;
+  const auto count = parsed.has("--latest") ? std::optional<uint64_t>(1) : parse_number(parsed.value("--last"));
+  if (!count) return Error(Code::invalid, "--last: '{}' is not a number", printable(parsed.value("--last")));
+  if (out.size() > *count) out.resize(*count);
+  return out;
+}
+
+}  // namespace
+
+Result<int> ps_verb(const cli::Parsed& parsed, const Here& here) {
+  const auto found = TRY(statuses(parsed, here));
+  const bool whole = parsed.has("--no-trunc");
+  if (parsed.has("--quiet")) {
+    for (const Status& status : found) here.terminal.line(whole ? status.id : status.id.substr(0, 12));
+    return 0;
+  }
+  const int64_t now = now_ns();
+  constexpr size_t kCommandWidth = 20;
+  std::vector<Row> rows;
+  for (const Status& status : found) {
+    std::string command = printable(status.command, whole ? 10'000 : kCommandWidth - 1);
+    rows.push_back({{"ID", whole ? status.id : status.id.substr(0, 12)},
+                    {"Image", printable(status.image)},
+                    {"Command", fmt::format("\"{}\"", command)},
+                    {"CreatedAt", when(status.created_ns)},
+                    {"RunningFor", about(now - status.created_ns) + " ago"},
+                    {"Ports", status.ports},
+                    {"State", std::string(name_of(status.phase))},
+                    {"Status", status_text(status, now)},
+                    {"Names", status.name}});
+  }
+  TRY(print_rows(rows, {{"CONTAINER ID", "ID"}, {"IMAGE", "Image"}, {"COMMAND", "Command"}, {"CREATED", "RunningFor"},
+                        {"STATUS", "Status"}, {"PORTS", "Ports"}, {"NAMES", "Names"}},
+                 parsed.value("--format"), here.terminal));
+  return 0;
+}
+
+}  // namespace kist::container_cli

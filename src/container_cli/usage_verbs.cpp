@@ -1,0 +1,149 @@
+// top, stats, update
+#include <unistd.h>
+
+#include <ctime>
+
+#include "base/text.h"
+#include "container_cli/record_of.h"
+#include "container_cli/table.h"
+#include "container_cli/verb.h"
+#include "os/child.h"
+
+namespace kist::container_cli {
+namespace {
+
+Result<void> must_run(const containers::Record& record, const containers::Status& status) {
+  if (status.is_alive()) return {};
+  return Error(Code::invalid, "container {} is not running", printable(record.name))
+      .hint(fmt::format("`kist start {}`", record.name));
+}
+
+struct Sample {
+  bundle::Usage usage;
+  int64_t at_ns = 0;
+};
+
+Result<Sample> sample(const Here& here, const std::string& id) {
+  timespec now = {};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  Sample out;
+  out.usage = TRY(bundle::usage(here.runtime, id));
+  out.at_ns = now.tv_sec * 1'000'000'000 + now.tv_nsec;
+  return out;
+}
+
+uint64_t sum(const std::vector<bundle::Usage::Io>& all, std::string_view operation) {
+  uint64_t out = 0;
+  for (const auto& one : all)
+    if (to_lower(one.operation) == operation) out += one.value;
+  return out;
+}
+
+uint64_t host_memory() {
+  return static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+Row stats_row(const containers::Status& status, const Sample& before, const Sample& after, bool whole) {
+  const auto& usage = after.usage;
+  const double span = static_cast<double>(std::max<int64_t>(after.at_ns - before.at_ns, 1));
+  const double cpu = static_cast<double>(usage.cpu_total_ns - std::min(before.usage.cpu_total_ns, usage.cpu_total_ns)) / span * 100;
+  const uint64_t all = host_memory();
+  const uint64_t limit = usage.memory_limit_bytes == 0 || usage.memory_limit_bytes > all ? all : usage.memory_limit_bytes;
+  // As docker: what is only cached is not counted.
+  const uint64_t memory = usage.memory_bytes - std::min(usage.memory_cache_bytes, usage.memory_bytes);
+  return {{"ID", whole ? status.id : status.id.substr(0, 12)},
+          {"Container", status.id.substr(0, 12)},
+          {"Name", status.name},
+          {"CPUPerc", fmt::format("{:.2f}%", cpu)},
+          {"MemUsage", fmt::format("{} / {}", binary_bytes(memory), binary_bytes(limit))},
+          {"MemPerc", fmt::format("{:.2f}%", static_cast<double>(memory) * 100 / static_cast<double>(limit))},
+          {"NetIO", "-- / --"},
+          {"BlockIO", fmt::format("{} / {}", human_bytes(sum(usage.io_bytes, "read")), human_bytes(sum(usage.io_bytes, "write")))},
+          {"PIDs", fmt::format("{}", usage.pids)}};
+}
+
+Result<std::vector<containers::Status>> measured(const cli::Parsed& parsed, const Here& here) {
+  std::vector<containers::Status> out;
+  if (!parsed.positionals().empty()) {
+    for (const std::string& name : parsed.positionals()) {
+      const auto record = TRY(here.record(name));
+      auto status = TRY(here.place.status(record.id));
+      TRY(must_run(record, status));
+      out.push_back(std::move(status));
+    }
+    return out;
+  }
+  const auto ids = TRY(here.place.ids());
+  for (const std::string& id : ids)
+    if (auto status = here.place.status(id); status && status->is_alive()) out.push_back(std::move(*status));
+  return out;
+}
+
+}  // namespace
+
+Result<int> stats_verb(const cli::Parsed& parsed, const Here& here) {
+  const bool again = !parsed.has("--no-stream");
+  std::map<std::string, Sample> before;
+  for (bool first = true;; first = false) {
+    const auto running = TRY(measured(parsed, here));
+    std::vector<Row> rows;
+    for (const auto& status : running) {
+      const auto now = sample(here, status.id);
+      if (!now) continue;
+      const auto old = before.find(status.id);
+      rows.push_back(stats_row(status, old == before.end() ? *now : old->second, *now, parsed.has("--no-trunc")));
+      before[status.id] = *now;
+    }
+    // A share of time needs two looks.
+    if (!first) {
+      if (again && here.terminal.out_is_terminal()) here.terminal.text("\x1b[H\x1b[2J");
+      TRY(print_rows(rows, {{"CONTAINER ID", "ID"}, {"NAME", "Name"}, {"CPU %", "CPUPerc"}, {"MEM USAGE / LIMIT", "MemUsage"},
+                            {"MEM %", "MemPerc"}, {"NET I/O", "NetIO"}, {"BLOCK I/O", "BlockIO"}, {"PIDS", "PIDs"}},
+                     parsed.value("--format"), here.terminal));
+      TRY(here.terminal.finish());
+      if (!again) return 0;
+    }
+    ::usleep(first ? 250'000 : 1'000'000);
+  }
+}
+
+Result<int> top_verb(const cli::Parsed& parsed, const Here& here) {
+  const auto record = TRY(here.record(parsed.positionals()[0]));
+  const auto status = TRY(here.place.status(record.id));
+  TRY(must_run(record, status));
+  const auto pids = TRY(bundle::processes(here.runtime, record.id));
+  std::vector<std::string> numbers;
+  for (const pid_t pid : pids) numbers.push_back(fmt::format("{}", pid));
+  std::vector<std::string> args = {"ps"};
+  if (parsed.positionals().size() > 1)
+    args.insert(args.end(), parsed.positionals().begin() + 1, parsed.positionals().end());
+  else
+    args.emplace_back("-f");
+  args.emplace_back("-p");
+  args.push_back(fmt::format("{}", fmt::join(numbers, ",")));
+  const os::Output output = TRY(os::run({.args = args, .env = os::current_env()}));
+  if (output.status > 1)
+    return Error(Code::invalid, "ps: {}", printable(trim(output.err)));
+  here.terminal.text(output.out);
+  return 0;
+}
+
+Result<int> update_verb(const cli::Parsed& parsed, const Here& here) {
+  return for_each(here, parsed.positionals(), [&](const containers::Record& old) -> Result<void> {
+    containers::Record record = old;
+    TRY(read_limits(parsed, record.limits));
+    if (parsed.has("--restart")) record.restart = TRY(parse_restart(parsed.value("--restart")));
+    const auto status = TRY(here.place.status(record.id));
+    if (status.is_alive()) {
+      containers::SpecHost host;
+      host.folder = here.place.folder_of(record.id);
+      host.volumes = os::join(here.host.kist_home, "volumes");
+      auto spec = TRY(containers::spec_of(record, host));
+      spec.resources.devices.clear();
+      TRY(bundle::update(here.runtime, record.id, spec.resources));
+    }
+    return here.place.write(record);
+  });
+}
+
+}  // namespace kist::container_cli
