@@ -17,13 +17,16 @@ Result<void> list_roots(const Here& here, const Record& record, const launch::Re
   return os::write_all(file, image.tree + "\n");
 }
 
-// Records without a name are no records: whoever cannot start takes back what it made.
+// Nobody else can see it, and nothing of it is to stay: then it needs nobody to look after it.
+bool is_own(const cli::Parsed& parsed, const Record& record) {
+  return !parsed.has("--detach") && record.auto_remove && !record.tty && record.health.test.empty();
+}
+
 Result<int> start(const Here& here, const cli::Parsed& parsed, const launch::ReadyImage& image, const Record& record) {
   TRY(list_roots(here, record, image));
   TRY(containers::write_network_files(here.place, record));
   const bool detach = parsed.has("--detach");
-  // Nobody else can see it, and nothing of it is to stay: then it needs nobody to look after it.
-  const bool own = !detach && record.auto_remove && !record.tty && record.health.test.empty();
+  const bool own = is_own(parsed, record);
   containers::StartContext context = TRY(start_context(here, record, image, !own));
   if (own) return containers::run_here(std::move(context), record, parsed.value("--sig-proxy", "true") != "false");
   int exit_code = kKistFailed;
@@ -50,7 +53,7 @@ Result<int> run(const Here& here, const cli::Parsed& parsed, const launch::Ready
   std::string command;
   for (const std::string& arg : record.args()) command += (command.empty() ? "" : " ") + shell_quote(arg);
   status.command = command;
-  TRY(here.place.make(record, status));
+  TRY(here.place.make(record, status, is_own(parsed, record)));
   if (const std::string path = parsed.value("--cidfile"); !path.empty()) {
     const auto file = os::open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0644);
     if (!file) {
@@ -70,7 +73,7 @@ Result<int> run(const Here& here, const cli::Parsed& parsed, const launch::Ready
 std::optional<int> run_image(const cli::Parsed& parsed, const launch::Host& host, cli::Terminal& terminal) {
   const auto image = launch::find_image(host.kist_home, parsed.value("--image"));
   if (!image) return std::nullopt;
-  const Here here{host, containers::Place(host.kist_home), containers::runtime_of(host.kist_home), terminal};
+  const Here here = here_of(host, terminal);
   const auto status = run(here, parsed, *image);
   if (status) return *status;
   terminal.error(status.error());

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "cli/container_verbs.h"
 #include "container_cli/container_cli.h"
+#include "containers/memory_folder.h"
 
 namespace kist::container_cli {
 namespace {
@@ -25,6 +26,14 @@ static_assert(std::size(kVerbs) == std::size(cli::kContainerVerbs));
 bool has_limits(const containers::LimitRequest& limits) { return !(limits == containers::LimitRequest()); }
 
 }  // namespace
+
+Here here_of(const launch::Host& host, cli::Terminal& terminal) {
+  const auto runtime_dir = host.variables.find("XDG_RUNTIME_DIR");
+  const std::string memory =
+      containers::memory_folder(runtime_dir == host.variables.end() ? "" : runtime_dir->second,
+                                os::join(host.kist_home, "containers/passing"));
+  return {host, containers::Place(host.kist_home, memory), containers::runtime_of(memory), terminal};
+}
 
 Result<containers::Record> Here::record(std::string_view name_or_id) const {
   const std::string id = TRY(place.find(name_or_id));
@@ -90,7 +99,7 @@ bool is_container_verb(std::string_view name) {
 }
 
 int run(const cli::VerbSpec& verb, const cli::Parsed& parsed, const launch::Host& host, cli::Terminal& terminal) {
-  const Here here{host, containers::Place(host.kist_home), containers::runtime_of(host.kist_home), terminal};
+  const Here here = here_of(host, terminal);
   for (const auto& known : kVerbs) {
     if (known.name != verb.name) continue;
     const auto status = known.verb(parsed, here);

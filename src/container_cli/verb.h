@@ -26,6 +26,8 @@ struct Here {
   Result<containers::Record> record(std::string_view name_or_id) const;
 };
 
+Here here_of(const launch::Host& host, cli::Terminal& terminal);
+
 /// All that starting needs. Errors: not_found (the image is gone), unavailable (its root is).
 Result<containers::StartContext> start_context(const Here& here, const containers::Record& record,
                                                const launch::ReadyImage& image, bool keeps_writes);

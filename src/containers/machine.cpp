@@ -64,8 +64,8 @@ bool has_unified_cgroups() {
   return ::statfs("/sys/fs/cgroup", &info) == 0 && info.f_type == CGROUP2_SUPER_MAGIC;
 }
 
-bundle::Runtime runtime_of(const std::string& kist_home) {
-  return {.state_root = os::join(kist_home, "containers/runtime"), .systemd_cgroups = false, .rootless = {}, .warn = {}};
+bundle::Runtime runtime_of(const std::string& memory_folder) {
+  return {.state_root = os::join(memory_folder, "runtime"), .systemd_cgroups = false, .rootless = {}, .warn = {}};
 }
 
 Result<Started> Container::start(const Record& record, const Streams& streams) {

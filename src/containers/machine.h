@@ -37,7 +37,7 @@ class Container : public Machine {
 bool has_unified_cgroups();
 
 /// Where the runtime keeps the state of all containers of this store.
-bundle::Runtime runtime_of(const std::string& kist_home);
+bundle::Runtime runtime_of(const std::string& memory_folder);
 
 /// A process for `exec` in a running container. `user` empty: the container's own.
 struct ExecRequest {

@@ -81,7 +81,26 @@ Result<void> check_name(std::string_view name) {
                printable(name));
 }
 
-Place::Place(std::string kist_home) : folder_(os::join(kist_home, "containers")) {}
+Place::Place(std::string kist_home, std::string memory)
+    : folder_(os::join(kist_home, "containers")), memory_(std::move(memory)) {}
+
+Result<void> Place::make_folder(const std::string& id, bool passing) const {
+  if (!passing || memory_.empty()) return os::make_folders(folder_of(id), 0700);
+  TRY(os::make_folders(os::join(folder_, "ids"), 0700));
+  const std::string real = os::join(os::join(memory_, "containers"), id);
+  TRY(os::make_folders(real, 0700));
+  if (::symlink(real.c_str(), folder_of(id).c_str()) != 0)
+    return Error::from_errno(errno, "create '{}'", folder_of(id));
+  return {};
+}
+
+Result<void> Place::remove_folder(std::string_view id) const {
+  const std::string folder = folder_of(id);
+  // Only what this module links to is followed.
+  if (const auto real = os::read_link(folder); real && real->ends_with(fmt::format("/containers/{}", id)))
+    TRY(os::remove_tree(*real));
+  return os::remove_tree(folder);
+}
 
 std::string Place::folder_of(std::string_view id) const { return os::join(os::join(folder_, "ids"), id); }
 std::string Place::file_of(std::string_view id, std::string_view name) const {
@@ -95,7 +114,7 @@ Result<void> Place::take_name(const std::string& name, const std::string& id) co
     if (errno != EEXIST) return Error::from_errno(errno, "take the name '{}'", name);
     const auto owner = os::read_link(link);
     // A removal that was killed half-way left the name of nobody.
-    if (!owner || os::exists(folder_of(*owner)))
+    if (!owner || os::stamp(folder_of(*owner)))
       return Error(Code::exists, "the name '{}' is in use by container {}", name,
                    owner ? owner->substr(0, 12) : "?")
           .hint(fmt::format("`kist rm {}`, or another --name", name));
@@ -104,11 +123,11 @@ Result<void> Place::take_name(const std::string& name, const std::string& id) co
   }
 }
 
-Result<void> Place::make(Record& record, Status& status) const {
+Result<void> Place::make(Record& record, Status& status, bool passing) const {
   if (record.id.empty()) record.id = TRY(new_id());
   if (!record.name.empty()) TRY(check_name(record.name));
   TRY(os::make_folders(os::join(folder_, "names"), 0700));
-  TRY(os::make_folders(folder_of(record.id), 0700));
+  TRY(make_folder(record.id, passing));
   const bool chosen = !record.name.empty();
   for (unsigned attempt = 0;; ++attempt) {
     if (!chosen) record.name = TRY(some_name(attempt));
@@ -116,7 +135,7 @@ Result<void> Place::make(Record& record, Status& status) const {
     if (taken) break;
     constexpr unsigned kMaxAttempts = 100;
     if (chosen || taken.error().code() != Code::exists || attempt == kMaxAttempts) {
-      (void)os::remove_tree(folder_of(record.id)).has_value();
+      (void)remove_folder(record.id).has_value();
       return taken.error();
     }
   }
@@ -133,7 +152,7 @@ Result<void> Place::remove(const Record& record) const {
   const auto owner = os::read_link(link);
   if (owner && *owner == record.id && ::unlink(link.c_str()) != 0 && errno != ENOENT)
     return Error::from_errno(errno, "free the name '{}'", record.name);
-  return os::remove_tree(folder_of(record.id));
+  return remove_folder(record.id);
 }
 
 Result<void> Place::rename(Record& record, const std::string& name) const {

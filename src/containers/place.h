@@ -25,7 +25,8 @@ namespace kist::containers {
 
 class Place {
  public:
-  explicit Place(std::string kist_home);
+  /// `memory`: where the folders of containers are that nobody keeps (memory_folder.h).
+  explicit Place(std::string kist_home, std::string memory = {});
 
   const std::string& folder() const { return folder_; }
   std::string folder_of(std::string_view id) const;
@@ -33,8 +34,9 @@ class Place {
 
   /// Takes record.name (or, when that is empty, gives it a name that is free), and writes record
   /// and status. A crash leaves a folder without a name, which prune removes, or nothing.
+  /// `passing`: it goes when it ends, so its folder lies in memory, and ids/<id> is a link to it.
   /// Errors: exists (the name is taken, and by whom), invalid (a name with odd characters).
-  Result<void> make(Record& record, Status& status) const;
+  Result<void> make(Record& record, Status& status, bool passing = false) const;
   /// Removes all of it. The name goes first.
   Result<void> remove(const Record& record) const;
   Result<void> rename(Record& record, const std::string& name) const;
@@ -56,7 +58,10 @@ class Place {
 
  private:
   Result<void> take_name(const std::string& name, const std::string& id) const;
+  Result<void> make_folder(const std::string& id, bool passing) const;
+  Result<void> remove_folder(std::string_view id) const;
   std::string folder_;
+  std::string memory_;
 };
 
 /// 64 hexadecimal digits from the kernel's random numbers.

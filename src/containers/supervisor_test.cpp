@@ -151,7 +151,8 @@ TEST_F(SupervisorTest, ClientsSeeWhatIsPrintedAndGiveInput) {
 }
 
 TEST_F(SupervisorTest, StopsAndKillsWhatDoesNotStop) {
-  EXPECT_EQ(begin("trap 'exit 9' TERM; while :; do sleep 0.01; done"), "ok");
+  EXPECT_EQ(begin("trap 'exit 9' TERM; echo ready; while :; do sleep 0.01; done"), "ok");
+  wait_until([&] { return log() == "ready\n"; });
   os::Fd client = connect();
   ASSERT_TRUE(send_frame(client, Frame::stop, number_bytes(SIGTERM, 4) + number_bytes(5, 4)).has_value());
   EXPECT_EQ(listen(client).second, 9);
@@ -160,8 +161,9 @@ TEST_F(SupervisorTest, StopsAndKillsWhatDoesNotStop) {
 }
 
 TEST_F(SupervisorTest, KillsWhatDoesNotStopInTime) {
-  EXPECT_EQ(begin("trap '' TERM; while :; do sleep 0.01; done",
+  EXPECT_EQ(begin("trap '' TERM; echo ready; while :; do sleep 0.01; done",
                   [](Record& r) { r.restart = {"always", 0}; }), "ok");
+  wait_until([&] { return log() == "ready\n"; });
   const os::Fd client = connect();
   ASSERT_TRUE(send_frame(client, Frame::stop, number_bytes(SIGTERM, 4) + number_bytes(0, 4)).has_value());
   EXPECT_EQ(listen(client).second, 137);
