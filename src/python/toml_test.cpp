@@ -52,6 +52,8 @@ TEST(TomlTest, RefusesHostileInput) {
        "f:2:3: nested more than 32 deep"},
       {"not UTF-8", "a = \"\xff\"", ""},
       {"NUL", std::string("a = \"\0\"", 7), "f:1:6: not valid TOML: the control character \\x00"},
+      {"a letter with an accent", "\xc3\xa9 = 1", "f:1:1: not valid TOML: root table: expected keys, tables, whitespace or comments, saw '\xc3\xa9'"},
+      {"an open header", "[\n", "f:1:2: not valid TOML: key: expected bare key starting character or string delimiter, saw '\\n'"},
       {"NUL as a key", std::string("[\0\0", 3), "f:1:2: not valid TOML: the control character \\x00"},
       {"same key twice", "a = 1\na = 2", ""},
       {"cut", "a = \"", ""},

@@ -120,6 +120,9 @@ TEST(RootTest, BothVariantsShowTheSame) {
 
 // The same as a plain user does it: nothing but an own user namespace.
 TEST(RootTest, PlainUserSeesTheSameThroughLinks) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "the thread sanitizer runs a thread of its own, which forbids unshare(2)";
+#endif
   if (!may_mount()) GTEST_SKIP() << "needs root to compare with EROFS and to become another user";
   const TestHome home(Medium::disk);
   const Store store = home.open();
@@ -151,6 +154,9 @@ struct DeltaCase {
 // Goal: a farm of differences, stacked, shows exactly the wanted tree. Method: each kind of change
 // beside 200 files that do not change, as a plain user, compared with a whole farm elsewhere.
 TEST(RootTest, DeltaShowsExactlyTheWantedTree) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "the thread sanitizer runs a thread of its own, which forbids unshare(2)";
+#endif
   if (!may_mount()) GTEST_SKIP() << "needs root to become another user";
   const std::vector<DeltaCase> cases = {
       {"changed file", [](auto& c) { c.put("a/x", 0644, "1"); },
