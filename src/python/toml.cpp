@@ -13,7 +13,11 @@
 #pragma GCC diagnostic ignored "-Wshadow"
 #pragma GCC diagnostic ignored "-Wconversion"
 #pragma GCC diagnostic ignored "-Wpedantic"
+#if __has_include(<toml++/impl/preprocessor.hpp>)
+#include <toml++/impl/preprocessor.hpp>
+#else
 #include <toml++/impl/preprocessor.h>
+#endif
 // It tells the compiler that some things cannot be which a hostile file can very well bring about
 // ("[" before a newline, a letter with an accent outside of quotes). Told nothing, it goes on to a
 // proper error. Fuzzed so, under sanitizers.
@@ -25,8 +29,13 @@
 #define TOML_ASSERT_ASSUME(expression) static_assert(true)
 #define TOML_ASSUME(...) static_assert(true)
 #define TOML_UNREACHABLE return {}
+#if __has_include(<toml++/impl/unicode.hpp>)
+#include <toml++/impl/forward_declarations.hpp>
+#include <toml++/impl/unicode.hpp>
+#else
 #include <toml++/impl/forward_declarations.h>
 #include <toml++/impl/unicode.h>
+#endif
 #undef TOML_UNREACHABLE
 #define TOML_UNREACHABLE __builtin_unreachable()
 #include <toml++/toml.h>
