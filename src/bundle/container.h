@@ -1,0 +1,153 @@
+// Containers by the OCI runtime specification: made from a bundle::Spec, known by a name, kept in a
+// folder of state, so that each of these calls may come from another process.
+//
+//   const bundle::Runtime runtime = {.state_root = "/run/kist-runtime"};
+//   const bundle::Spec spec = TRY(bundle::read_spec_file("bundle/config.json"));
+//   const bundle::Created made = TRY(bundle::create(runtime, "web", spec, {.bundle = "bundle"}));
+//   TRY(bundle::start(runtime, "web"));
+//   …
+//   TRY(bundle::kill(runtime, "web", SIGTERM, {}));
+//   TRY(bundle::remove(runtime, "web", {.force = true}));
+//
+// Threads: create(), run() and exec() clone the calling process and go on in the copy, so the caller
+// must have one thread only. Durability: none; state is meant for /run and dies with the machine.
+// A crash (of the caller, at any step) never blocks the next create() of the same name.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "bundle/spec.h"
+#include "os/fd.h"
+
+namespace kist::bundle {
+
+/// What all calls share.
+struct Runtime {
+  std::string state_root;  // Absolute; made when missing, mode 0711.
+  bool systemd_cgroups = false;
+  /// Cgroups that cannot be made are no error (as runc's --rootless). Empty: when we are not root.
+  std::optional<bool> rootless;
+  /// Told what was done less than asked for: a limit lowered, a capability that does not exist.
+  std::function<void(const std::string&)> warn;
+};
+
+enum class Status { creating, created, running, paused, stopped };
+std::string_view name_of(Status status);
+
+/// What is known of one container.
+struct State {
+  std::string id;
+  std::string oci_version;
+  Status status = Status::stopped;
+  pid_t pid = 0;  // 0: stopped.
+  std::string bundle;
+  std::string root;     // Absolute path of the root file system on the host.
+  std::string created;  // RFC 3339, UTC.
+  std::string owner;    // Name or number of who made it.
+  std::map<std::string, std::string> annotations;
+};
+
+/// Lent descriptors for 0, 1 and 2 of the process; null: the caller's own.
+struct StandardStreams {
+  const os::Fd* input = nullptr;
+  const os::Fd* output = nullptr;
+  const os::Fd* error = nullptr;
+};
+
+struct CreateOptions {
+  std::string bundle;          // Folder that relative paths start from; recorded in the state.
+  std::string console_socket;  // Path of a socket that gets the terminal's other end.
+  std::string pidfd_socket;    // Path of a socket that gets a pidfd of the first process.
+  std::string pid_file;        // Written when it is there to be started.
+  unsigned preserve_fds = 0;   // Descriptors 3 … 2+N are kept.
+  bool no_pivot = false;
+  bool no_new_keyring = false;
+  /// config.json as it was read: kept in the state, for later calls. Empty: `spec` is written anew
+  /// (only what start, exec and remove need of it).
+  std::string config_bytes;
+  StandardStreams streams;
+};
+
+struct Created {
+  pid_t pid = 0;
+  os::Fd pidfd;
+  os::Fd terminal;  // The master's end, when there is a terminal and no console_socket.
+};
+
+/// Makes the container up to the point where only start() is missing.
+///
+/// Errors: exists (the name is taken), invalid (spec or name), not_found (root, mount source,
+/// command), denied, unsupported. Nothing of it is left.
+Result<Created> create(const Runtime& runtime, const std::string& id, const Spec& spec,
+                       const CreateOptions& options);
+/// Lets the command begin. Errors: not_found, invalid (not in state created), and what execve said.
+Result<void> start(const Runtime& runtime, const std::string& id);
+/// create() and start() at once, cheaper by their handshake.
+Result<Created> create_started(const Runtime& runtime, const std::string& id, const Spec& spec,
+                               const CreateOptions& options);
+
+struct ExecOptions {
+  std::string console_socket;
+  std::string pidfd_socket;
+  std::string pid_file;
+  unsigned preserve_fds = 0;
+  bool ignore_paused = false;
+  std::string cgroup;  // Relative to the container's own.
+  StandardStreams streams;
+};
+/// One more process in a running container. Its parent is the caller, who must wait for it.
+Result<Created> exec(const Runtime& runtime, const std::string& id, const Process& process,
+                     const ExecOptions& options);
+
+struct KillOptions {
+  bool all = false;  // Every process of the container.
+};
+Result<void> kill(const Runtime& runtime, const std::string& id, int signal,
+                  const KillOptions& options);
+struct RemoveOptions {
+  bool force = false;  // Kill it first; a container that is not there is no error.
+};
+Result<void> remove(const Runtime& runtime, const std::string& id, const RemoveOptions& options);
+
+Result<State> state(const Runtime& runtime, const std::string& id);
+/// In the order of their names; what cannot be read is left out.
+Result<std::vector<State>> list(const Runtime& runtime);
+Result<void> pause(const Runtime& runtime, const std::string& id);
+Result<void> resume(const Runtime& runtime, const std::string& id);
+/// Pids as the caller sees them.
+Result<std::vector<pid_t>> processes(const Runtime& runtime, const std::string& id);
+/// Only what `resources` sets is changed.
+Result<void> update(const Runtime& runtime, const std::string& id, const Resources& resources);
+/// The spec that the container was made from.
+Result<Spec> spec_of(const Runtime& runtime, const std::string& id);
+
+/// A value of 0 is one that this host cannot tell.
+struct Usage {
+  uint64_t cpu_total_ns = 0, cpu_user_ns = 0, cpu_system_ns = 0;
+  std::vector<uint64_t> cpu_per_core_ns;
+  uint64_t throttled_periods = 0, periods = 0, throttled_ns = 0;
+  uint64_t memory_bytes = 0, memory_limit_bytes = 0, memory_peak_bytes = 0, memory_failures = 0;
+  uint64_t memory_swap_bytes = 0, memory_cache_bytes = 0;
+  std::map<std::string, uint64_t> memory_raw;  // memory.stat
+  uint64_t pids = 0, pids_limit = 0;
+  struct Io {
+    uint64_t major = 0, minor = 0;
+    std::string operation;  // "Read", "Write" …
+    uint64_t value = 0;
+  };
+  std::vector<Io> io_bytes, io_operations;
+  uint64_t oom_kills = 0;
+};
+Result<Usage> usage(const Runtime& runtime, const std::string& id);
+/// Where its cgroups are: controller ("" is version 2) → folder.
+Result<std::map<std::string, std::string>> cgroups_of(const Runtime& runtime, const std::string& id);
+
+}  // namespace kist::bundle
