@@ -6,11 +6,14 @@
 #include <cstdio>
 #include <cstring>
 
+#include "base/text.h"
 #include "cli/run_args.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "main/host.h"
+#include "os/child.h"
 #include "os/helper.h"
+#include "runtime_cli/runtime_cli.h"
 
 namespace kist {
 namespace {
@@ -65,7 +68,31 @@ int run_or_exec_engine(const cli::VerbSpec& verb, const std::vector<std::string>
   return status->status;
 }
 
+std::string variable(const char* name) {
+  const char* value = ::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+// `args` begins after the words "kist runtime", or after "kist-runtime".
+int run_runtime(char** argv, const std::vector<std::string>& args) {
+  // Before anything is opened: this begins the program anew.
+  if (runtime_cli::enters_container(args)) runtime_cli::protect_program(argv, environ);
+  runtime_cli::Caller caller = {.runtime_dir = variable("XDG_RUNTIME_DIR"), .path = variable("PATH")};
+  if (const auto count = parse_number(variable("LISTEN_FDS")); count && *count < 1000)
+    caller.listen_fds = static_cast<unsigned>(*count);
+  return runtime_cli::run(args, caller);
+}
+
+bool is_called(const char* program, std::string_view name) {
+  const std::string_view path = program;
+  return path.substr(path.rfind('/') + 1) == name;
+}
+
 int kist_main(int argc, char** argv) {
+  if (argc >= 1 && is_called(argv[0], "kist-runtime"))
+    return run_runtime(argv, std::vector<std::string>(argv + 1, argv + argc));
+  if (argc >= 2 && std::strcmp(argv[1], "runtime") == 0)
+    return run_runtime(argv, std::vector<std::string>(argv + 2, argv + argc));
   if (argc == 2 && (std::strcmp(argv[1], "--version") == 0 || std::strcmp(argv[1], "version") == 0))
     return std::puts("kist " KIST_VERSION) < 0 ? 1 : 0;
   if (argc >= 2) {

@@ -1,0 +1,61 @@
+// The cgroups of one container, in whatever hierarchies the host has.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "bundle/cgroup_host.h"
+#include "bundle/container.h"
+#include "bundle/spec.h"
+#include "os/fd.h"
+
+namespace kist::bundle {
+
+/// One folder of ours: of version 2 (controllers are those that it could have), or of some of 1.
+struct CgroupFolder {
+  int version = 1;
+  std::vector<std::string> controllers;
+  std::string path;
+  std::string mount_point;
+};
+
+/// Where a container's cgroups are, made or not. A value: knows nothing but the paths.
+class Cgroups {
+ public:
+  Cgroups() = default;
+  explicit Cgroups(std::vector<CgroupFolder> folders) : folders_(std::move(folders)) {}
+  /// On a hybrid host version 2 is used only when `resources` wants a controller that is only there.
+  static Result<Cgroups> plan(const Spec& spec, const std::string& id);
+
+  const std::vector<CgroupFolder>& folders() const { return folders_; }
+  bool empty() const { return folders_.empty(); }
+  const CgroupFolder* find(std::string_view controller) const;
+
+  /// Makes the folders. One that exists must have nobody in it. With `lenient`, those that cannot be
+  /// made are forgotten. Errors: exists, denied.
+  Result<void> make(bool lenient);
+  Result<void> apply(const Resources& resources) const;
+  Result<void> apply_devices(const std::vector<DeviceRule>& rules) const;
+  /// Open files: writing "0" to each of them moves the writing process, which must have one thread.
+  Result<std::vector<os::Fd>> entrances(const std::string& below = {}) const;
+
+  Result<std::vector<pid_t>> processes() const;
+  /// Waits until it is so. Errors: unsupported (no freezer).
+  Result<void> freeze(bool frozen) const;
+  bool is_frozen() const;
+  /// To each process; SIGKILL reaches those that are being made, too.
+  Result<void> kill(int signal) const;
+  /// Removes the folders and those below them; waits a little for the last process to be gone.
+  Result<void> remove() const;
+  Result<Usage> usage() const;
+
+ private:
+  std::vector<CgroupFolder> folders_;
+};
+
+}  // namespace kist::bundle

@@ -1,0 +1,416 @@
+// Making a container, seen from outside. The order matters: the state's draft names what is about to
+// be made before it is made, so that whoever comes after a crash can clean it up; and it becomes the
+// state only when the process inside does not depend on us any more.
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <pwd.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/text.h"
+#include "bundle/cgroup_devices.h"
+#include "bundle/hooks.h"
+#include "bundle/inside.h"
+#include "bundle/making.h"
+#include "bundle/mount_calls.h"
+#include "bundle/spawn.h"
+#include "bundle/spec_reader.h"
+#include "bundle/start_socket.h"
+#include "bundle/state_folder.h"
+#include "bundle/sync.h"
+#include "os/files.h"
+
+namespace kist::bundle {
+namespace {
+
+struct Making {
+  const Runtime& runtime;
+  const Spec& spec;
+  const CreateOptions& options;
+  Record record;
+  Cgroups cgroups;
+  InitPlan plan;
+  SeccompFilter filter;
+  os::Fd listener;
+  os::Fd socket;
+  Created created;
+};
+
+Result<void> check_sysctls(const Spec& spec) {
+  constexpr const char* kOfIpc[] = {"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni",
+                                    "kernel.sem",    "kernel.shmall", "kernel.shmmax",
+                                    "kernel.shmmni", "kernel.shm_rmid_forced"};
+  for (const auto& [given, value] : spec.sysctl) {
+    std::string name = given;
+    std::replace(name.begin(), name.end(), '/', '.');
+    const bool ipc = name.starts_with("fs.mqueue.") ||
+                     std::find(std::begin(kOfIpc), std::end(kOfIpc), name) != std::end(kOfIpc);
+    const bool uts = name == "kernel.domainname" || name == "kernel.hostname";
+    const uint64_t flag = ipc                       ? CLONE_NEWIPC
+                          : name.starts_with("net.") ? CLONE_NEWNET
+                          : uts                     ? CLONE_NEWUTS
+                                                    : 0;
+    if (flag == 0)
+      return Error(Code::invalid, "linux.sysctl.{}: would change the whole host", printable(given));
+    if (spec.find_namespace(flag) == nullptr)
+      return Error(Code::invalid, "linux.sysctl.{}: needs a namespace of its own in "
+                   "linux.namespaces, or it would change the host", printable(given));
+  }
+  return {};
+}
+
+Result<void> check_spec(const Spec& spec, const CreateOptions& options) {
+  if (!spec.process) return Error(Code::invalid, "process: is missing");
+  const bool mounts = spec.find_namespace(CLONE_NEWNS) != nullptr;
+  const bool uts = spec.find_namespace(CLONE_NEWUTS) != nullptr;
+  if (!uts && !(spec.hostname.empty() && spec.domainname.empty()))
+    return Error(Code::invalid, "hostname: needs a namespace of type \"uts\" in linux.namespaces");
+  if (!mounts && !(spec.mounts.empty() && spec.masked_paths.empty() && spec.readonly_paths.empty()))
+    return Error(Code::invalid, "mounts: need a namespace of type \"mount\" in linux.namespaces");
+  const Namespace* user = spec.find_namespace(CLONE_NEWUSER);
+  if (user != nullptr && user->path.empty() && (spec.uid_maps.empty() || spec.gid_maps.empty()))
+    return Error(Code::invalid,
+                 "linux.uidMappings: a new user namespace needs uidMappings and gidMappings");
+  if (user != nullptr && !user->path.empty() && !(spec.uid_maps.empty() && spec.gid_maps.empty()))
+    return Error(Code::invalid, "linux.uidMappings: a user namespace that is joined has its own");
+  if (!spec.process->terminal && !options.console_socket.empty())
+    return Error(Code::invalid, "a console socket is given, but process.terminal is false");
+  return check_sysctls(spec);
+}
+
+Result<void> check_preserved(unsigned count) {
+  for (unsigned fd = 3; fd < 3 + count; ++fd) {
+    const int flags = ::fcntl(static_cast<int>(fd), F_GETFD);
+    if (flags < 0 || (flags & FD_CLOEXEC) != 0)
+      return Error(Code::invalid, "descriptor {} is to be preserved, but it is not open", fd);
+  }
+  return {};
+}
+
+std::string now_text() {
+  timespec now = {};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  tm parts = {};
+  ::gmtime_r(&now.tv_sec, &parts);
+  char text[64];
+  const size_t size = ::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+  return fmt::format("{}.{:09}Z", std::string_view(text, size), now.tv_nsec);
+}
+
+// Reads /etc/passwd itself: in a static program getpwuid would load shared objects.
+std::string owner_name() {
+  if (::getuid() == 0) return "root";
+  constexpr uint64_t kMost = 16u << 20;
+  const auto text = os::read_file("/etc/passwd", kMost);
+  for (const std::string_view line : text ? lines(*text) : std::vector<std::string_view>()) {
+    const auto fields = split(line, ':');
+    if (fields.size() > 2 && parse_number(fields[2]) == ::getuid()) return std::string(fields[0]);
+  }
+  return fmt::format("#{}", ::getuid());
+}
+
+Result<void> describe(Making& making, const std::string& id) {
+  const Spec& spec = making.spec;
+  const std::string& folder = making.options.bundle;
+  const std::string bundle = TRY(os::real_path(folder.empty() ? "." : folder), "the bundle");
+  const std::string root =
+      spec.root_path[0] == '/' ? spec.root_path : os::join(bundle, spec.root_path);
+  auto real_root = os::real_path(root);
+  if (!real_root) return Error(real_root.error()).context("root.path");
+  if (!os::is_folder(*real_root))
+    return Error(Code::invalid, "root.path: '{}' is not a folder", printable(root));
+  if (*real_root == "/")
+    return Error(Code::invalid, "root.path: '/' is the host's own root");
+  State& state = making.record.state;
+  state = {.id = id,
+           .oci_version = spec.version,
+           .status = Status::creating,
+           .bundle = bundle,
+           .root = *real_root,
+           .created = now_text(),
+           .owner = owner_name(),
+           .annotations = spec.annotations};
+  for (const Namespace& ns : spec.namespaces)
+    if (ns.path.empty()) making.record.namespaces |= ns.flag;
+  making.record.chrooted =
+      making.options.no_pivot || spec.find_namespace(CLONE_NEWNS) == nullptr;
+  return {};
+}
+
+bool wants_device_rules(const Making& making) {
+  return !making.plan.user_namespace || ::geteuid() == 0;
+}
+
+Result<void> make_cgroups(Making& making, const StateFolder& folder) {
+  const bool lenient = is_lenient(making.runtime);
+  making.cgroups = TRY(Cgroups::plan(making.spec, making.record.state.id));
+  making.record.cgroups = making.cgroups.folders();
+  TRY(folder.write_draft(making.record));
+  TRY(making.cgroups.make(lenient), "making the cgroups of the container");
+  making.record.cgroups = making.cgroups.folders();
+  Result<void> applied = making.cgroups.apply(making.spec.resources);
+  if (!applied && !lenient) return applied;
+  if (!applied && making.runtime.warn) making.runtime.warn(applied.error().message());
+  if (wants_device_rules(making)) {
+    Result<void> devices = making.cgroups.apply_devices(device_rules(making.spec));
+    if (!devices && !lenient) return devices;
+  }
+  making.plan.cgroups = making.cgroups.folders();
+  making.plan.process.cgroup_entrances = TRY(making.cgroups.entrances());
+  return {};
+}
+
+// In a user namespace the host's folders may not be ours to enter any more, and only the host's root
+// may map the owners of a mount: so these are opened before.
+Result<void> open_sources(Making& making) {
+  const Spec& spec = making.spec;
+  making.plan.sources.resize(spec.mounts.size());
+  for (size_t i = 0; i < spec.mounts.size(); ++i) {
+    const Mount& mount = spec.mounts[i];
+    const MountOptions& options = mount.options;
+    const bool outside = making.plan.user_namespace && ::geteuid() == 0;
+    if (!options.bind || options.remount || !(outside || options.id_map)) continue;
+    const std::string path = source_path(making.record.state.bundle, mount);
+    os::Fd tree = TRY(copy_mount(nullptr, path, options.recursive), "mounts[{}].source", i);
+    // A copy of a shared mount would send what is mounted on it back to the host.
+    TRY(set_propagation(tree, MS_SLAVE | MS_REC), "mounts[{}]", i);
+    if (options.id_map) {
+      const auto& uids = mount.uid_maps.empty() ? spec.uid_maps : mount.uid_maps;
+      const auto& gids = mount.gid_maps.empty() ? spec.gid_maps : mount.gid_maps;
+      const os::Fd users = TRY(make_user_namespace(uids, gids), "mounts[{}].uidMappings", i);
+      mount_attr change = {};
+      change.attr_set = MOUNT_ATTR_IDMAP;
+      change.userns_fd = static_cast<uint64_t>(users.get());
+      TRY(change_mount(tree, change, options.id_map_recursive),
+          "mounts[{}]: mapping the owners of '{}'", i, printable(path));
+    }
+    making.plan.sources[i] = std::move(tree);
+  }
+  return {};
+}
+
+Result<Spawn> namespaces_of(const Spec& spec) {
+  Spawn out;
+  for (const Namespace& ns : spec.namespaces) {
+    if (ns.path.empty()) {
+      out.fresh |= ns.flag;
+      continue;
+    }
+    auto fd = os::open_file(ns.path, O_RDONLY);
+    if (!fd) return Error(fd.error()).context("linux.namespaces");
+    out.joins.push_back({.flags = ns.flag, .fd = std::move(*fd)});
+  }
+  out.time_offsets = spec.time_offsets;
+  return out;
+}
+
+Result<void> prepare(Making& making, const StateFolder& folder) {
+  const Spec& spec = making.spec;
+  InitPlan& plan = making.plan;
+  plan.spec = &spec;
+  plan.options = &making.options;
+  plan.root = making.record.state.root;
+  plan.fresh = making.record.namespaces;
+  plan.user_namespace = spec.find_namespace(CLONE_NEWUSER) != nullptr;
+  plan.process.process = &*spec.process;
+  plan.process.preserve_fds = making.options.preserve_fds;
+  plan.process.streams = making.options.streams;
+  plan.process.personality = spec.personality;
+  plan.process.state = making.record.state;
+  if (!making.options.no_new_keyring) plan.keyring = "_ses." + making.record.state.id;
+  TRY(prepare_filter(making.runtime, spec, plan.process, making.filter));
+  TRY(make_cgroups(making, folder));
+  for (const Mount& mount : spec.mounts)
+    if (mount.type == "cgroup" && plan.hierarchies.empty())
+      plan.hierarchies = TRY(read_cgroup_hierarchies());
+  return open_sources(making);
+}
+
+// Hooks of the runtime run here, the terminal goes where it is wanted.
+Result<void> serve_inside(Making& making) {
+  while (true) {
+    std::optional<Message> message = TRY(receive(making.socket));
+    if (!message)
+      return Error(Code::unavailable, "the first process of the container died while it was made")
+          .hint("a limit of memory or of processes may be too low for it");
+    switch (message->step) {
+      case Step::failed: return unpacked(message->text);
+      case Step::warning:
+        if (making.runtime.warn) making.runtime.warn(message->text);
+        break;
+      case Step::terminal:
+        TRY(deliver_terminal(std::move(message->fd), making.options.console_socket,
+                             making.created));
+        break;
+      case Step::hooks: {
+        const Hooks& hooks = making.spec.hooks;
+        TRY(run_hooks(hooks.prestart, "prestart", making.record.state));
+        TRY(run_hooks(hooks.create_runtime, "createRuntime", making.record.state));
+        TRY(send(making.socket, Step::hooks));
+        break;
+      }
+      case Step::ready: return {};
+      default: return Error(Code::internal, "an unexpected message from inside");
+    }
+  }
+}
+
+Result<void> write_pid_file(const std::string& path, pid_t pid) {
+  if (path.empty()) return {};
+  TRY(os::write_file_atomically(path, fmt::format("{}", pid), 0644), "the pid file");
+  return {};
+}
+
+Result<void> start_process(Making& making, const StateFolder& folder, bool begin) {
+  const Spec& spec = making.spec;
+  if (!begin) making.listener = TRY(listen_for_start(folder.path()));
+  SocketPair pair = TRY(make_socket_pair());
+  const Spawn wanted = TRY(namespaces_of(spec));
+  const os::Fd* listener = begin ? nullptr : &making.listener;
+  making.created.pid = TRY(spawn(wanted, [&] {
+    pair.outside = os::Fd();
+    // The lock on the state must not outlive us in the copy.
+    ::close(folder.folder().get());
+    become_init(making.plan, std::move(pair.inside), listener);
+  }));
+  const pid_t pid = making.created.pid;
+  making.socket = std::move(pair.outside);
+  pair.inside = os::Fd();
+  making.record.state.pid = pid;
+  making.record.start_time = start_time_of(pid);
+  making.created.pidfd = os::Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if ((making.record.namespaces & CLONE_NEWUSER) != 0)
+    TRY(write_id_maps(pid, spec.uid_maps, spec.gid_maps));
+  TRY(set_limits(making.runtime, pid, *spec.process));
+  TRY(send(making.socket, Step::mapped, pid));
+  TRY(serve_inside(making));
+  if (!making.options.pidfd_socket.empty()) {
+    const os::Fd agent = TRY(connect_to_path(making.options.pidfd_socket), "the pidfd socket");
+    TRY(send_fd(agent, "pidfd", making.created.pidfd));
+  }
+  TRY(folder.write_draft(making.record));
+  TRY(write_pid_file(making.options.pid_file, pid));
+  if (begin) {
+    TRY(send(making.socket, Step::begin));
+    const std::optional<Message> answer = TRY(receive(making.socket));
+    if (answer && answer->step == Step::failed) return unpacked(answer->text);
+    return folder.commit();
+  }
+  TRY(send(making.socket, Step::committed));
+  TRY(expect(making.socket, Step::waiting));
+  return folder.commit();
+}
+
+void forget(Making& making, const StateFolder& folder) {
+  Record& record = making.record;
+  // Its parent is us: nobody else will reap it.
+  if (making.created.pid > 0) {
+    ::kill(making.created.pid, SIGKILL);
+    ::waitpid(making.created.pid, nullptr, 0);
+    record.start_time = 0;
+  }
+  record.cgroups = making.cgroups.folders();
+  (void)clean_up(record).has_value();
+  (void)folder.remove().has_value();
+}
+
+Result<Created> make(const Runtime& runtime, const std::string& id, const Spec& spec,
+                     const CreateOptions& given, bool begin) {
+  CreateOptions options = given;
+  TRY(check_id(id));
+  TRY(check_spec(spec, options));
+  TRY(check_preserved(options.preserve_fds));
+  const StateFolder folder = TRY(StateFolder::claim(runtime.state_root, id));
+  Making making = {.runtime = runtime, .spec = spec, .options = options, .record = {},
+                   .cgroups = {}, .plan = {}, .filter = {}, .listener = {}, .socket = {},
+                   .created = {}};
+  const auto all = [&]() -> Result<void> {
+    TRY(describe(making, id));
+    options.bundle = making.record.state.bundle;
+    TRY(folder.write_config(options.config_bytes));
+    TRY(prepare(making, folder));
+    return start_process(making, folder, begin);
+  };
+  if (Result<void> made = all(); !made) {
+    forget(making, folder);
+    return std::move(made).error();
+  }
+  if (begin) {
+    making.record.state.status = Status::running;
+    run_hooks_to_the_end(spec.hooks.poststart, "poststart", making.record.state, runtime);
+  }
+  return std::move(making.created);
+}
+
+}  // namespace
+
+bool is_lenient(const Runtime& runtime) { return runtime.rootless.value_or(::geteuid() != 0); }
+
+Result<void> prepare_filter(const Runtime& runtime, const Spec& spec, ProcessPlan& plan,
+                            SeccompFilter& filter) {
+  if (!spec.seccomp) return {};
+  filter = TRY(cached_seccomp(*spec.seccomp, os::join(runtime.state_root, ".seccomp")));
+  plan.filter = &filter;
+  plan.seccomp_metadata = spec.seccomp->listener_metadata;
+  if (filter.notifies)
+    plan.agent =
+        TRY(connect_to_path(spec.seccomp->listener_path), "linux.seccomp.listenerPath");
+  return {};
+}
+
+Result<void> deliver_terminal(os::Fd master, const std::string& console_socket, Created& created) {
+  if (console_socket.empty()) {
+    created.terminal = std::move(master);
+    return {};
+  }
+  const os::Fd socket = TRY(connect_to_path(console_socket), "the console socket");
+  TRY(send_fd(socket, "/dev/ptmx", master), "the console socket");
+  return {};
+}
+
+Result<void> set_limits(const Runtime& runtime, pid_t pid, const Process& process) {
+  for (const Rlimit& wanted : process.rlimits) {
+    const auto resource = static_cast<__rlimit_resource>(wanted.resource);
+    rlimit limit = {wanted.soft, wanted.hard};
+    if (::prlimit(pid, resource, &limit, nullptr) == 0) continue;
+    // Raising a hard limit needs CAP_SYS_RESOURCE, which not even every root has.
+    rlimit now = {};
+    if (errno != EPERM || ::prlimit(pid, resource, nullptr, &now) != 0)
+      return Error::from_errno(errno, "process.rlimits: set one");
+    limit.rlim_max = std::min<rlim_t>(limit.rlim_max, now.rlim_max);
+    limit.rlim_cur = std::min<rlim_t>(limit.rlim_cur, limit.rlim_max);
+    if (::prlimit(pid, resource, &limit, nullptr) != 0)
+      return Error::from_errno(errno, "process.rlimits: set one");
+    if (runtime.warn)
+      runtime.warn(fmt::format("process.rlimits: {} is lowered from {} to {}, what this process has",
+                               rlimit_name(wanted.resource), wanted.hard, limit.rlim_max));
+  }
+  if (!process.oom_score_adj) return {};
+  const auto file = os::open_file(fmt::format("/proc/{}/oom_score_adj", pid), O_WRONLY);
+  const std::string value = fmt::format("{}", *process.oom_score_adj);
+  if (file && os::write_all(*file, value)) return {};
+  if (runtime.warn)
+    runtime.warn(fmt::format("process.oomScoreAdj: {} may not be set here, it stays as it is", value));
+  return {};
+}
+
+Result<Created> create(const Runtime& runtime, const std::string& id, const Spec& spec,
+                       const CreateOptions& options) {
+  return make(runtime, id, spec, options, false);
+}
+
+Result<Created> create_started(const Runtime& runtime, const std::string& id, const Spec& spec,
+                               const CreateOptions& options) {
+  return make(runtime, id, spec, options, true);
+}
+
+}  // namespace kist::bundle

@@ -1,0 +1,40 @@
+// A process in other namespaces, some of them new and some joined.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "bundle/spec.h"
+#include "os/fd.h"
+
+namespace kist::bundle {
+
+/// A namespace to join. `fd` may be a pidfd; then `flags` are all that are taken from it.
+struct Join {
+  uint64_t flags = 0;
+  os::Fd fd;
+};
+
+struct Spawn {
+  uint64_t fresh = 0;  // CLONE_NEW* to make. Not the cgroup namespace: that one comes later.
+  std::vector<Join> joins;
+  std::vector<TimeOffset> time_offsets;
+  /// Files to write "0" to before anything is joined.
+  const std::vector<os::Fd>* cgroup_entrances = nullptr;
+};
+
+/// Runs `body` in a copy of this process, which is our child and ends with us until it says
+/// otherwise. Errors: denied, invalid (a namespace of the wrong kind).
+Result<pid_t> spawn(const Spawn& wanted, const std::function<void()>& body);
+
+/// Writes the maps of the process `pid`, which is in a new user namespace: directly, or by
+/// newuidmap(1) and newgidmap(1) where only they may.
+Result<void> write_id_maps(pid_t pid, const std::vector<IdMap>& uids, const std::vector<IdMap>& gids);
+/// A user namespace with these maps and nobody in it, for mounts.
+Result<os::Fd> make_user_namespace(const std::vector<IdMap>& uids, const std::vector<IdMap>& gids);
+
+}  // namespace kist::bundle

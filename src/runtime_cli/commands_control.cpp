@@ -1,0 +1,124 @@
+// kill, delete, pause, resume, update, checkpoint, restore.
+#include <signal.h>
+
+#include "base/text.h"
+#include "bundle/spec_reader.h"
+#include "os/files.h"
+#include "runtime_cli/command.h"
+
+namespace kist::runtime_cli {
+namespace {
+
+Result<int> signal_number(const std::string& text) {
+  if (const auto number = parse_number(text); number && *number > 0 && *number < NSIG)
+    return static_cast<int>(*number);
+  std::string name = text;
+  for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  if (name.starts_with("SIG")) name.erase(0, 3);
+  for (int number = 1; number < NSIG; ++number) {
+    const char* known = ::sigabbrev_np(number);
+    if (known != nullptr && name == known) return number;
+  }
+  constexpr std::string_view kFirst = "RTMIN";
+  constexpr std::string_view kLast = "RTMAX";
+  const auto offset = [&](std::string_view prefix) {
+    return name.size() == prefix.size() ? std::optional<uint64_t>(0)
+                                        : parse_number(std::string_view(name).substr(prefix.size() + 1));
+  };
+  if (name.starts_with(kFirst))
+    if (const auto add = offset(kFirst); add && SIGRTMIN + static_cast<int>(*add) <= SIGRTMAX)
+      return SIGRTMIN + static_cast<int>(*add);
+  if (name.starts_with(kLast))
+    if (const auto take = offset(kLast); take && SIGRTMAX - static_cast<int>(*take) >= SIGRTMIN)
+      return SIGRTMAX - static_cast<int>(*take);
+  return Error(Code::invalid, "unknown signal '{}'", printable(text))
+      .hint("a number, or a name such as TERM or SIGKILL");
+}
+
+template <class T>
+Result<void> take(const Arguments& arguments, const char* name, std::optional<T>& out) {
+  const std::optional<int64_t> number = TRY(arguments.number(name));
+  if (number) out = static_cast<T>(*number);
+  return {};
+}
+
+Result<bundle::Resources> resources_of_flags(const Arguments& arguments) {
+  bundle::Resources resources;
+  if (arguments.has("l3-cache-schema") || arguments.has("mem-bw-schema"))
+    return Error(Code::unsupported, "Intel RDT is not supported");
+  TRY(take(arguments, "blkio-weight", resources.block_io.weight));
+  TRY(take(arguments, "cpu-period", resources.cpu.period_us));
+  TRY(take(arguments, "cpu-quota", resources.cpu.quota_us));
+  TRY(take(arguments, "cpu-burst", resources.cpu.burst_us));
+  TRY(take(arguments, "cpu-share", resources.cpu.shares));
+  TRY(take(arguments, "cpu-rt-period", resources.cpu.realtime_period_us));
+  TRY(take(arguments, "cpu-rt-runtime", resources.cpu.realtime_runtime_us));
+  TRY(take(arguments, "cpu-idle", resources.cpu.idle));
+  resources.cpu.cpus = arguments.text("cpuset-cpus");
+  resources.cpu.mems = arguments.text("cpuset-mems");
+  TRY(take(arguments, "memory", resources.memory.limit));
+  TRY(take(arguments, "memory-reservation", resources.memory.reservation));
+  TRY(take(arguments, "memory-swap", resources.memory.swap));
+  TRY(take(arguments, "pids-limit", resources.pids));
+  return resources;
+}
+
+Result<std::string> read_input(const std::string& path) {
+  if (path != "-") return os::read_file(path, bundle::kMaxConfigBytes);
+  const os::Fd input(::dup(0));
+  return os::read_all(input, bundle::kMaxConfigBytes);
+}
+
+Error no_checkpoints(const Context& context) {
+  return Error(Code::unsupported, "checkpoints need CRIU, and '{}' cannot be used",
+               printable(context.criu))
+      .hint("this build of kist cannot checkpoint: stop the container instead");
+}
+
+}  // namespace
+
+Result<int> run_kill(const Context& context, const Arguments& arguments) {
+  const auto& words = arguments.words();
+  const int number = TRY(signal_number(words.size() > 1 ? words[1] : "TERM"));
+  TRY(bundle::kill(context.runtime, words[0], number, {.all = arguments.has("all")}));
+  return 0;
+}
+
+Result<int> run_delete(const Context& context, const Arguments& arguments) {
+  TRY(bundle::remove(context.runtime, arguments.words()[0], {.force = arguments.has("force")}));
+  return 0;
+}
+
+Result<int> run_pause(const Context& context, const Arguments& arguments) {
+  TRY(bundle::pause(context.runtime, arguments.words()[0]));
+  return 0;
+}
+
+Result<int> run_resume(const Context& context, const Arguments& arguments) {
+  TRY(bundle::resume(context.runtime, arguments.words()[0]));
+  return 0;
+}
+
+Result<int> run_update(const Context& context, const Arguments& arguments) {
+  bundle::Resources resources;
+  if (arguments.has("resources")) {
+    const std::string path = arguments.text("resources");
+    const std::string bytes = TRY(read_input(path), "--resources");
+    resources = TRY(bundle::read_resources(bytes), "'{}'", printable(path));
+  } else {
+    resources = TRY(resources_of_flags(arguments));
+  }
+  TRY(bundle::update(context.runtime, arguments.words()[0], resources));
+  return 0;
+}
+
+Result<int> run_checkpoint(const Context& context, const Arguments& arguments) {
+  TRY(bundle::state(context.runtime, arguments.words()[0]));
+  return no_checkpoints(context);
+}
+
+Result<int> run_restore(const Context& context, const Arguments&) {
+  return no_checkpoints(context);
+}
+
+}  // namespace kist::runtime_cli

@@ -1,0 +1,16 @@
+// Standing in for a process of a container: until it ends, signals go to it, and a terminal's bytes
+// go both ways.
+#pragma once
+
+#include <sys/types.h>
+
+#include "bundle/container.h"
+#include "os/fd.h"
+
+namespace kist::runtime_cli {
+
+/// Waits for `created.pid`, a child of ours, and returns its exit status, or 128 + signal. With a
+/// terminal, our own becomes raw meanwhile.
+Result<int> stand_in_for(const bundle::Created& created);
+
+}  // namespace kist::runtime_cli
