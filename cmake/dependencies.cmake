@@ -24,3 +24,7 @@ if(CCACHE)
   set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
 endif()
+# kist is static, and pkg-config names the shared object.
+find_library(SECCOMP_ARCHIVE libseccomp.a REQUIRED)
+add_library(Seccomp::archive STATIC IMPORTED)
+set_target_properties(Seccomp::archive PROPERTIES IMPORTED_LOCATION ${SECCOMP_ARCHIVE})

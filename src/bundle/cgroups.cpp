@@ -236,7 +236,8 @@ Result<std::vector<os::Fd>> Cgroups::entrances(const std::string& below) const {
     // For "tasks" and a process that moves itself the kernel skips a lock which costs milliseconds.
     const std::string path = below.empty() ? folder.path : folder.path + "/" + below;
     const char* file = folder.version == 1 ? "tasks" : "cgroup.procs";
-    out.push_back(TRY(os::open_file(os::join(path, file), O_WRONLY), "entering the cgroup"));
+    os::Fd entrance = TRY(os::open_file(os::join(path, file), O_WRONLY), "entering the cgroup");
+    out.push_back(std::move(entrance));
   }
   return out;
 }

@@ -117,12 +117,14 @@ Result<void> remove(const Runtime& runtime, const std::string& id, const RemoveO
 }
 
 Result<State> state(const Runtime& runtime, const std::string& id) {
-  return with_status(runtime, TRY(read_record(runtime.state_root, id)));
+  const Record record = TRY(read_record(runtime.state_root, id));
+  return with_status(runtime, record);
 }
 
 Result<std::vector<State>> list(const Runtime& runtime) {
   std::vector<State> out;
-  for (const std::string& id : TRY(list_ids(runtime.state_root))) {
+  const std::vector<std::string> ids = TRY(list_ids(runtime.state_root));
+  for (const std::string& id : ids) {
     const auto record = read_record(runtime.state_root, id);
     if (record) out.push_back(with_status(runtime, *record));
   }
@@ -152,7 +154,9 @@ Result<void> update(const Runtime& runtime, const std::string& id, const Resourc
 
 Result<Spec> spec_of(const Runtime& runtime, const std::string& id) {
   TRY(check_id(id));
-  return read_spec_file(os::join(folder_of(runtime, id), "config.json"));
+  auto spec = read_spec_file(os::join(folder_of(runtime, id), "config.json"));
+  if (!spec) TRY(read_record(runtime.state_root, id));  // That it is not there says more.
+  return spec;
 }
 
 Result<Usage> usage(const Runtime& runtime, const std::string& id) {

@@ -98,7 +98,8 @@ Result<Created> exec(const Runtime& runtime, const std::string& id, const Proces
   Spawn wanted;
   wanted.cgroup_entrances = &plan.cgroup_entrances;
   const uint64_t flags = namespaces_of(spec);
-  wanted.joins.push_back({.flags = flags,
+  // One that shares everything has our namespaces, which may be joined too.
+  wanted.joins.push_back({.flags = flags == 0 ? uint64_t{CLONE_NEWUTS} : flags,
                           .fd = os::Fd(::fcntl(target.get(), F_DUPFD_CLOEXEC, 0))});
   SocketPair pair = TRY(make_socket_pair());
   Created created;

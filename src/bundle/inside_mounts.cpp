@@ -23,8 +23,9 @@ Result<void> copy_entry(const os::Fd& from, const os::Fd& to, const std::string&
 Result<void> copy_contents(const os::Fd& from, const os::Fd& to, int depth) {
   constexpr int kDeepest = 100;
   if (depth > kDeepest) return Error(Code::invalid, "more than {} folders deep", kDeepest);
-  const auto names = os::list_folder(fmt::format("/proc/self/fd/{}", from.get()));
-  for (const std::string& name : TRY(names)) TRY(copy_entry(from, to, name, depth));
+  const std::vector<std::string> names =
+      TRY(os::list_folder(fmt::format("/proc/self/fd/{}", from.get())));
+  for (const std::string& name : names) TRY(copy_entry(from, to, name, depth));
   return {};
 }
 
@@ -36,7 +37,8 @@ Result<void> copy_file(const os::Fd& from, const os::Fd& to, const std::string& 
   while ((got = ::copy_file_range(source.get(), nullptr, copy.get(), nullptr, kPart, 0)) > 0) {
   }
   if (got == 0) return {};
-  return os::write_all(copy, TRY(os::read_all(source)));
+  const std::string bytes = TRY(os::read_all(source));
+  return os::write_all(copy, bytes);
 }
 
 Result<void> copy_entry(const os::Fd& from, const os::Fd& to, const std::string& name, int depth) {

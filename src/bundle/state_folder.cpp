@@ -224,7 +224,8 @@ Result<std::vector<std::string>> list_ids(const std::string& state_root) {
   auto names = os::list_folder(state_root);
   if (!names && names.error().code() == Code::not_found) return std::vector<std::string>();
   std::vector<std::string> out;
-  for (std::string& name : TRY(std::move(names)))
+  if (!names) return std::move(names).error();
+  for (std::string& name : *names)
     if (name[0] != '.') out.push_back(std::move(name));
   return out;
 }
