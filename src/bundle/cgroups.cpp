@@ -101,7 +101,8 @@ Result<void> make_folder(const CgroupFolder& folder) {
 }
 
 void collect(const std::string& folder, std::vector<pid_t>& out) {
-  for (const std::string_view line : lines(read_trimmed(os::join(folder, "cgroup.procs"))))
+  const std::string procs = read_trimmed(os::join(folder, "cgroup.procs"));
+  for (const std::string_view line : lines(procs))
     if (const auto pid = parse_number(line); pid && *pid != 0)
       out.push_back(static_cast<pid_t>(*pid));
   const auto names = os::list_folder(folder);
@@ -175,6 +176,12 @@ const CgroupFolder* Cgroups::find(std::string_view controller) const {
   return v2;
 }
 
+const CgroupFolder* Cgroups::find_v2() const {
+  for (const CgroupFolder& folder : folders_)
+    if (folder.version == 2) return &folder;
+  return nullptr;
+}
+
 Result<void> Cgroups::make(bool lenient) {
   std::vector<CgroupFolder> made;
   for (const CgroupFolder& folder : folders_) {
@@ -195,12 +202,12 @@ Result<void> Cgroups::apply(const Resources& resources) const {
   const auto v2 = cgroup_settings_v2(resources);
   for (const auto* settings : {&v1, &v2}) {
     for (const CgroupSetting& setting : *settings) {
-      const CgroupFolder* folder = find(setting.controller);
+      const bool unified = setting.field.starts_with("linux.resources.unified");
+      const CgroupFolder* folder = unified ? find_v2() : find(setting.controller);
       const bool known = folder != nullptr;
       // Of a controller that is in a tree of version 1, the file of version 1 is the one that counts.
       if (known && folder->version != (settings == &v1 ? 1 : 2)) continue;
-      if (!known && settings == &v2 && !setting.field.starts_with("linux.resources.unified"))
-        continue;  // Told already.
+      if (!known && settings == &v2 && !unified) continue;  // Told already.
       if (!known && setting.optional) continue;
       if (!known)
         return Error(Code::unsupported, "{}: this host has no cgroup controller '{}' for it",
@@ -215,9 +222,7 @@ Result<void> Cgroups::apply(const Resources& resources) const {
 Result<void> Cgroups::apply_devices(const std::vector<DeviceRule>& rules) const {
   if (rules.empty() || allows_everything(rules)) return {};
   const CgroupFolder* folder = find("devices");
-  if (folder == nullptr)
-    for (const CgroupFolder& other : folders_)
-      if (other.version == 2) folder = &other;
+  if (folder == nullptr) folder = find_v2();
   if (folder == nullptr) return {};
   if (folder->version == 2) {
     const os::Fd fd = TRY(os::open_file(folder->path, O_RDONLY | O_DIRECTORY));

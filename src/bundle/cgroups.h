@@ -34,7 +34,9 @@ class Cgroups {
 
   const std::vector<CgroupFolder>& folders() const { return folders_; }
   bool empty() const { return folders_.empty(); }
+  /// That of version 1 if there is one, else of version 2.
   const CgroupFolder* find(std::string_view controller) const;
+  const CgroupFolder* find_v2() const;
 
   /// Makes the folders. One that exists must have nobody in it. With `lenient`, those that cannot be
   /// made are forgotten. Errors: exists, denied.

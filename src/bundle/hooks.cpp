@@ -47,6 +47,9 @@ Result<pid_t> start_hook(const Hook& hook, const os::Fd& input, const os::Fd& ou
   const pid_t pid = ::vfork();
   if (pid < 0) return Error::from_errno(errno, "make a process");
   if (pid == 0) {
+    sigset_t nothing;
+    ::sigemptyset(&nothing);
+    ::sigprocmask(SIG_SETMASK, &nothing, nullptr);
     ::dup2(input.get(), 0);
     ::dup2(output.get(), 1);
     ::dup2(output.get(), 2);

@@ -113,6 +113,8 @@ Result<os::Fd> open_root(const InitPlan& plan) {
   // Or attaching would show on the host, on top of its own root.
   if (shared) TRY(propagate(MS_PRIVATE));
   os::Fd root = TRY(copy_mount(nullptr, plan.root, true), "opening the root file system");
+  // The kernel refuses pivot_root to a shared mount; enter_root makes it shared again.
+  if (shared) TRY(set_propagation(root, MS_PRIVATE));
   if (!is_folder(root))
     return Error(Code::invalid, "root.path: '{}' is not a folder", printable(plan.root));
   if (::syscall(SYS_move_mount, root.get(), "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) != 0)

@@ -104,7 +104,7 @@ Error unpacked(const std::string& text) {
   if (parts.size() < 2 || parts[0].empty()) return Error(Code::internal, "an error without words");
   Error error(static_cast<Code>(parts[0][0] - '0'), "{}", parts[1]);
   for (size_t i = 2; i < parts.size(); ++i)
-    error = std::move(error).context(std::string(parts[i]));
+    (void)std::move(error).context(std::string(parts[i]));  // In place.
   return std::move(error).hint(std::string(parts[0].substr(1)));
 }
 

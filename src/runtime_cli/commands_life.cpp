@@ -146,6 +146,7 @@ Result<int> run_run(const Context& context, const Arguments& arguments) {
   if (has_terminal(bundle.spec) && detach && bundle.options.console_socket.empty())
     return no_place_for_terminal();
   if (!detach && !arguments.has("no-subreaper")) ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  if (!detach) hold_signals();
   const bundle::Created created =
       TRY(bundle::create_started(context.runtime, id, bundle.spec, bundle.options));
   if (detach) return 0;
@@ -173,6 +174,7 @@ Result<int> run_exec(const Context& context, const Arguments& arguments) {
   const bundle::Process process = TRY(process_of(context, arguments));
   const bool detach = arguments.has("detach");
   if (process.terminal && detach && options.console_socket.empty()) return no_place_for_terminal();
+  if (!detach) hold_signals();
   const bundle::Created created =
       TRY(bundle::exec(context.runtime, arguments.words()[0], process, options));
   if (detach) return 0;

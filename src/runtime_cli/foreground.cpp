@@ -112,9 +112,13 @@ Result<int> wait_with_terminal(const bundle::Created& created, const sigset_t& s
 
 }  // namespace
 
-Result<int> stand_in_for(const bundle::Created& created) {
+void hold_signals() {
   const sigset_t set = forwarded();
   ::sigprocmask(SIG_BLOCK, &set, nullptr);
+}
+
+Result<int> stand_in_for(const bundle::Created& created) {
+  const sigset_t set = forwarded();
   if (created.terminal.is_open()) return wait_with_terminal(created, set);
   return wait_by_signals(created, set);
 }
