@@ -80,8 +80,7 @@ Result<void> check_spec(const Spec& spec, const CreateOptions& options) {
   if (user != nullptr && user->path.empty() && (spec.uid_maps.empty() || spec.gid_maps.empty()))
     return Error(Code::invalid,
                  "linux.uidMappings: a new user namespace needs uidMappings and gidMappings");
-  if (user != nullptr && !user->path.empty() && !(spec.uid_maps.empty() && spec.gid_maps.empty()))
-    return Error(Code::invalid, "linux.uidMappings: a user namespace that is joined has its own");
+  // Maps beside a namespace that is joined, or without one, mean nothing; podman writes such.
   if (!spec.process->terminal && !options.console_socket.empty())
     return Error(Code::invalid, "a console socket is given, but process.terminal is false");
   return check_sysctls(spec);
