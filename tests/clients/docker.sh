@@ -38,7 +38,8 @@ status_is "run -d" 0 "${docker[@]}" run -d --runtime kist --name one --network n
 pid=$("${docker[@]}" inspect -f '{{.State.Pid}}' one)
 made_by_kist "$pid" /run/docker /var/run/docker "$work/exec" /run/kist-runtime
 says "exec" 0 "${docker[@]}" exec one id -u
-says "exec with a terminal" /dev/pts/0 script -qec "${docker[*]} exec -it one tty </dev/null" /dev/null
+says "exec with a terminal" /dev/pts/0 sh -c \
+  "script -qec '${docker[*]} exec -it one tty' /dev/null </dev/null | grep -o '/dev/pts/[0-9]*'"
 status_is "pause" 0 "${docker[@]}" pause one
 says "is paused" paused "${docker[@]}" inspect -f '{{.State.Status}}' one
 status_is "unpause" 0 "${docker[@]}" unpause one
