@@ -12,7 +12,6 @@
 #include "base/text.h"
 #include "bundle/making.h"
 #include "bundle/spawn.h"
-#include "bundle/spec_words.h"
 #include "bundle/state_folder.h"
 #include "bundle/sync.h"
 #include "os/files.h"
@@ -42,6 +41,7 @@ Result<Message> until_ready(const os::Fd& socket, const ExecOptions& options, Cr
 Result<void> go_on(const Runtime& runtime, const os::Fd& socket, const Process& process,
                    const ExecOptions& options, Created& created) {
   TRY(set_limits(runtime, created.pid, process));
+  set_kill_score(runtime, created.pid, process);
   TRY(send(socket, Step::mapped, created.pid));
   TRY(until_ready(socket, options, created));
   if (!options.pidfd_socket.empty()) {
@@ -63,12 +63,6 @@ Error not_running(const std::string& id, Status status) {
 }
 
 }  // namespace
-
-std::string rlimit_name(int resource) {
-  for (const Word& word : rlimit_words())
-    if (word.number == static_cast<uint64_t>(resource)) return std::string(word.name);
-  return fmt::format("{}", resource);
-}
 
 Result<Created> exec(const Runtime& runtime, const std::string& id, const Process& process,
                      const ExecOptions& options) {

@@ -12,7 +12,7 @@
 namespace kist::bundle {
 namespace {
 
-constexpr size_t kMaxText = 60'000;
+constexpr size_t kMaxText = 8000;  // On the stack: a fresh buffer would cost a fault for each page.
 struct Header {
   Step step;
   int32_t number;
@@ -55,8 +55,8 @@ Result<void> send(const os::Fd& socket, Step step, int32_t number, const std::st
 Result<std::optional<Message>> receive(const os::Fd& socket) {
   Message out;
   Header header = {};
-  out.text.resize(kMaxText);
-  iovec parts[] = {{&header, sizeof header}, {out.text.data(), out.text.size()}};
+  char text[kMaxText];
+  iovec parts[] = {{&header, sizeof header}, {text, sizeof text}};
   msghdr message = {};
   message.msg_iov = parts;
   message.msg_iovlen = 2;
@@ -72,7 +72,7 @@ Result<std::optional<Message>> receive(const os::Fd& socket) {
     return Error(Code::internal, "a message of {} bytes", got);
   out.step = header.step;
   out.number = header.number;
-  out.text.resize(static_cast<size_t>(got) - sizeof header);
+  out.text.assign(text, static_cast<size_t>(got) - sizeof header);
   const cmsghdr* rights = CMSG_FIRSTHDR(&message);
   if (rights != nullptr && rights->cmsg_type == SCM_RIGHTS) {
     int fd = -1;
