@@ -24,6 +24,7 @@
 #include "bundle/mount_calls.h"
 #include "bundle/spawn.h"
 #include "bundle/spec_words.h"
+#include "bundle/spec_writer.h"
 #include "bundle/start_socket.h"
 #include "bundle/state_folder.h"
 #include "bundle/sync.h"
@@ -85,6 +86,15 @@ Result<void> check_spec(const Spec& spec, const CreateOptions& options) {
   if (!spec.process->terminal && !options.console_socket.empty())
     return Error(Code::invalid, "a console socket is given, but process.terminal is false");
   return check_sysctls(spec);
+}
+
+// Asking systemd for a scope needs its bus. Making the cgroup behind its back would be undone by it.
+Error no_systemd_driver() {
+  if (!os::is_folder("/run/systemd/system"))
+    return Error(Code::unsupported, "--systemd-cgroup: systemd does not run here")
+        .hint("leave it out: cgroups are then made directly");
+  return Error(Code::unsupported, "--systemd-cgroup is not supported yet")
+      .hint("`podman --cgroup-manager cgroupfs`, `dockerd --exec-opt native.cgroupdriver=cgroupfs`");
 }
 
 Result<void> check_preserved(unsigned count) {
@@ -356,6 +366,7 @@ Result<Created> make(const Runtime& runtime, const std::string& id, const Spec& 
   CreateOptions options = given;
   TRY(check_id(id));
   TRY(check_spec(spec, options));
+  if (runtime.systemd_cgroups) return no_systemd_driver();
   TRY(check_preserved(options.preserve_fds));
   const StateFolder folder = TRY(StateFolder::claim(runtime.state_root, id));
   Making making = {.runtime = runtime, .spec = spec, .options = options, .record = {},
@@ -364,7 +375,7 @@ Result<Created> make(const Runtime& runtime, const std::string& id, const Spec& 
   const auto all = [&]() -> Result<void> {
     TRY(describe(making, id));
     options.bundle = making.record.state.bundle;
-    TRY(folder.write_config(options.config_bytes));
+    TRY(folder.write_config(options.config_bytes.empty() ? spec_text(spec) : options.config_bytes));
     TRY(prepare(making, folder));
     return start_process(making, folder, begin);
   };

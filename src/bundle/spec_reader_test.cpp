@@ -1,4 +1,5 @@
 #include "bundle/spec_reader.h"
+#include "bundle/spec_writer.h"
 
 #include <gtest/gtest.h>
 #include <linux/mount.h>
@@ -98,6 +99,33 @@ TEST(SpecReaderTest, NullIsAsIfItWereNotThere) {
   const auto spec = read_spec(with_linux(R"({"namespaces":null,"resources":null,"seccomp":null})"));
   ASSERT_TRUE(spec) << spec.error().render();
   EXPECT_FALSE(spec->seccomp);
+}
+
+// Goal: what start, exec and remove read later is what the container was made from.
+TEST(SpecWriterTest, IsReadBack) {
+  const auto spec = read_spec(
+      R"({"ociVersion":"1.1.0","root":{"path":"/r"},
+          "process":{"cwd":"/w","args":["a"],"env":["B=c"],"user":{"uid":3,"gid":4,"umask":7,"additionalGids":[5]},
+            "capabilities":{"bounding":["CAP_KILL"]},"rlimits":[{"type":"RLIMIT_CORE","soft":1,"hard":2}],
+            "noNewPrivileges":true},
+          "hooks":{"poststop":[{"path":"/h","args":["h","x"],"env":["Y=z"],"timeout":9}]},
+          "linux":{"namespaces":[{"type":"pid"},{"type":"network","path":"/n"}],
+            "personality":{"domain":"LINUX32"},
+            "seccomp":{"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":38,"architectures":["SCMP_ARCH_X86_64"],
+              "flags":["SECCOMP_FILTER_FLAG_LOG"],
+              "syscalls":[{"names":["read"],"action":"SCMP_ACT_ALLOW",
+                           "args":[{"index":1,"value":18446744073709551615,"op":"SCMP_CMP_NE"}]}]}}})");
+  ASSERT_TRUE(spec) << spec.error().render();
+  const std::string text = spec_text(*spec);
+  const auto again = read_spec(text);
+  ASSERT_TRUE(again) << again.error().render();
+  EXPECT_EQ(spec_text(*again), text);
+  EXPECT_EQ(again->process->user.umask, 7u);
+  EXPECT_EQ(again->process->capabilities->bounding, 1u << 5);
+  EXPECT_EQ(again->hooks.poststop[0].timeout_s, 9);
+  EXPECT_EQ(again->namespaces[1].path, "/n");
+  EXPECT_EQ(again->seccomp->rules[0].arguments[0].value, UINT64_MAX);
+  EXPECT_EQ(again->personality, 8ul);
 }
 
 MountOptions options_of(std::initializer_list<const char*> list) {
