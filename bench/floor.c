@@ -38,7 +38,7 @@ static const char *erofs, *objects, *lowers[60], *project, *sources[60], *target
 static int lower_count, mount_count, trees[60], root, scratch, user_namespace, accounts;
 static unsigned uid, gid;
 static const char *network, *cgroups;
-static char groups[16][200];
+static char groups[16][400];
 static int group_count;
 
 static int clone_tree(int at, const char* path, int flags) {
@@ -185,7 +185,7 @@ static void read_groups(void) {
 }
 
 static void make_groups(void) {
-  char path[300], value[100];
+  char path[500], value[100];
   for (int i = 0; i < group_count; ++i) {
     CHECK(mkdir(groups[i], 0755));
     if (!strstr(groups[i], "/cpuset/")) continue;
@@ -203,7 +203,7 @@ static void make_groups(void) {
 }
 
 static void join_groups(void) {
-  char path[300];
+  char path[500];
   for (int i = 0; i < group_count; ++i) snprintf(path, sizeof path, "%s/tasks", groups[i]), put(path, "0");
 }
 

@@ -328,6 +328,7 @@ Result<void> start_process(Making& making, const StateFolder& folder, bool begin
   if (begin && needs_nothing(making)) {
     TRY(record_process(making, folder));
     TRY(send(making.socket, Step::begin));
+    TRY(wait_for_end(making.socket));
     TRY(serve_inside(making, true));
     return folder.commit();
   }

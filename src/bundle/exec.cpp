@@ -81,6 +81,7 @@ Result<Created> exec(const Runtime& runtime, const std::string& id, const Proces
   plan.preserve_fds = options.preserve_fds;
   plan.streams = options.streams;
   plan.state = record.state;
+  plan.state.pid = 0;  // The new process hears its own.
   plan.personality = spec.personality;
   TRY(prepare_filter(runtime, spec, plan, filter));
   plan.cgroup_entrances = TRY(cgroups.entrances(options.cgroup));

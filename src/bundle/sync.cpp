@@ -1,5 +1,6 @@
 #include "bundle/sync.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -64,9 +65,10 @@ Result<std::optional<Message>> receive(const os::Fd& socket) {
   message.msg_control = control.bytes;
   message.msg_controllen = sizeof control.bytes;
   ssize_t got;
+  // That the other end has not read all of ours is told once; what it has said before comes after.
   do got = ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC);
-  while (got < 0 && errno == EINTR);
-  if (got == 0 || (got < 0 && errno == ECONNRESET)) return std::optional<Message>();
+  while (got < 0 && (errno == EINTR || errno == ECONNRESET));
+  if (got == 0) return std::optional<Message>();
   if (got < 0) return Error::from_errno(errno, "hear from the other side of the container");
   if (got < static_cast<ssize_t>(sizeof header))
     return Error(Code::internal, "a message of {} bytes", got);
@@ -90,6 +92,13 @@ Result<Message> expect(const os::Fd& socket, Step step) {
     return Error(Code::internal, "step {} where {} was expected", static_cast<int>(message->step),
                  static_cast<int>(step));
   return std::move(*message);
+}
+
+Result<void> wait_for_end(const os::Fd& socket) {
+  pollfd polled = {socket.get(), 0, 0};
+  while (::poll(&polled, 1, -1) < 0)
+    if (errno != EINTR) return Error::from_errno(errno, "wait for the other side of the container");
+  return {};
 }
 
 std::string packed(const Error& error) {
