@@ -285,6 +285,14 @@ Result<void> serve_inside(Making& making, bool begun) {
   }
 }
 
+// When nobody is there to be told, why is in what was said last.
+Result<void> tell(Making& making, Step step, int32_t number = 0) {
+  const Result<void> sent = send(making.socket, step, number);
+  if (sent) return {};
+  TRY(serve_inside(making, true));
+  return sent;
+}
+
 Result<void> write_pid_file(const std::string& path, pid_t pid) {
   if (path.empty()) return {};
   TRY(os::write_file_atomically(path, fmt::format("{}", pid), 0644), "the pid file");
@@ -323,11 +331,11 @@ Result<void> start_process(Making& making, const StateFolder& folder, bool begin
   if ((making.record.namespaces & CLONE_NEWUSER) != 0)
     TRY(write_id_maps(pid, spec.uid_maps, spec.gid_maps));
   set_kill_score(making.runtime, pid, *spec.process);
-  TRY(send(making.socket, Step::mapped, pid));
+  TRY(tell(making, Step::mapped, pid));
   // With nothing to agree upon on the way, nobody waits for anybody until the command has begun.
   if (begin && needs_nothing(making)) {
     TRY(record_process(making, folder));
-    TRY(send(making.socket, Step::begin));
+    TRY(tell(making, Step::begin));
     TRY(wait_for_end(making.socket));
     TRY(serve_inside(making, true));
     return folder.commit();
@@ -340,11 +348,11 @@ Result<void> start_process(Making& making, const StateFolder& folder, bool begin
   }
   TRY(record_process(making, folder));
   if (begin) {
-    TRY(send(making.socket, Step::begin));
+    TRY(tell(making, Step::begin));
     TRY(serve_inside(making, true));
     return folder.commit();
   }
-  TRY(send(making.socket, Step::committed));
+  TRY(tell(making, Step::committed));
   TRY(expect(making.socket, Step::waiting));
   return folder.commit();
 }

@@ -42,7 +42,8 @@ Result<void> go_on(const Runtime& runtime, const os::Fd& socket, const Process& 
                    const ExecOptions& options, Created& created) {
   TRY(set_limits(runtime, created.pid, process));
   set_kill_score(runtime, created.pid, process);
-  TRY(send(socket, Step::mapped, created.pid));
+  // Who has died before that has said why.
+  (void)send(socket, Step::mapped, created.pid).has_value();
   TRY(until_ready(socket, options, created));
   if (!options.pidfd_socket.empty()) {
     const os::Fd agent = TRY(connect_to_path(options.pidfd_socket), "the pidfd socket");
