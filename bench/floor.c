@@ -3,8 +3,10 @@
  * checks, no init, no choice: an honest lower bound, and nothing that one could use.
  *
  *   floor [--erofs IMG --objects DIR | --lower DIR...] [--project DIR] [--mount SOURCE:TARGET...]
- *         [--accounts yes] CMD...
+ *         [--accounts yes] [--network own] [--cgroups NAME] CMD...
  *
+ * --network own: a network namespace with its loopback up. --cgroups: one cgroup of this name in each
+ * hierarchy of version 1, shown in /sys/fs/cgroup, and removed at the end.
  * Up to 60 lowers. --accounts: /etc/passwd and /etc/group from memory, as a plain user needs them. */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -13,12 +15,15 @@
 #include <linux/magic.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -34,6 +39,9 @@
 static const char *erofs, *objects, *lowers[60], *project, *sources[60], *targets[60];
 static int lower_count, mount_count, trees[60], root, scratch, user_namespace, accounts;
 static unsigned uid, gid;
+static const char *network, *cgroups;
+static char groups[16][400];
+static int group_count;
 
 static int clone_tree(int at, const char* path, int flags) {
   return syscall(SYS_open_tree, at, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags);
@@ -169,6 +177,61 @@ static void mount_rest(void) {
   for (int i = 0; i < mount_count; ++i) mount_folder(trees[i], targets[i]);
 }
 
+static void read_groups(void) {
+  char line[1000], point[200];
+  FILE* mounts = fopen("/proc/self/mounts", "r");
+  while (mounts && fgets(line, sizeof line, mounts) && group_count < 16)
+    if (strncmp(line, "cgroup ", 7) == 0 && sscanf(line, "cgroup %150s", point) == 1)
+      snprintf(groups[group_count++], sizeof groups[0], "%s/%s", point, cgroups);
+  if (mounts) fclose(mounts);
+}
+
+static void make_groups(void) {
+  char path[500], value[100];
+  for (int i = 0; i < group_count; ++i) {
+    CHECK(mkdir(groups[i], 0755));
+    if (!strstr(groups[i], "/cpuset/")) continue;
+    static const char* files[] = {"cpuset.cpus", "cpuset.mems"};
+    for (int j = 0; j < 2; ++j) {
+      snprintf(path, sizeof path, "%s/../%s", groups[i], files[j]);
+      int fd = open(path, O_RDONLY);
+      ssize_t size = read(fd, value, sizeof value - 1);
+      close(fd);
+      value[size > 0 ? size : 0] = 0;
+      snprintf(path, sizeof path, "%s/%s", groups[i], files[j]);
+      put(path, value);
+    }
+  }
+}
+
+static void join_groups(void) {
+  char path[500];
+  for (int i = 0; i < group_count; ++i) snprintf(path, sizeof path, "%s/tasks", groups[i]), put(path, "0");
+}
+
+static void show_groups(void) {
+  if (!group_count) return;
+  enter("sys/fs/cgroup");
+  CHECK(mount("tmpfs", ".", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755"));
+  enter("sys/fs/cgroup");
+  for (int i = 0; i < group_count; ++i) {
+    char name[20];
+    snprintf(name, sizeof name, "%d", i);
+    CHECK(mkdir(name, 0755));
+    int fd = open(name, O_PATH), tree = clone_tree(AT_FDCWD, groups[i], RECURSIVE);
+    set(tree, "", MOUNT_ATTR_RDONLY, AT_EMPTY_PATH | RECURSIVE);
+    CHECK(syscall(SYS_move_mount, tree, "", fd, "", EMPTY));
+    close(fd), close(tree);
+  }
+}
+
+static void bring_loopback_up(void) {
+  struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+  int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  CHECK(ioctl(fd, SIOCSIFFLAGS, &request));
+  close(fd);
+}
+
 static void drop(void) {
   const unsigned long long keep = uid == 0 ? 0xa80425fb : 0;
   for (int i = 0; i < 41; ++i)
@@ -198,9 +261,12 @@ static void child(char** command) {
     CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
   }
   umask(0);
+  join_groups();
+  if (network) bring_loopback_up();
   for (int i = 0; i < mount_count; ++i) trees[i] = clone_tree(AT_FDCWD, sources[i], RECURSIVE);
   mount_root();
   mount_proc_and_sys();
+  show_groups();
   mount_dev();
   mount_rest();
   CHECK(fchdir(root));
@@ -221,6 +287,8 @@ int main(int argc, char** argv) {
     else if (!strcmp(argv[i], "--objects")) objects = argv[i + 1];
     else if (!strcmp(argv[i], "--lower") && lower_count < 60) lowers[lower_count++] = argv[i + 1];
     else if (!strcmp(argv[i], "--accounts")) accounts = 1;
+    else if (!strcmp(argv[i], "--network")) network = argv[i + 1];
+    else if (!strcmp(argv[i], "--cgroups")) cgroups = argv[i + 1];
     else if (!strcmp(argv[i], "--project")) sources[mount_count] = targets[mount_count] = project = argv[i + 1], ++mount_count;
     else if (!strcmp(argv[i], "--mount") && mount_count < 60) {
       char* colon = strchr(argv[i + 1], ':');
@@ -230,11 +298,13 @@ int main(int argc, char** argv) {
   uid = geteuid(), gid = getegid(), user_namespace = uid != 0;
   struct clone_args arguments = {
       .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | cgroup_namespace() |
-               (user_namespace ? CLONE_NEWUSER : 0),
+               (network ? CLONE_NEWNET : 0) | (user_namespace ? CLONE_NEWUSER : 0),
       .exit_signal = SIGCHLD};
+  if (cgroups) read_groups(), make_groups();
   pid_t pid = syscall(SYS_clone3, &arguments, sizeof arguments);
   CHECK(pid);
   if (pid == 0) child(argv + i);
   CHECK(waitpid(pid, &status, 0));
+  for (int i = 0; i < group_count; ++i) CHECK(rmdir(groups[i]));
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

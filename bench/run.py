@@ -18,6 +18,7 @@ import time
 import groups_assembly
 import groups_peers
 import groups_run
+import groups_runtime
 from measure import table
 from stores import Bench, say
 
@@ -25,6 +26,7 @@ GROUPS = {"start": groups_run.start, "rate": groups_run.rates, "version": groups
           "second": groups_assembly.second, "import": groups_run.imports,
           "base": groups_assembly.base, "env100": groups_assembly.env100,
           "memory": groups_assembly.memory, "change": groups_assembly.change,
+          "runtime": groups_runtime.runtime,
           "mmdebstrap": groups_peers.mmdebstrap, "podman": groups_peers.podman_build}
 
 

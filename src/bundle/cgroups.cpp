@@ -51,12 +51,14 @@ bool wants_only_v2(const Resources& resources, const Hierarchy& v2,
 
 // A cgroup of a cpuset has nothing in it at first, and nobody may enter it.
 Result<void> inherit_cpuset(const std::string& mount_point, const std::string& path) {
+  const std::string parent = os::parent_of(path);
   for (const char* file : {"cpuset.cpus", "cpuset.mems"}) {
-    const std::string here = os::join(path, file);
-    if (!read_trimmed(here).empty()) continue;
-    const std::string parent = os::parent_of(path);
-    if (parent.size() > mount_point.size()) TRY(inherit_cpuset(mount_point, parent));
-    TRY(write_file(here, read_trimmed(os::join(parent, file))));
+    std::string value = read_trimmed(os::join(parent, file));
+    if (value.empty() && parent.size() > mount_point.size()) {
+      TRY(inherit_cpuset(mount_point, parent));
+      value = read_trimmed(os::join(parent, file));
+    }
+    TRY(write_file(os::join(path, file), value));
   }
   return {};
 }
@@ -147,8 +149,8 @@ Result<void> write_setting(const CgroupFolder& folder, const CgroupSetting& sett
 
 }  // namespace
 
-Result<Cgroups> Cgroups::plan(const Spec& spec, const std::string& id) {
-  const std::vector<Hierarchy> hierarchies = TRY(read_cgroup_hierarchies());
+Result<Cgroups> Cgroups::plan(const Spec& spec, const std::string& id,
+                              const std::vector<Hierarchy>& hierarchies) {
   const bool hybrid = std::any_of(hierarchies.begin(), hierarchies.end(),
                                   [](const Hierarchy& one) { return one.version == 1; });
   Cgroups out;
@@ -229,9 +231,12 @@ Result<void> Cgroups::apply_devices(const std::vector<DeviceRule>& rules) const 
     TRY(attach_device_program(fd, rules), "linux.resources.devices: cannot be set");
     return {};
   }
-  for (const DeviceWrite& write : device_writes(rules))
-    TRY(write_file(os::join(folder->path, write.file), write.value),
-        "linux.resources.devices: cannot be set");
+  std::map<std::string, os::Fd> files;
+  for (const DeviceWrite& write : device_writes(rules)) {
+    os::Fd& file = files[write.file];
+    if (!file.is_open()) file = TRY(os::open_file(os::join(folder->path, write.file), O_WRONLY));
+    TRY(os::write_all(file, write.value), "linux.resources.devices: cannot set '{}'", write.value);
+  }
   return {};
 }
 

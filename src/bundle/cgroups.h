@@ -30,7 +30,8 @@ class Cgroups {
   Cgroups() = default;
   explicit Cgroups(std::vector<CgroupFolder> folders) : folders_(std::move(folders)) {}
   /// On a hybrid host version 2 is used only when `resources` wants a controller that is only there.
-  static Result<Cgroups> plan(const Spec& spec, const std::string& id);
+  static Result<Cgroups> plan(const Spec& spec, const std::string& id,
+                              const std::vector<Hierarchy>& hierarchies);
 
   const std::vector<CgroupFolder>& folders() const { return folders_; }
   bool empty() const { return folders_.empty(); }

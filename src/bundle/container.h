@@ -125,6 +125,8 @@ Result<void> kill(const Runtime& runtime, const std::string& id, int signal,
                   const KillOptions& options);
 struct RemoveOptions {
   bool force = false;  // Kill it first; a container that is not there is no error.
+  /// What it was made from, by who knows; null: read from its state.
+  const Spec* spec = nullptr;
 };
 Result<void> remove(const Runtime& runtime, const std::string& id, const RemoveOptions& options);
 

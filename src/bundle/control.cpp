@@ -38,30 +38,38 @@ Result<void> send_signal(const Record& record, int signal) {
   return {};
 }
 
-Result<void> remove_locked(const Runtime& runtime, const std::string& id, bool force,
-                           const StateFolder& folder) {
+Result<void> check_removable(const Runtime& runtime, const Record& record) {
+  const Status status = status_of(runtime.state_root, record);
+  // A created one has run nothing yet; runc deletes it without being forced, too.
+  if (status == Status::stopped || status == Status::created) return {};
+  return Error(Code::invalid, "cannot delete container '{}' that is not stopped: {}",
+               printable(record.state.id), name_of(status))
+      .hint(fmt::format("`kist runtime delete --force {}`", printable(record.state.id)));
+}
+
+Result<void> remove_locked(const Runtime& runtime, const std::string& id,
+                           const RemoveOptions& options, const StateFolder& folder) {
   auto record = read_record(runtime.state_root, id);
   if (!record) {
     // One that was never finished, or is half removed.
     const auto draft = read_draft(runtime.state_root, id);
     if (draft) TRY(clean_up(*draft));
-    if (!force && !draft) return record.error();
+    if (!options.force && !draft) return record.error();
     return folder.remove();
   }
-  const Status status = status_of(runtime.state_root, *record);
-  // A created one has run nothing yet; runc deletes it without being forced, too.
-  if (!force && status != Status::stopped && status != Status::created)
-    return Error(Code::invalid, "cannot delete container '{}' that is not stopped: {}",
-                 printable(id), name_of(status))
-        .hint(fmt::format("`kist runtime delete --force {}`", printable(id)));
-  const auto spec = spec_of(runtime, id);
+  if (!options.force) TRY(check_removable(runtime, *record));
+  Hooks hooks;
+  if (options.spec != nullptr) {
+    hooks = options.spec->hooks;
+  } else if (const auto spec = spec_of(runtime, id)) {
+    hooks = spec->hooks;
+  }
   TRY(clean_up(*record), "removing container '{}'", printable(id));
   TRY(folder.remove());
-  if (!spec) return {};
   State state = record->state;
   state.status = Status::stopped;
   state.pid = 0;
-  run_hooks_to_the_end(spec->hooks.poststop, "poststop", state, runtime);
+  run_hooks_to_the_end(hooks.poststop, "poststop", state, runtime);
   return {};
 }
 
@@ -113,7 +121,7 @@ Result<void> remove(const Runtime& runtime, const std::string& id, const RemoveO
     if (options.force && folder.error().code() == Code::not_found) return {};
     return std::move(folder).error();
   }
-  return remove_locked(runtime, id, options.force, *folder);
+  return remove_locked(runtime, id, options, *folder);
 }
 
 Result<State> state(const Runtime& runtime, const std::string& id) {

@@ -23,7 +23,8 @@
 #include "bundle/making.h"
 #include "bundle/mount_calls.h"
 #include "bundle/spawn.h"
-#include "bundle/spec_reader.h"
+#include "bundle/spec_words.h"
+#include "bundle/spec_writer.h"
 #include "bundle/start_socket.h"
 #include "bundle/state_folder.h"
 #include "bundle/sync.h"
@@ -42,6 +43,7 @@ struct Making {
   SeccompFilter filter;
   os::Fd listener;
   os::Fd socket;
+  bool served = false;  // It has said that it is ready.
   Created created;
 };
 
@@ -80,11 +82,19 @@ Result<void> check_spec(const Spec& spec, const CreateOptions& options) {
   if (user != nullptr && user->path.empty() && (spec.uid_maps.empty() || spec.gid_maps.empty()))
     return Error(Code::invalid,
                  "linux.uidMappings: a new user namespace needs uidMappings and gidMappings");
-  if (user != nullptr && !user->path.empty() && !(spec.uid_maps.empty() && spec.gid_maps.empty()))
-    return Error(Code::invalid, "linux.uidMappings: a user namespace that is joined has its own");
+  // Maps beside a namespace that is joined, or without one, mean nothing; podman writes such.
   if (!spec.process->terminal && !options.console_socket.empty())
     return Error(Code::invalid, "a console socket is given, but process.terminal is false");
   return check_sysctls(spec);
+}
+
+// Asking systemd for a scope needs its bus. Making the cgroup behind its back would be undone by it.
+Error no_systemd_driver() {
+  if (!os::is_folder("/run/systemd/system"))
+    return Error(Code::unsupported, "--systemd-cgroup: systemd does not run here")
+        .hint("leave it out: cgroups are then made directly");
+  return Error(Code::unsupported, "--systemd-cgroup is not supported yet")
+      .hint("`podman --cgroup-manager cgroupfs`, `dockerd --exec-opt native.cgroupdriver=cgroupfs`");
 }
 
 Result<void> check_preserved(unsigned count) {
@@ -94,6 +104,12 @@ Result<void> check_preserved(unsigned count) {
       return Error(Code::invalid, "descriptor {} is to be preserved, but it is not open", fd);
   }
   return {};
+}
+
+std::string rlimit_name(int resource) {
+  for (const Word& word : rlimit_words())
+    if (word.number == static_cast<uint64_t>(resource)) return std::string(word.name);
+  return fmt::format("{}", resource);
 }
 
 std::string now_text() {
@@ -157,7 +173,9 @@ bool wants_device_rules(const Making& making) {
 
 Result<void> make_cgroups(Making& making, const StateFolder& folder) {
   const bool lenient = is_lenient(making.runtime);
-  making.cgroups = TRY(Cgroups::plan(making.spec, making.record.state.id));
+  making.plan.hierarchies = TRY(read_cgroup_hierarchies());
+  making.cgroups =
+      TRY(Cgroups::plan(making.spec, making.record.state.id, making.plan.hierarchies));
   making.record.cgroups = making.cgroups.folders();
   TRY(folder.write_draft(making.record));
   TRY(making.cgroups.make(lenient), "making the cgroups of the container");
@@ -235,16 +253,16 @@ Result<void> prepare(Making& making, const StateFolder& folder) {
   TRY(prepare_filter(making.runtime, spec, plan.process, making.filter));
   if (!spec.seccomp) plan.process.filter = making.options.filter;
   TRY(make_cgroups(making, folder));
-  for (const Mount& mount : spec.mounts)
-    if (mount.type == "cgroup" && plan.hierarchies.empty())
-      plan.hierarchies = TRY(read_cgroup_hierarchies());
   return open_sources(making);
 }
 
-// Hooks of the runtime run here, the terminal goes where it is wanted.
-Result<void> serve_inside(Making& making) {
+// Hooks of the runtime run here, the terminal goes where it is wanted. Until it is ready, or with
+// `begun` until its end of the socket is closed, as it is when the command begins.
+Result<void> serve_inside(Making& making, bool begun) {
   while (true) {
     std::optional<Message> message = TRY(receive(making.socket));
+    // One that begins without having been ready has been killed.
+    if (!message && begun && making.served) return {};
     if (!message)
       return Error(Code::unavailable, "the first process of the container died while it was made")
           .hint("a limit of memory or of processes may be too low for it");
@@ -264,16 +282,38 @@ Result<void> serve_inside(Making& making) {
         TRY(send(making.socket, Step::hooks));
         break;
       }
-      case Step::ready: return {};
+      case Step::ready:
+        making.served = true;
+        if (!begun) return {};
+        break;
       default: return Error(Code::internal, "an unexpected message from inside");
     }
   }
+}
+
+// When nobody is there to be told, why is in what was said last.
+Result<void> tell(Making& making, Step step, int32_t number = 0) {
+  const Result<void> sent = send(making.socket, step, number);
+  if (sent) return {};
+  TRY(serve_inside(making, true));
+  return sent;
 }
 
 Result<void> write_pid_file(const std::string& path, pid_t pid) {
   if (path.empty()) return {};
   TRY(os::write_file_atomically(path, fmt::format("{}", pid), 0644), "the pid file");
   return {};
+}
+
+bool needs_nothing(const Making& making) {
+  const Hooks& hooks = making.spec.hooks;
+  return !making.plan.user_namespace && making.options.pidfd_socket.empty() &&
+         hooks.prestart.empty() && hooks.create_runtime.empty() && hooks.create_container.empty();
+}
+
+Result<void> record_process(const Making& making, const StateFolder& folder) {
+  TRY(folder.write_draft(making.record));
+  return write_pid_file(making.options.pid_file, making.created.pid);
 }
 
 Result<void> start_process(Making& making, const StateFolder& folder, bool begin) {
@@ -296,22 +336,29 @@ Result<void> start_process(Making& making, const StateFolder& folder, bool begin
   making.created.pidfd = os::Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if ((making.record.namespaces & CLONE_NEWUSER) != 0)
     TRY(write_id_maps(pid, spec.uid_maps, spec.gid_maps));
-  TRY(set_limits(making.runtime, pid, *spec.process));
-  TRY(send(making.socket, Step::mapped, pid));
-  TRY(serve_inside(making));
+  set_kill_score(making.runtime, pid, *spec.process);
+  TRY(tell(making, Step::mapped, pid));
+  // With nothing to agree upon on the way, nobody waits for anybody until the command has begun.
+  if (begin && needs_nothing(making)) {
+    TRY(record_process(making, folder));
+    TRY(tell(making, Step::begin));
+    TRY(wait_for_end(making.socket));
+    TRY(serve_inside(making, true));
+    return folder.commit();
+  }
+  TRY(serve_inside(making, false));
+  if (making.plan.user_namespace) TRY(set_limits(making.runtime, pid, *spec.process));
   if (!making.options.pidfd_socket.empty()) {
     const os::Fd agent = TRY(connect_to_path(making.options.pidfd_socket), "the pidfd socket");
     TRY(send_fd(agent, "pidfd", making.created.pidfd));
   }
-  TRY(folder.write_draft(making.record));
-  TRY(write_pid_file(making.options.pid_file, pid));
+  TRY(record_process(making, folder));
   if (begin) {
-    TRY(send(making.socket, Step::begin));
-    const std::optional<Message> answer = TRY(receive(making.socket));
-    if (answer && answer->step == Step::failed) return unpacked(answer->text);
+    TRY(tell(making, Step::begin));
+    TRY(serve_inside(making, true));
     return folder.commit();
   }
-  TRY(send(making.socket, Step::committed));
+  TRY(tell(making, Step::committed));
   TRY(expect(making.socket, Step::waiting));
   return folder.commit();
 }
@@ -334,15 +381,16 @@ Result<Created> make(const Runtime& runtime, const std::string& id, const Spec& 
   CreateOptions options = given;
   TRY(check_id(id));
   TRY(check_spec(spec, options));
+  if (runtime.systemd_cgroups) return no_systemd_driver();
   TRY(check_preserved(options.preserve_fds));
   const StateFolder folder = TRY(StateFolder::claim(runtime.state_root, id));
   Making making = {.runtime = runtime, .spec = spec, .options = options, .record = {},
                    .cgroups = {}, .plan = {}, .filter = {}, .listener = {}, .socket = {},
-                   .created = {}};
+                   .served = false, .created = {}};
   const auto all = [&]() -> Result<void> {
     TRY(describe(making, id));
     options.bundle = making.record.state.bundle;
-    TRY(folder.write_config(options.config_bytes));
+    TRY(folder.write_config(options.config_bytes.empty() ? spec_text(spec) : options.config_bytes));
     TRY(prepare(making, folder));
     return start_process(making, folder, begin);
   };
@@ -383,7 +431,8 @@ Result<void> deliver_terminal(os::Fd master, const std::string& console_socket, 
   return {};
 }
 
-Result<void> set_limits(const Runtime& runtime, pid_t pid, const Process& process) {
+Result<void> set_resource_limits(pid_t pid, const Process& process,
+                                 std::vector<std::string>& lowered) {
   for (const Rlimit& wanted : process.rlimits) {
     const auto resource = static_cast<__rlimit_resource>(wanted.resource);
     rlimit limit = {wanted.soft, wanted.hard};
@@ -396,17 +445,27 @@ Result<void> set_limits(const Runtime& runtime, pid_t pid, const Process& proces
     limit.rlim_cur = std::min<rlim_t>(limit.rlim_cur, limit.rlim_max);
     if (::prlimit(pid, resource, &limit, nullptr) != 0)
       return Error::from_errno(errno, "process.rlimits: set one");
-    if (runtime.warn)
-      runtime.warn(fmt::format("process.rlimits: {} is lowered from {} to {}, what this process has",
-                               rlimit_name(wanted.resource), wanted.hard, limit.rlim_max));
+    lowered.push_back(fmt::format("process.rlimits: {} is lowered from {} to {}, all that we have",
+                                  rlimit_name(wanted.resource), wanted.hard, limit.rlim_max));
   }
-  if (!process.oom_score_adj) return {};
+  return {};
+}
+
+Result<void> set_limits(const Runtime& runtime, pid_t pid, const Process& process) {
+  std::vector<std::string> lowered;
+  TRY(set_resource_limits(pid, process, lowered));
+  if (runtime.warn)
+    for (const std::string& text : lowered) runtime.warn(text);
+  return {};
+}
+
+void set_kill_score(const Runtime& runtime, pid_t pid, const Process& process) {
+  if (!process.oom_score_adj) return;
   const auto file = os::open_file(fmt::format("/proc/{}/oom_score_adj", pid), O_WRONLY);
   const std::string value = fmt::format("{}", *process.oom_score_adj);
-  if (file && os::write_all(*file, value)) return {};
+  if (file && os::write_all(*file, value)) return;
   if (runtime.warn)
     runtime.warn(fmt::format("process.oomScoreAdj: {} may not be set here, it stays as it is", value));
-  return {};
 }
 
 Result<Created> create(const Runtime& runtime, const std::string& id, const Spec& spec,

@@ -12,7 +12,6 @@
 #include "base/text.h"
 #include "bundle/making.h"
 #include "bundle/spawn.h"
-#include "bundle/spec_words.h"
 #include "bundle/state_folder.h"
 #include "bundle/sync.h"
 #include "os/files.h"
@@ -42,7 +41,9 @@ Result<Message> until_ready(const os::Fd& socket, const ExecOptions& options, Cr
 Result<void> go_on(const Runtime& runtime, const os::Fd& socket, const Process& process,
                    const ExecOptions& options, Created& created) {
   TRY(set_limits(runtime, created.pid, process));
-  TRY(send(socket, Step::mapped, created.pid));
+  set_kill_score(runtime, created.pid, process);
+  // Who has died before that has said why.
+  (void)send(socket, Step::mapped, created.pid).has_value();
   TRY(until_ready(socket, options, created));
   if (!options.pidfd_socket.empty()) {
     const os::Fd agent = TRY(connect_to_path(options.pidfd_socket), "the pidfd socket");
@@ -64,12 +65,6 @@ Error not_running(const std::string& id, Status status) {
 
 }  // namespace
 
-std::string rlimit_name(int resource) {
-  for (const Word& word : rlimit_words())
-    if (word.number == static_cast<uint64_t>(resource)) return std::string(word.name);
-  return fmt::format("{}", resource);
-}
-
 Result<Created> exec(const Runtime& runtime, const std::string& id, const Process& process,
                      const ExecOptions& options) {
   const Record record = TRY(read_record(runtime.state_root, id));
@@ -87,6 +82,7 @@ Result<Created> exec(const Runtime& runtime, const std::string& id, const Proces
   plan.preserve_fds = options.preserve_fds;
   plan.streams = options.streams;
   plan.state = record.state;
+  plan.state.pid = 0;  // The new process hears its own.
   plan.personality = spec.personality;
   TRY(prepare_filter(runtime, spec, plan, filter));
   if (!spec.seccomp) plan.filter = options.filter;

@@ -19,6 +19,7 @@
 
 #include "base/text.h"
 #include "bundle/hooks.h"
+#include "bundle/making.h"
 #include "bundle/mount_calls.h"
 #include "bundle/start_socket.h"
 #include "bundle/sync.h"
@@ -125,10 +126,17 @@ Result<void> place_streams(const StandardStreams& streams) {
   return {};
 }
 
-Result<void> run_runtime_hooks(const InitPlan& plan, const os::Fd& socket) {
+// The outside says it once, soon after the clone; whoever needs it first waits for it.
+Result<void> hear_own_pid(ProcessPlan& plan, const os::Fd& socket) {
+  if (plan.state.pid == 0) plan.state.pid = TRY(expect(socket, Step::mapped)).number;
+  return {};
+}
+
+Result<void> run_runtime_hooks(InitPlan& plan, const os::Fd& socket) {
   const Hooks& hooks = plan.spec->hooks;
   if (hooks.prestart.empty() && hooks.create_runtime.empty() && hooks.create_container.empty())
     return {};
+  TRY(hear_own_pid(plan.process, socket));
   TRY(send(socket, Step::hooks));
   TRY(expect(socket, Step::hooks));
   return run_hooks(hooks.create_container, "createContainer", plan.process.state);
@@ -178,14 +186,25 @@ Result<os::Fd> wait_to_begin(os::Fd& socket, const os::Fd* listener) {
   return wait_for_start(*listener);
 }
 
+// With the privileges of the host, while they are still there. In a user namespace they are not:
+// then the outside does it.
+Result<void> limit_self(const Process& process, const os::Fd& socket) {
+  std::vector<std::string> lowered;
+  TRY(set_resource_limits(0, process, lowered));
+  for (const std::string& text : lowered) TRY(send(socket, Step::warning, 0, text));
+  return {};
+}
+
 Result<void> init(InitPlan& plan, os::Fd& socket, const os::Fd* listener) {
   const Spec& spec = *plan.spec;
   TRY(die_with_caller(true));
   TRY(enter_cgroups(plan.process.cgroup_entrances));
   if ((plan.fresh & CLONE_NEWCGROUP) != 0 && ::unshare(CLONE_NEWCGROUP) != 0)
     return Error::from_errno(errno, "make a cgroup namespace");
-  plan.process.state.pid = TRY(expect(socket, Step::mapped)).number;
-  if (plan.user_namespace) become_root_inside();
+  if (plan.user_namespace) {
+    TRY(hear_own_pid(plan.process, socket));
+    become_root_inside();
+  }
   TRY(name_host(spec));
   if ((plan.fresh & CLONE_NEWNET) != 0) TRY(bring_loopback_up());
   const os::Fd proc = TRY(open_proc());
@@ -196,8 +215,10 @@ Result<void> init(InitPlan& plan, os::Fd& socket, const os::Fd* listener) {
   TRY(place_streams(plan.process.streams));
   plan.process.process = &process;
   add_home(process);
+  if (!plan.user_namespace) TRY(limit_self(process, socket));
   TRY(become_user(plan.process, proc, {socket.get(), listener == nullptr ? -1 : listener->get()}));
   const std::string program = TRY(find_program(process));
+  TRY(hear_own_pid(plan.process, socket));
   socket = TRY(wait_to_begin(socket, listener));
   plan.process.state.status = Status::created;
   TRY(run_hooks(spec.hooks.start_container, "startContainer", plan.process.state));
@@ -206,7 +227,7 @@ Result<void> init(InitPlan& plan, os::Fd& socket, const os::Fd* listener) {
 
 Result<void> enter(ProcessPlan& plan, os::Fd& socket, bool user_namespace, const os::Fd& proc) {
   TRY(die_with_caller(true));
-  plan.state.pid = TRY(expect(socket, Step::mapped)).number;
+  TRY(hear_own_pid(plan, socket));
   if (user_namespace) become_root_inside();
   Process process = *plan.process;
   plan.process = &process;

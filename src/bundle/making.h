@@ -16,8 +16,11 @@ Result<void> prepare_filter(const Runtime& runtime, const Spec& spec, ProcessPla
                             SeccompFilter& filter);
 /// To the console socket, or else to the caller.
 Result<void> deliver_terminal(os::Fd master, const std::string& console_socket, Created& created);
-/// Resource limits and the score for the killer, with the caller's privileges.
+/// Of `pid` (0: this process). What is above the hard limit that it has is lowered, and told.
+Result<void> set_resource_limits(pid_t pid, const Process& process,
+                                 std::vector<std::string>& lowered);
+/// The same with `runtime` to tell, and the score for the kernel's killer.
 Result<void> set_limits(const Runtime& runtime, pid_t pid, const Process& process);
-std::string rlimit_name(int resource);
+void set_kill_score(const Runtime& runtime, pid_t pid, const Process& process);
 
 }  // namespace kist::bundle

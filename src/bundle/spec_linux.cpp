@@ -257,9 +257,6 @@ void read_linux(const Value& json, Spec& spec) {
   if (json["intelRdt"].present())
     json["intelRdt"].refuse(Code::unsupported,
                             "Intel RDT (cache and memory bandwidth classes) is not supported");
-  const bool user = spec.find_namespace(CLONE_NEWUSER) != nullptr;
-  if (!user && !(spec.uid_maps.empty() && spec.gid_maps.empty()))
-    json["uidMappings"].wrong("id mappings need a user namespace in linux.namespaces");
   if (!spec.time_offsets.empty() && spec.find_namespace(CLONE_NEWTIME) == nullptr)
     json["timeOffsets"].wrong("offsets need a time namespace in linux.namespaces");
 }

@@ -179,12 +179,10 @@ Result<StateFolder> StateFolder::lock(const std::string& state_root, const std::
 }
 
 Result<void> StateFolder::write_draft(const Record& record) const {
-  const std::string fresh = os::join(path_, "creating.new");
-  const os::Fd fd = TRY(os::open_file(fresh, O_WRONLY | O_CREAT | O_TRUNC, 0600));
-  TRY(os::write_all(fd, record_text(record)));
-  if (::rename(fresh.c_str(), os::join(path_, kDraft).c_str()) != 0)
-    return Error::from_errno(errno, "rename '{}'", printable(fresh));
-  return {};
+  // In place: nobody reads a draft while its folder is locked, and one write is one step for who
+  // looks after we were killed. It only grows: a process gets its number.
+  const os::Fd fd = TRY(os::open_file(os::join(path_, kDraft), O_WRONLY | O_CREAT, 0600));
+  return os::write_all(fd, record_text(record));
 }
 
 Result<void> StateFolder::commit() const {
@@ -202,7 +200,7 @@ Result<void> StateFolder::write_config(std::string_view bytes) const {
 Result<void> StateFolder::remove() const {
   // Without state.json it is a leftover, whatever else is still there.
   ::unlink(os::join(path_, kState).c_str());
-  for (const char* name : {"config.json", "start", kDraft, "creating.new"})
+  for (const char* name : {"config.json", "start", kDraft})
     ::unlink(os::join(path_, name).c_str());
   if (::rmdir(path_.c_str()) == 0 || errno == ENOENT) return {};
   return os::remove_tree(path_);
@@ -256,17 +254,18 @@ Status status_of(const std::string& state_root, const Record& record) {
 
 Result<void> clean_up(const Record& record) {
   const Cgroups cgroups(record.cgroups);
-  if (is_alive(record)) {
+  const bool alive = is_alive(record);
+  if (alive) {
     const os::Fd process(static_cast<int>(::syscall(SYS_pidfd_open, record.state.pid, 0)));
     // Between the look and the open it may have ended, and another have got its number.
     if (process.is_open() && is_alive(record))
       (void)::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
   }
   // Without a PID namespace of their own the others outlive the first; a frozen one does not die.
-  if ((record.namespaces & CLONE_NEWPID) == 0 || cgroups.is_frozen())
+  if ((record.namespaces & CLONE_NEWPID) == 0 || (alive && cgroups.is_frozen()))
     (void)cgroups.kill(SIGKILL).has_value();
   constexpr int kTries = 1000;
-  for (int i = 0; i < kTries && is_alive(record); ++i) {
+  for (int i = 0; alive && i < kTries && is_alive(record); ++i) {
     const timespec pause = {.tv_sec = 0, .tv_nsec = i < 20 ? 500'000 : 10'000'000};
     ::nanosleep(&pause, nullptr);
   }

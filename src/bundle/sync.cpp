@@ -1,5 +1,6 @@
 #include "bundle/sync.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -12,7 +13,7 @@
 namespace kist::bundle {
 namespace {
 
-constexpr size_t kMaxText = 60'000;
+constexpr size_t kMaxText = 8000;  // On the stack: a fresh buffer would cost a fault for each page.
 struct Header {
   Step step;
   int32_t number;
@@ -55,8 +56,8 @@ Result<void> send(const os::Fd& socket, Step step, int32_t number, const std::st
 Result<std::optional<Message>> receive(const os::Fd& socket) {
   Message out;
   Header header = {};
-  out.text.resize(kMaxText);
-  iovec parts[] = {{&header, sizeof header}, {out.text.data(), out.text.size()}};
+  char text[kMaxText];
+  iovec parts[] = {{&header, sizeof header}, {text, sizeof text}};
   msghdr message = {};
   message.msg_iov = parts;
   message.msg_iovlen = 2;
@@ -64,15 +65,16 @@ Result<std::optional<Message>> receive(const os::Fd& socket) {
   message.msg_control = control.bytes;
   message.msg_controllen = sizeof control.bytes;
   ssize_t got;
+  // That the other end has not read all of ours is told once; what it has said before comes after.
   do got = ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC);
-  while (got < 0 && errno == EINTR);
-  if (got == 0 || (got < 0 && errno == ECONNRESET)) return std::optional<Message>();
+  while (got < 0 && (errno == EINTR || errno == ECONNRESET));
+  if (got == 0) return std::optional<Message>();
   if (got < 0) return Error::from_errno(errno, "hear from the other side of the container");
   if (got < static_cast<ssize_t>(sizeof header))
     return Error(Code::internal, "a message of {} bytes", got);
   out.step = header.step;
   out.number = header.number;
-  out.text.resize(static_cast<size_t>(got) - sizeof header);
+  out.text.assign(text, static_cast<size_t>(got) - sizeof header);
   const cmsghdr* rights = CMSG_FIRSTHDR(&message);
   if (rights != nullptr && rights->cmsg_type == SCM_RIGHTS) {
     int fd = -1;
@@ -90,6 +92,13 @@ Result<Message> expect(const os::Fd& socket, Step step) {
     return Error(Code::internal, "step {} where {} was expected", static_cast<int>(message->step),
                  static_cast<int>(step));
   return std::move(*message);
+}
+
+Result<void> wait_for_end(const os::Fd& socket) {
+  pollfd polled = {socket.get(), 0, 0};
+  while (::poll(&polled, 1, -1) < 0)
+    if (errno != EINTR) return Error::from_errno(errno, "wait for the other side of the container");
+  return {};
 }
 
 std::string packed(const Error& error) {

@@ -43,6 +43,9 @@ Result<Message> expect(const os::Fd& socket, Step step);
 std::string packed(const Error& error);
 Error unpacked(const std::string& text);
 
+/// Waits until the other end is closed, and is not woken by messages before.
+Result<void> wait_for_end(const os::Fd& socket);
+
 struct SocketPair {
   os::Fd outside;
   os::Fd inside;

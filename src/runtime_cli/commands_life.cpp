@@ -152,7 +152,7 @@ Result<int> run_run(const Context& context, const Arguments& arguments) {
   if (detach) return 0;
   const Result<int> status = stand_in_for(created);
   if (!arguments.has("keep")) {
-    const auto removed = bundle::remove(context.runtime, id, {.force = true});
+    const auto removed = bundle::remove(context.runtime, id, {.force = true, .spec = &bundle.spec});
     if (!removed) context.log->write(Log::Level::warning, removed.error().message());
   }
   return status;

@@ -1,0 +1,117 @@
+"""The OCI runtime: one bundle, run by kist, its peers, and the kernel floor."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+
+import stores
+from measure import Command, Row, interleave, load, user_name
+
+BUSYBOX = "/bin/busybox"
+
+
+def private_cgroups(command):
+    """crun knows no mixed cgroups: where both versions are mounted, all are measured without version 2."""
+    unified = "/sys/fs/cgroup/unified"
+    if not os.path.ismount(unified):
+        return command
+    return ["unshare", "-m", "--propagation", "private", "sh", "-c", f'umount {unified}; exec "$@"', "sh", *command]
+
+
+def make_bundle(bench):
+    folder = pathlib.Path(bench.work) / "bundle"
+    root = folder / "rootfs"
+    if not (root / "bin/true").exists():
+        for name in ("bin", "dev", "etc", "proc", "root", "run", "sys", "tmp"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(BUSYBOX, root / "bin/busybox")
+        for name in ("true", "sleep", "sh"):
+            (root / "bin" / name).symlink_to("busybox")
+    config = folder / "config.json"
+    config.unlink(missing_ok=True)
+    subprocess.run([bench.kist, "runtime", "spec"], cwd=folder, check=True)
+    made = json.loads(config.read_text())
+    made["ociVersion"] = "1.0.2"  # What the oldest of them knows.
+    made["process"]["terminal"] = False
+    for name, args in (("true", ["/bin/true"]), ("sleep", ["/bin/sleep", "1000"])):
+        made["process"]["args"] = args
+        bundle = folder / name
+        bundle.mkdir(exist_ok=True)
+        made["root"]["path"] = str(root)
+        (bundle / "config.json").write_text(json.dumps(made))
+    return folder
+
+
+def runtimes(bench):
+    found = {"kist": [str(bench.kist), "runtime"]}
+    for name in ("crun", "runc"):
+        if shutil.which(name):
+            found[name] = [name]
+    return found
+
+
+def runtime(bench):
+    if os.geteuid() != 0 or not os.path.exists(BUSYBOX):
+        stores.say("skipped: needs root and busybox-static")
+        return []
+    folder = make_bundle(bench)
+    # A process of its own, in which the mounts may be changed.
+    script = pathlib.Path(__file__).resolve()
+    out = folder / "taken.json"
+    plan = {"folder": str(folder), "floor": str(bench.floor), "runtimes": runtimes(bench),
+            "rounds": bench.rounds(150, 20), "out": str(out)}
+    (folder / "plan.json").write_text(json.dumps(plan))
+    at = load()
+    subprocess.run(private_cgroups(["python3", str(script), str(folder / "plan.json")]), check=True)
+    taken = json.loads(out.read_text())
+    who = user_name(0)
+
+    def row(what, values, reference, name, goal):
+        return Row("runtime", what, who, "s", values, name, reference, goal, load=at)
+
+    run, life, entered = taken["run"], taken["life"], taken["exec"]
+    rows = [row("runtime run /bin/true", run["kist"], run.get(name, []), name, goal)
+            for name, goal in (("floor", 2.0), ("crun", 0.35), ("runc", 0.2))]
+    rows.append(row("create, start, kill, delete", life["kist"], life.get("crun", []), "crun", 0.4))
+    rows.append(row("runtime exec true", entered["kist"], entered["nsenter"], "nsenter -a", 1.5))
+    return rows
+
+
+def measured(plan):
+    """Runs with the mounts as they are to be measured."""
+    folder, environment = pathlib.Path(plan["folder"]), dict(os.environ)
+    taken = {}
+    commands = [Command(name, [*argv, "run", "-b", str(folder / "true"), f"bench-{name}"], environment)
+                for name, argv in plan["runtimes"].items()]
+    commands.append(Command("floor", [plan["floor"], "--lower", str(folder / "rootfs"), "--project", str(folder / "true"),
+                                      "--network", "own", "--cgroups", "bench-floor", "/bin/true"], environment))
+    taken["run"] = interleave(commands, plan["rounds"], 3)
+    life = []
+    for name, argv in plan["runtimes"].items():
+        program, bundle, one = " ".join(argv), folder / "sleep", f"bench-{name}"
+        # As a manager does it: delete again until the end of the process is seen.
+        script = (f"{program} create -b {bundle} {one} </dev/null >/dev/null 2>&1 && {program} start {one} && "
+                  f"{program} kill {one} KILL && until {program} delete {one} 2>/dev/null; do :; done")
+        life.append(Command(name, ["sh", "-c", script], environment))
+    taken["life"] = interleave(life, plan["rounds"] // 2, 1)
+    taken["exec"] = measured_exec(plan, folder, environment)
+    pathlib.Path(plan["out"]).write_text(json.dumps(taken))
+
+
+def measured_exec(plan, folder, environment):
+    kist = plan["runtimes"]["kist"]
+    subprocess.run([*kist, "run", "-d", "-b", str(folder / "sleep"), "bench-exec"], check=True, stdin=subprocess.DEVNULL,
+                   stdout=subprocess.DEVNULL)
+    try:
+        state = json.loads(subprocess.run([*kist, "state", "bench-exec"], capture_output=True, check=True).stdout)
+        commands = [Command("kist", [*kist, "exec", "bench-exec", "/bin/true"], environment),
+                    Command("nsenter", ["nsenter", "-t", str(state["pid"]), "-a", "/bin/true"], environment)]
+        return interleave(commands, plan["rounds"], 3)
+    finally:
+        subprocess.run([*kist, "delete", "--force", "bench-exec"], check=True)
+
+
+if __name__ == "__main__":
+    import sys
+    measured(json.loads(pathlib.Path(sys.argv[1]).read_text()))
