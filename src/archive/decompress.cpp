@@ -43,12 +43,13 @@ class Input {
 
   /// Only zeros may follow.
   Result<void> expect_padding(std::string_view kind) {
-    for (bool more = TRY(fill()); more; more = TRY(fill())) {
+    while (true) {
+      const bool more = TRY(fill());
+      if (!more) return {};
       if (piece_.find_first_not_of('\0') != std::string_view::npos)
         return Error(Code::corrupt, "{} stream is followed by something else", kind);
       piece_ = {};
     }
-    return {};
   }
 
  private:
@@ -316,12 +317,13 @@ Result<Source> decompress(Source raw, TarFilter filter) {
   return Error(Code::internal, "unknown compression");
 }
 
-Source tee(Source source, std::function<void(std::string_view)> see) {
-  return [source = std::move(source), see = std::move(see)]() -> Result<std::string_view> {
-    auto piece = source();
-    if (piece) see(*piece);
-    return piece;
-  };
+Result<void> each_piece(const Source& source,
+                        const std::function<Result<void>(std::string_view)>& use) {
+  while (true) {
+    const std::string_view piece = TRY(source());
+    if (piece.empty()) return {};
+    TRY(use(piece));
+  }
 }
 
 }  // namespace kist::archive

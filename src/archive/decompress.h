@@ -31,8 +31,9 @@ Result<std::string> peek(Source& source, size_t count);
 /// Errors of the source that this returns: corrupt, unsupported (a larger window), those of `raw`.
 Result<Source> decompress(Source raw, TarFilter filter);
 
-/// Passes bytes on and shows each piece to `see`.
-Source tee(Source source, std::function<void(std::string_view)> see);
+/// Gives every piece to `use`, to the end. Errors: those of both.
+Result<void> each_piece(const Source& source,
+                        const std::function<Result<void>(std::string_view)>& use);
 
 /// The same bytes, produced by a thread of its own that runs at most `buffers` pieces of 256 KiB
 /// ahead, so that making and using them keeps two cores busy. The thread ends with the last copy of

@@ -56,8 +56,8 @@ Result<os::Fd> spool(archive::Source raw, archive::TarFilter filter, const std::
   os::Fd file = TRY(os::open_file(folder, O_TMPFILE | O_RDWR, 0600), "making a scratch file");
   archive::Source plain = TRY(archive::decompress(std::move(raw), filter));
   const archive::Source ahead = archive::run_ahead(std::move(plain));
-  for (std::string_view piece = TRY(ahead()); !piece.empty(); piece = TRY(ahead()))
-    TRY(os::write_all(file, piece), "writing the plain archive to '{}'", printable(folder));
+  TRY(archive::each_piece(ahead, [&](std::string_view piece) { return os::write_all(file, piece); }),
+      "writing the plain archive to '{}'", printable(folder));
   return file;
 }
 
@@ -116,8 +116,10 @@ Result<void> Bundle::index() {
     Member member{.offset = offset + tar.position(), .size_bytes = entry.size_bytes, .link = {}};
     const std::string name = TRY(clean_layer_path(entry.path));
     const bool is_link = entry.kind == archive::TarKind::symlink;
-    if (is_link) member.link = TRY(clean_layer_path(fmt::format("{}/{}", folder_of(name), entry.target)));
-    if (entry.kind == archive::TarKind::hardlink) member.link = TRY(clean_layer_path(entry.target));
+    const bool is_hard = entry.kind == archive::TarKind::hardlink;
+    const std::string target =
+        is_link ? fmt::format("{}/{}", folder_of(name), entry.target) : entry.target;
+    if (is_link || is_hard) member.link = TRY(clean_layer_path(target));
     if (entry.is_sparse)
       return Error(Code::unsupported, "archive has the sparse member '{}'", printable(name));
     if (member.size_bytes > size - std::min(size, member.offset))
@@ -162,12 +164,12 @@ Result<archive::Source> Bundle::open_member(const std::string& name) const {
 Result<std::string> Bundle::read_member(const std::string& name, uint64_t limit_bytes) const {
   const archive::Source source = TRY(open_member(name));
   std::string out;
-  for (std::string_view piece = TRY(source()); !piece.empty(); piece = TRY(source())) {
+  TRY(archive::each_piece(source, [&](std::string_view piece) -> Result<void> {
     out += piece;
-    if (out.size() > limit_bytes)
-      return Error(Code::invalid, "'{}' is larger than {}", printable(name),
-                   human_bytes(limit_bytes));
-  }
+    if (out.size() <= limit_bytes) return {};
+    return Error(Code::invalid, "'{}' is larger than {}", printable(name),
+                 human_bytes(limit_bytes));
+  }));
   return out;
 }
 

@@ -92,8 +92,7 @@ class Unpacker {
     };
     TRY(read_tar(seen));
     // The tar may end before its stream, and the stream's digest is what counts.
-    for (std::string_view piece = TRY(seen()); !piece.empty(); piece = TRY(seen())) continue;
-    return {};
+    return archive::each_piece(seen, [](std::string_view) { return Result<void>(); });
   }
 
   Result<void> read_tar(const archive::Source& source) {
@@ -102,7 +101,9 @@ class Unpacker {
     archive::TarReader tar =
         TRY(archive::TarReader::open(source, TarFilter::none, archive::TarLimits()));
     archive::TarEntry entry;
-    for (bool more = TRY(tar.next(entry)); more; more = TRY(tar.next(entry))) {
+    while (true) {
+      const bool more = TRY(tar.next(entry));
+      if (!more) break;
       if (recipe_) TRY(recipe_->literal_until(tar.position()));
       if (entry.kind != archive::TarKind::file) {
         TRY(entries.add(entry, nullptr));
@@ -121,8 +122,11 @@ class Unpacker {
   Result<store::Object> put_content(archive::TarReader& tar, const archive::TarEntry& entry) {
     if (entry.size_bytes > kWholeInMemory) return put_large(tar, entry);
     buffer_.clear();
-    for (std::string_view piece = TRY(tar.read()); !piece.empty(); piece = TRY(tar.read()))
+    while (true) {
+      const std::string_view piece = TRY(tar.read());
+      if (piece.empty()) break;
       buffer_ += piece;
+    }
     TRY(check_length(entry, buffer_.size()));
     return tx_.put(buffer_, entry.mode);
   }
@@ -130,7 +134,9 @@ class Unpacker {
   Result<store::Object> put_large(archive::TarReader& tar, const archive::TarEntry& entry) {
     const auto writer = TRY(tx_.begin(entry.mode));
     uint64_t total = 0;
-    for (std::string_view piece = TRY(tar.read()); !piece.empty(); piece = TRY(tar.read())) {
+    while (true) {
+      const std::string_view piece = TRY(tar.read());
+      if (piece.empty()) break;
       TRY(writer->write(piece));
       total += piece.size();
     }
@@ -339,10 +345,8 @@ Result<void> write_plain(const store::Store& store, const Layer& layer,
   archive::Source raw = TRY(read_object_file(store, *bytes));
   archive::Source decompressed = TRY(archive::decompress(std::move(raw), layer.compression));
   const archive::Source plain = archive::run_ahead(std::move(decompressed));
-  return write_checked(layer.diff_id, output, [&](const store::Output& to) -> Result<void> {
-    for (std::string_view piece = TRY(plain()); !piece.empty(); piece = TRY(plain())) TRY(to(piece));
-    return {};
-  });
+  return write_checked(layer.diff_id, output,
+                       [&](const store::Output& to) { return archive::each_piece(plain, to); });
 }
 
 }  // namespace kist::images

@@ -208,9 +208,11 @@ Result<void> write_from_recipe(const store::Store& store, const Entry& recipe,
   const std::string magic = TRY(reader.take(kMagic.size()));
   if (magic != kMagic) return Error(Code::corrupt, "a layer's recipe is none");
   const store::StoreContents contents(store);
-  for (bool end = TRY(reader.at_end()); !end; end = TRY(reader.at_end()))
+  while (true) {
+    const bool is_end = TRY(reader.at_end());
+    if (is_end) return {};
     TRY(write_record(reader, contents, output));
-  return {};
+  }
 }
 
 }  // namespace kist::images
