@@ -344,7 +344,21 @@ Result<Image> ImageStore::add(store::Transaction tx, const NewImage& from,
   const os::FileLock held = TRY(lock());
   TRY(publish(tx, image, *root, image.names));
   TRY(std::move(tx).commit());
+  TRY(forget_twins(image));
   return read(image.digest);
+}
+
+// The same configuration under another manifest, which lost its last name to this one: to a person
+// it is one image, and two lines for it would only puzzle.
+Result<void> ImageStore::forget_twins(const Image& image) const {
+  if (image.names.empty()) return {};
+  const std::vector<Image> all = TRY(list());
+  for (const Image& other : all) {
+    if (other.id != image.id || other.digest == image.digest || !other.names.empty()) continue;
+    TRY(remove_file(launch::image_digest_path(store_.home(), other.digest.hex())));
+    TRY(remove_file(os::join(store_.home(), record_path(other.digest))));
+  }
+  return {};
 }
 
 bool ImageStore::is_ready(const Image& image) const {

@@ -84,6 +84,7 @@ class ImageStore {
  private:
   Result<os::FileLock> lock() const;
   bool is_ready(const Image& image) const;
+  Result<void> forget_twins(const Image& image) const;
   std::vector<std::pair<std::string, oci::Digest>> all_names() const;
   Result<Image> read_with(const oci::Digest& digest,
                           const std::vector<std::pair<std::string, oci::Digest>>& names) const;

@@ -69,6 +69,18 @@ Result<std::vector<Layer>> take_layers(const Intake& intake, store::Transaction&
   return layers;
 }
 
+Result<void> use_known_manifest(const Intake& intake, NewImage& image) {
+  const oci::Digest id = oci::Sha256::of(image.config_bytes);
+  const std::vector<Image> all = TRY(ImageStore(intake.store).list());
+  for (const Image& known : all) {
+    if (known.id != id) continue;
+    image.manifest_bytes = known.manifest_bytes;
+    image.layers = known.layers;
+    return {};
+  }
+  return {};
+}
+
 std::string_view media_type_of(archive::TarFilter compression) {
   switch (compression) {
     case archive::TarFilter::gzip: return oci::media::kLayerGzip;
@@ -113,6 +125,8 @@ Result<Image> take_bare_image(const Intake& intake, std::string config_bytes,
   image.manifest_bytes = make_manifest(config_bytes, image.layers);
   image.config_bytes = std::move(config_bytes);
   image.names = std::move(names);
+  // Such an archive has forgotten the manifest, but the store may know it.
+  TRY(use_known_manifest(intake, image));
   return ImageStore(intake.store).add(std::move(tx), image, intake.variant);
 }
 
