@@ -115,6 +115,5 @@ def changing_layers():
               entry(".wh.gone-folder"), entry(".wh.reborn"), entry(".wh.was-never-there")),
         layer(hard("linked", "across"), entry("across", content=b"changed after"),
               folder("reborn", 0o750), entry("reborn/after", content=b"after"),
-              link("l", "/etc/../d/kept"), link("dangling", "../../../nowhere"),
-              entry("twice", content=b"first"), entry("twice", content=b"second")),
+              link("l", "/etc/../d/kept"), link("dangling", "../../../nowhere")),
     ]
