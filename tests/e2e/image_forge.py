@@ -98,7 +98,7 @@ def changing_layers():
               folder("becomes-file"), entry("becomes-file/in", content=b"in"),
               entry("becomes-folder", content=b"file"), link("becomes-real", "d"),
               entry("shared", content=b"shared", mode=0o640, uid=3, gid=4),
-              hard("shared-too", "shared"), folder("tmp", 0o1777), folder("locked", 0o700, uid=7, gid=8),
+              hard("shared-too", "shared", mode=0o640, uid=3, gid=4), folder("tmp", 0o1777), folder("locked", 0o700, uid=7, gid=8),
               folder("gone-folder"), entry("gone-folder/x", content=b"x"),
               folder("reborn"), entry("reborn/before", content=b"before"),
               entry("suid", content=b"#!suid", mode=0o4755), entry("sgid", content=b"#!sgid", mode=0o2755),
