@@ -119,6 +119,7 @@ void fill(::archive_entry* raw, TarEntry& entry) {
   entry.target.clear();
   if (entry.kind == TarKind::symlink) entry.target = text_or_empty(::archive_entry_symlink(raw));
   if (entry.kind == TarKind::hardlink) entry.target = text_or_empty(::archive_entry_hardlink(raw));
+  entry.is_sparse = ::archive_entry_sparse_count(raw) > 0;
   entry.device_major = static_cast<uint32_t>(::archive_entry_rdevmajor(raw));
   entry.device_minor = static_cast<uint32_t>(::archive_entry_rdevminor(raw));
   entry.xattrs.clear();
@@ -235,6 +236,10 @@ Result<std::string_view> TarReader::read() {
   state.data_offset += state.block.size();
   state.has_block = false;
   return state.block;
+}
+
+uint64_t TarReader::position() const {
+  return static_cast<uint64_t>(::archive_filter_bytes(state_->handle, 0));
 }
 
 Result<std::string> clean_tar_path(std::string_view raw) {

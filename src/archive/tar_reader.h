@@ -30,6 +30,7 @@ struct TarEntry {
   int64_t mtime_s = 0;
   uint64_t size_bytes = 0;  // Files only.
   std::string target;       // Symlinks: the text. Hard links: a path in this archive.
+  bool is_sparse = false;   // What read() gives is not what lies in the stream.
   uint32_t device_major = 0;
   uint32_t device_minor = 0;
   std::vector<std::pair<std::string, std::string>> xattrs;  // Sorted by name.
@@ -60,6 +61,9 @@ class TarReader {
   /// The next piece of this entry's content, valid until the next call; empty at its end. Holes of
   /// sparse files come as zeros.
   Result<std::string_view> read();
+  /// How many bytes of the (plain) stream were used. After next(): where the content of a file that
+  /// is not sparse begins.
+  uint64_t position() const;
 
  private:
   struct State;

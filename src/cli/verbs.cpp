@@ -83,6 +83,70 @@ constexpr FlagSpec kMarkdown{"--markdown", "", "", "print the reference of all v
 constexpr std::array kHelpFlags{kMarkdown, kHelp};
 constexpr std::array kOnlyHelp{kHelp};
 
+constexpr FlagSpec kInput{"--input", "-i", "FILE", "a file or folder; without it, or with '-', stdin"};
+constexpr FlagSpec kOutput{"--output", "-o", "FILE", "write to FILE; without it, or with '-', to stdout"};
+constexpr FlagSpec kOnePlatform{"--platform", "", "OS/ARCH", "of several platforms, this one (default: this machine's)"};
+constexpr FlagSpec kSaveFormat{"--format", "", "oci|docker", "an OCI layout (default), or docker-archive"};
+constexpr FlagSpec kFormat{"--format", "", "TEMPLATE", "print through a Go template; 'json'; 'table TEMPLATE'"};
+constexpr FlagSpec kFilter{"--filter", "-f", "KEY=VALUE", "only reference=, dangling=, label=, before=, since=", true};
+constexpr FlagSpec kDigests{"--digests", "", "", "show digests of manifests"};
+constexpr FlagSpec kNoTrunc{"--no-trunc", "", "", "show ids and commands whole"};
+constexpr FlagSpec kOnlyIds{"--quiet", "-q", "", "print ids only"};
+constexpr FlagSpec kAllImages{"--all", "-a", "", "taken for docker's sake: all are always shown"};
+constexpr FlagSpec kForce{"--force", "-f", "", "even if a container uses it, or it has several names"};
+constexpr FlagSpec kChange{"--change", "-c", "INSTRUCTION", "apply a Dockerfile's instruction, for example 'CMD [\"sh\"]'", true};
+constexpr FlagSpec kMessage{"--message", "-m", "TEXT", "the comment of the image's history"};
+constexpr FlagSpec kType{"--type", "", "image", "what to look for"};
+constexpr FlagSpec kNoHuman{"--no-human", "", "", "sizes in bytes, times as they are"};
+constexpr std::array kImagesFlags{kAllImages, kDigests, kFilter, kFormat, kJson, kNoTrunc, kOnlyIds, kHelp};
+constexpr std::array kLoadFlags{kInput, kOnePlatform, kQuiet, kHelp};
+constexpr std::array kSaveFlags{kOutput, kSaveFormat, kHelp};
+constexpr std::array kImportFlags{kChange, kMessage, kOnePlatform, kQuiet, kHelp};
+constexpr std::array kRmiFlags{kForce, kHelp};
+constexpr std::array kInspectFlags{kFormat, kType, kHelp};
+constexpr std::array kHistoryFlags{kFormat, kNoHuman, kNoTrunc, kOnlyIds, kHelp};
+
+constexpr VerbSpec kImageVerbs[] = {
+    {"images", "list images", "[REPOSITORY[:TAG]]", 0, 1, false,
+     "Columns, filters and templates are docker's. --json prints one list for scripts.\n\n"
+     "  kist images\n"
+     "  kist images --filter reference='debian:*' --format '{{.ID}} {{.Size}}'\n"
+     "  kist images -q --no-trunc", kImagesFlags},
+    {"load", "take images out of an archive", "", 0, 0, false,
+     "Takes an OCI layout (a folder or a tar) and what `docker save` and `podman save` write, also\n"
+     "compressed by gzip or zstd, with any number of images. Every digest is checked; a layer that\n"
+     "the store has is not read again. An image appears whole or not at all.\n\n"
+     "  kist load -i images.tar\n"
+     "  podman save busybox | kist load", kLoadFlags},
+    {"save", "write images to an archive", "IMAGE…", 1, 1000, false,
+     "One tar with all of them; what they share is in it once. In the form `oci` manifests,\n"
+     "configurations and layers are bit for bit as they came, so all digests stay.\n\n"
+     "  kist save -o images.tar busybox debian:bookworm\n"
+     "  kist save --format docker busybox | docker load", kSaveFlags},
+    {"import", "make an image of a root file system's tar", "FILE|- [NAME]", 1, 2, false,
+     "One layer; the tar may be compressed by gzip, zstd, xz or bzip2. Prints the image's id.\n\n"
+     "  kist import rootfs.tar.xz debian:mine --change 'CMD [\"bash\"]' --change 'ENV LANG=C.UTF-8'",
+     kImportFlags},
+    {"tag", "give an image a further name", "IMAGE NAME", 2, 2, false,
+     "An image that had the name loses it.\n\n"
+     "  kist tag busybox registry.example/team/busybox:1.36", kOnlyHelp},
+    {"rmi", "remove images, or names of them", "IMAGE…", 1, 1000, false,
+     "By a name: that name, and the image with the last one. By an id: the image with all names.\n"
+     "`kist gc` gives the disk back.\n\n"
+     "  kist rmi busybox:1.35\n"
+     "  kist rmi --force 2f3a91c4d5e6", kRmiFlags},
+    {"inspect", "show all about an image as JSON", "IMAGE…", 1, 1000, false,
+     "The shape is docker's.\n\n"
+     "  kist inspect busybox\n"
+     "  kist inspect --format '{{json .Config.Env}}' busybox", kInspectFlags},
+    {"history", "show how an image was made", "IMAGE", 1, 1, false,
+     "  kist history busybox\n"
+     "  kist history --no-trunc --format '{{.CreatedBy}}' busybox", kHistoryFlags},
+    {"image", "docker's other spelling of these", "ls|load|save|import|tag|rm|inspect|history …", 1, 1000, true,
+     "  kist image ls\n"
+     "  kist image inspect busybox", kOnlyHelp},
+};
+
 constexpr VerbSpec kProjectVerbs[] = {
     {"run", "run a command in the project's environment, or in an image", "CMD [ARG…]", 0, 0, true,
      "Finds out what the project needs, locks it, assembles the environment and runs CMD in a\n"
@@ -191,6 +255,7 @@ constexpr VerbSpec kMachineVerbs[] = {
 
 constexpr VerbGroup kGroups[] = {{"the project and its environment", kProjectVerbs},
                                  {"containers", kContainerVerbs},
+                                 {"images", kImageVerbs},
                                  {"this machine", kMachineVerbs}};
 
 std::string all_names() {

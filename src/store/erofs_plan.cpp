@@ -34,9 +34,11 @@ uint8_t file_type(Kind kind) {
 Result<uint32_t> xattr_bytes_of(const Entry& entry) {
   uint64_t bytes = 0;
   for (const auto& [name, value] : entry.xattrs) {
-    if (!is_shown_xattr(name)) continue;
+    const bool is_capability = name == kCapabilityXattr;
+    if (!is_shown_xattr(name) && !is_capability) continue;
     if (value.size() > UINT16_MAX) bytes = kMaxXattrBytesOfInode;
-    bytes += xattr_entry_bytes(name.size() - kUserPrefix.size(), value.size());
+    const size_t suffix = is_capability ? kCapability.size() : name.size() - kUserPrefix.size();
+    bytes += xattr_entry_bytes(suffix, value.size());
   }
   if (entry.kind == Kind::file && entry.size_bytes > 0) {
     bytes += xattr_entry_bytes(kMetacopy.size(), 0);

@@ -21,6 +21,7 @@ inline constexpr uint64_t kXattrHeaderBytes = 12;
 inline constexpr uint32_t kHole = 0xffffffff;
 inline constexpr std::string_view kUserPrefix = "user.";
 inline constexpr std::string_view kRedirect = "overlay.redirect";  // After "trusted.".
+inline constexpr std::string_view kCapability = "capability";  // After "security.".
 inline constexpr std::string_view kMetacopy = "overlay.metacopy";
 
 enum class Layout : uint16_t { plain = 0, inlined = 2, chunks = 4 };

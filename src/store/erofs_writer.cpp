@@ -30,6 +30,7 @@ constexpr uint32_t kCompatMtime = 2;
 constexpr uint32_t kIncompatChunkedFile = 4;
 constexpr uint8_t kXattrUser = 1;
 constexpr uint8_t kXattrTrusted = 4;
+constexpr uint8_t kXattrSecurity = 6;
 constexpr size_t kFlushBytes = 1u << 20;
 
 uint32_t crc32c(std::string_view bytes) {
@@ -141,8 +142,9 @@ class Writer {
     switch (entry.kind) {
       case Kind::folder:
         return static_cast<uint16_t>(0040000 | entry.mode);
-      case Kind::file:  // A root never makes anybody somebody else.
-        return static_cast<uint16_t>(0100000 | disk_mode(entry.mode));
+      // All bits, setuid too: whether they mean anything is decided by whoever mounts the root.
+      case Kind::file:
+        return static_cast<uint16_t>(0100000 | entry.mode);
       case Kind::symlink:
         return 0120777;
     }
@@ -169,6 +171,8 @@ class Writer {
     for (const auto& [name, value] : entry.xattrs) {
       if (is_shown_xattr(name))
         put_xattr(kXattrUser, std::string_view(name).substr(kUserPrefix.size()), value);
+      else if (name == kCapabilityXattr)
+        put_xattr(kXattrSecurity, kCapability, value);
     }
   }
 

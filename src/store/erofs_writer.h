@@ -8,10 +8,12 @@
 
 namespace kist::store {
 
-/// Extended attributes that a root shows: those of the user, without the ones that would mean
-/// something to overlayfs. security.* (file capabilities) has no effect in a root, where no program
-/// may gain privileges, and trusted.* and system.* are the machine's business, not a package's.
+/// Extended attributes that every root shows: those of the user, without the ones that would mean
+/// something to overlayfs. trusted.* and system.* are the machine's business, not a package's.
 bool is_shown_xattr(std::string_view name);
+/// The capabilities of a file, which only an image of metadata can show: in a farm they would be the
+/// host's to obey.
+inline constexpr std::string_view kCapabilityXattr = "security.capability";
 
 /// Writes the image to `file`, an empty file at its beginning. The bytes are a function of the tree
 /// alone. Not durable. `digest` is the tree's; it becomes the UUID, so that an image tells what it

@@ -31,6 +31,15 @@ Result<HashedFile> hash_of(const std::string& path) {
   return TRY(hash_file(fd), "reading '{}'", printable(path));
 }
 
+std::vector<std::string>& owners_of(Damage& damage, Pin::Owner owner) {
+  switch (owner) {
+    case Pin::Owner::environment: break;
+    case Pin::Owner::image: return damage.images;
+    case Pin::Owner::container: return damage.containers;
+  }
+  return damage.environments;
+}
+
 class Checker {
  public:
   Checker(const Store& store, const FsckOptions& options, os::Workers& workers, Progress& progress)
@@ -196,8 +205,9 @@ class Checker {
         hit_names_.insert(record.name);
       }
       for (const Pin& pin : pins_)
-        if (trees.contains(pin.tree)) damage.environments.push_back(pin.environment);
-      for (auto* list : {&damage.names, &damage.environments}) {
+        if (trees.contains(pin.tree)) owners_of(damage, pin.owner).push_back(pin.name);
+      for (auto* list :
+           {&damage.names, &damage.environments, &damage.images, &damage.containers}) {
         std::sort(list->begin(), list->end());
         list->erase(std::unique(list->begin(), list->end()), list->end());
       }

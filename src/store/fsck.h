@@ -35,6 +35,8 @@ struct Damage {
   std::string reason;              // "missing", "3 bytes, want 7", "has the content of sha256:…".
   std::vector<std::string> names;  // That need it, sorted.
   std::vector<std::string> environments;  // "<project key>/<environment>", sorted.
+  std::vector<std::string> images;        // Hex of their manifests' digests, sorted.
+  std::vector<std::string> containers;    // "<id>", sorted.
   bool is_repaired = false;               // Is there again and good, or is not needed any more.
 };
 

@@ -65,31 +65,56 @@ Result<std::vector<NameRecord>> list_name_records(const Store& store) {
   return records;
 }
 
-Result<std::vector<Pin>> list_pins(const Store& store) {
-  std::vector<Pin> pins;
-  const std::string top = os::join(store.home(), kProjectsFolder);
-  const std::vector<std::string> projects = TRY(list_if_there(top));
-  for (const std::string& key : projects) {
+namespace {
+
+Result<void> read_pins(const std::string& path, Pin::Owner owner, const std::string& name,
+                       std::vector<Pin>& pins) {
+  const auto text = os::read_file(path, kMaxPinFileBytes);
+  if (!text && text.error().code() == Code::not_found) return {};
+  if (!text) return text.error();
+  for (const std::string_view line : lines(*text)) {
+    if (trim(line).empty()) continue;
+    const auto digest = oci::Digest::parse(trim(line));
+    // Not understood is not the same as not needed.
+    if (!digest) {
+      return Error(Code::corrupt, "'{}' has the line '{}', which is not a digest", printable(path),
+                   printable(line, 80))
+          .hint("remove that file if nothing of that name is used any more");
+    }
+    pins.push_back({owner, name, *digest});
+  }
+  return {};
+}
+
+// Of the folders below `top`: their files "roots" and "….roots".
+Result<void> read_folders(const std::string& top, Pin::Owner owner, std::vector<Pin>& pins) {
+  const std::vector<std::string> keys = TRY(list_if_there(top));
+  for (const std::string& key : keys) {
     const std::string folder = os::join(top, key);
     if (!os::is_folder(folder)) continue;
     const std::vector<std::string> files = TRY(list_if_there(folder));
-    for (const std::string& name : files) {
-      if (!is_pin_file(name)) continue;
-      const std::string text = TRY(os::read_file(os::join(folder, name), kMaxPinFileBytes));
-      const std::string environment =
-          name == "roots" ? key : fmt::format("{}/{}", key, name.substr(0, name.size() - 6));
-      for (const std::string_view line : lines(text)) {
-        if (trim(line).empty()) continue;
-        const auto digest = oci::Digest::parse(trim(line));
-        // Not understood is not the same as not needed.
-        if (!digest) {
-          return Error(Code::corrupt, "'{}/{}' has the line '{}', which is not a digest",
-                       printable(folder), printable(name), printable(line, 80))
-              .hint("remove that file if no such project is used any more");
-        }
-        pins.push_back({environment, *digest});
-      }
+    for (const std::string& file : files) {
+      if (!is_pin_file(file)) continue;
+      const std::string name =
+          file == "roots" ? key : fmt::format("{}/{}", key, file.substr(0, file.size() - 6));
+      TRY(read_pins(os::join(folder, file), owner, name, pins));
     }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<Pin>> list_pins(const Store& store) {
+  std::vector<Pin> pins;
+  TRY(read_folders(os::join(store.home(), kProjectsFolder), Pin::Owner::environment, pins));
+  TRY(read_folders(os::join(store.home(), kContainersFolder), Pin::Owner::container, pins));
+  const std::string records = os::join(store.home(), kImageRecordsFolder);
+  const std::vector<std::string> files = TRY(list_if_there(records));
+  for (const std::string& file : files) {
+    if (!is_pin_file(file)) continue;
+    TRY(read_pins(os::join(records, file), Pin::Owner::image, file.substr(0, file.size() - 6),
+                  pins));
   }
   return pins;
 }

@@ -24,10 +24,13 @@ struct NameRecord {
 };
 Result<std::vector<NameRecord>> list_name_records(const Store& store);
 
-/// One line of a file "roots" or "<environment>.roots" in projects/<key>/: a tree that the
-/// environment needs as long as the file is there.
+/// One line of a file "roots" or "<name>.roots" in projects/<key>/, images/records/ or
+/// containers/<id>/: a tree that an environment, an image or a container needs as long as the file is
+/// there.
 struct Pin {
-  std::string environment;  // "<key>/<environment>".
+  enum class Owner { environment, image, container };
+  Owner owner = Owner::environment;
+  std::string name;  // "<key>/<environment>", the hex of a manifest's digest, "<id>".
   oci::Digest tree;
 };
 Result<std::vector<Pin>> list_pins(const Store& store);

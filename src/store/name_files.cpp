@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <ctime>
-#include <set>
 
 #include "base/text.h"
 #include "os/files.h"
@@ -59,42 +58,49 @@ Result<void> walk(const std::string& folder, const std::string& above, std::stri
 
 }  // namespace
 
-Result<NameWriter> NameWriter::prepare(const std::string& home, const std::string& staging,
-                                       const std::vector<NamedTree>& names) {
+Result<void> NameWriter::write(const std::string& staging, const std::string& to,
+                               std::string_view text) {
+  Move move{.from = os::join(staging, fmt::format("name.{}", moves_.size())),
+            .to = os::join(home_, to)};
+  const int raw =
+      ::openat(AT_FDCWD, move.from.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (raw < 0) return disk_error(errno, home_, fmt::format("create '{}'", printable(move.from)));
+  os::Fd fd(raw);
+  const ssize_t put = ::write(fd.get(), text.data(), text.size());
+  const int err = put < 0 ? errno : ENOSPC;  // A short write of a small file: no room for the rest.
+  if (put != static_cast<ssize_t>(text.size()))
+    return disk_error(err, home_, fmt::format("write '{}'", printable(to)));
+  TRY(std::move(fd).close(), "write '{}'", printable(to));
+  moves_.push_back(std::move(move));
+  return {};
+}
+
+Result<NameWriter> NameWriter::prepare(
+    const std::string& home, const std::string& staging, const std::vector<NamedTree>& names,
+    const std::vector<std::pair<std::string, std::string>>& files) {
   NameWriter writer(home);
-  size_t number = 0;
   for (const auto& [name, tree] : names) {
     TRY(check_name(name));
-    Move move{.from = os::join(staging, fmt::format("name.{}", number++)),
-              .to = os::join(names_folder(home), name)};
-    const int raw =
-        ::openat(AT_FDCWD, move.from.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (raw < 0) return disk_error(errno, home, fmt::format("create '{}'", printable(move.from)));
-    os::Fd fd(raw);
-    const std::string text = tree.string() + "\n";
-    const ssize_t put = ::write(fd.get(), text.data(), text.size());
-    const int err = put < 0 ? errno : ENOSPC;  // A short write of 72 bytes: no room for the rest.
-    if (put != static_cast<ssize_t>(text.size()))
-      return disk_error(err, home, fmt::format("write the name '{}'", name));
-    TRY(std::move(fd).close(), "write the name '{}'", name);
-    writer.moves_.push_back(std::move(move));
+    TRY(writer.write(staging, os::join(kNamesFolder, name), tree.string() + "\n"));
   }
+  for (const auto& [path, bytes] : files) TRY(writer.write(staging, path, bytes));
   return writer;
 }
 
 Result<void> NameWriter::publish() const {
-  const std::string top = names_folder(home_);
-  std::set<std::string> touched;
+  std::vector<std::string> touched;
   for (const Move& move : moves_) {
     const std::string folder = os::parent_of(move.to);
     TRY(os::make_folders(folder));
     if (::rename(move.from.c_str(), move.to.c_str()) != 0) {
       return disk_error(errno, home_,
-                        fmt::format("write the name '{}'", move.to.substr(top.size() + 1)));
+                        fmt::format("write '{}'", printable(move.to.substr(home_.size() + 1))));
     }
-    // A new folder is an entry of its parent, so the whole way up to names/ has to be durable.
-    for (std::string at = folder; at.size() >= top.size(); at = os::parent_of(at))
-      if (!touched.insert(at).second) break;
+    // A new folder is an entry of its parent, so the whole way up has to be durable.
+    for (std::string at = folder; at.size() > home_.size(); at = os::parent_of(at)) {
+      if (std::find(touched.begin(), touched.end(), at) != touched.end()) break;
+      touched.push_back(at);
+    }
   }
   for (const std::string& folder : touched) TRY(sync_folder(folder));
   return {};

@@ -19,8 +19,10 @@ using NamedTree = std::pair<std::string, oci::Digest>;
 /// renames durable.
 class NameWriter {
  public:
-  static Result<NameWriter> prepare(const std::string& home, const std::string& staging,
-                                    const std::vector<NamedTree>& names);
+  /// `files`: further ones, by their path below `home`, that appear after the names.
+  static Result<NameWriter> prepare(
+      const std::string& home, const std::string& staging, const std::vector<NamedTree>& names,
+      const std::vector<std::pair<std::string, std::string>>& files = {});
   Result<void> publish() const;
 
  private:
@@ -28,6 +30,7 @@ class NameWriter {
     std::string from;
     std::string to;
   };
+  Result<void> write(const std::string& staging, const std::string& to, std::string_view text);
   explicit NameWriter(std::string home) : home_(std::move(home)) {}
   std::string home_;
   std::vector<Move> moves_;

@@ -55,6 +55,7 @@ Result<Transaction> Store::begin() const {
                                                                  .files = std::move(files),
                                                                  .mutex = {},
                                                                  .names = {},
+                                                                 .published = {},
                                                                  .roots = {},
                                                                  .next_root = 0}));
 }

@@ -46,6 +46,10 @@ class Transaction final : public ObjectSink {
   void name(std::string name, const oci::Digest& tree);
   /// What name() was told for this name in this transaction; empty when nothing.
   std::optional<oci::Digest> find_pending(std::string_view name) const;
+  /// A small file of another module, at `path` below the store's folder, that appears (or replaces
+  /// the one there) in commit() after the names, in the order of these calls, and durably. Its own
+  /// rules apply to what is in it, except that gc takes files of digests for pins (inventory.h).
+  void publish(std::string path, std::string bytes);
   /// Makes all durable with one syncfs, after which the names appear, one by one: each stands for
   /// something whole and durable. Blocks on the disk: a run calls it after the program was
   /// started. Errors: invalid (a name), unavailable (disk full).

@@ -1,4 +1,4 @@
-// The header of one entry of a layer's tar. Module-private; pure.
+// The header of one entry of a tar that we write: of a layer, of an archive of images. Pure.
 #pragma once
 
 #include <string>

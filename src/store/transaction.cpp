@@ -59,6 +59,11 @@ void Transaction::name(std::string name, const oci::Digest& tree) {
   state_->names.emplace_back(std::move(name), tree);
 }
 
+void Transaction::publish(std::string path, std::string bytes) {
+  const std::lock_guard guard(state_->mutex);
+  state_->published.emplace_back(std::move(path), std::move(bytes));
+}
+
 std::optional<oci::Digest> Transaction::find_pending(std::string_view name) const {
   const std::lock_guard guard(state_->mutex);
   for (const NamedTree& named : state_->names)
@@ -72,8 +77,10 @@ std::optional<oci::Digest> Transaction::find_pending(std::string_view name) cons
 Result<void> Transaction::commit() && {
   const std::unique_ptr<State> state = std::move(state_);
   const NameWriter names =
-      TRY(NameWriter::prepare(state->home, state->staging.path(), state->names));
-  if (state->files.has_written() || !state->names.empty() || !state->roots.empty()) {
+      TRY(NameWriter::prepare(
+      state->home, state->staging.path(), state->names, state->published));
+  if (state->files.has_written() || !state->names.empty() ||
+      !state->published.empty() || !state->roots.empty()) {
     const std::vector<std::string> dead = find_dead(state->home);
     TRY(sync_file_system(state->home));
     for (const std::string& root : state->roots) mark_root_durable(root);

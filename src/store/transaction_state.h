@@ -3,6 +3,7 @@
 
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "os/files.h"
@@ -18,8 +19,9 @@ struct Transaction::State {
   os::FileLock lock;  // Shared: gc waits for us.
   Staging staging;
   ObjectFiles files;
-  std::mutex mutex;  // Guards names and roots.
+  std::mutex mutex;  // Guards names, published and roots.
   std::vector<NamedTree> names;
+  std::vector<std::pair<std::string, std::string>> published;  // Paths below home, and contents.
   std::vector<std::string> roots;  // Folders of roots that become durable with us.
   uint64_t next_root = 0;          // Guarded too: names of folders in staging.
   bool finished = false;

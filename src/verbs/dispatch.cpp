@@ -8,6 +8,7 @@
 #include "cli/verbs.h"
 #include "engine/bytecode_job.h"
 #include "http/curl_client.h"
+#include "verbs/image_verbs.h"
 #include "verbs/machine.h"
 #include "verbs/project.h"
 #include "verbs/run.h"
@@ -67,6 +68,7 @@ Result<int> run_in_context(const cli::VerbSpec& verb, const cli::Parsed& parsed,
     }
     if (is_machine_verb(verb.name))
       return machine_verb(verb.name, parsed, context, machine.network, terminal);
+    if (is_image_verb(verb.name)) return image_verb(verb.name, parsed, context, terminal);
     return project_verb(verb.name, parsed, context, terminal);
   };
   return with_context(machine, progress, parsed.has("--offline"), work);
@@ -136,7 +138,8 @@ int run_parsed(const cli::VerbSpec& verb, const std::vector<std::string>& args,
 
 }  // namespace
 
-int dispatch(const std::vector<std::string>& args, const Machine& machine) {
+int dispatch(const std::vector<std::string>& given, const Machine& machine) {
+  const std::vector<std::string> args = without_image_word(given);
   if (args.size() == 2 && args[0] == engine::kBytecodeJob) return bytecode_job(args[1], machine);
   const bool no_color = machine.host.variables.count("NO_COLOR") != 0;
   cli::Terminal terminal("auto", no_color);

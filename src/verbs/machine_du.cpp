@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "images/image_store.h"
 #include "launch/ready.h"
 #include "store/usage.h"
 #include "verbs/json.h"
@@ -29,14 +30,32 @@ boost::json::object usage_json(const store::Usage& usage, const std::string& tit
           {"shared_bytes", usage.shared_bytes}};
 }
 
-void print_json(const environment::Context& context, const std::vector<store::Usage>& environments,
+// The hex of a manifest's digest as a person knows it: the image's names.
+std::string image_title(const environment::Context& context, const std::string& item) {
+  const auto digest = oci::Digest::parse_hex(item);
+  if (!digest) return item;
+  const auto image = images::ImageStore(context.store).read(*digest);
+  if (!image || image->names.empty()) return "sha256:" + item;
+  return fmt::format("{}", fmt::join(image->names, ", "));
+}
+
+struct Measured {
+  std::vector<store::Usage> environments;
+  std::vector<store::Usage> images;
+};
+
+void print_json(const environment::Context& context, const Measured& measured,
                 const store::StoreSize& size, cli::Terminal& terminal) {
   boost::json::array list;
-  for (const store::Usage& usage : environments)
+  for (const store::Usage& usage : measured.environments)
     list.push_back(usage_json(usage, environment_title(context, usage.name)));
+  boost::json::array image_list;
+  for (const store::Usage& usage : measured.images)
+    image_list.push_back(usage_json(usage, image_title(context, usage.name)));
   terminal.line(json_line(
       boost::json::object{{"store", json_text(context.store.home())},
                           {"environments", std::move(list)},
+                          {"images", std::move(image_list)},
                           {"objects", size.objects},
                           {"object_bytes", size.object_bytes},
                           {"trees", size.trees},
@@ -46,14 +65,24 @@ void print_json(const environment::Context& context, const std::vector<store::Us
                           {"other_bytes", size.other_bytes}}));
 }
 
-void print_text(const environment::Context& context, const std::vector<store::Usage>& environments,
+void print_usage(const store::Usage& usage, const std::string& title, cli::Terminal& terminal) {
+  terminal.line(fmt::format("{:>10}{:>10}{:>10}  {}", human_bytes(usage.apparent_bytes),
+                            human_bytes(usage.unique_bytes), human_bytes(usage.shared_bytes),
+                            printable(title)));
+}
+
+void print_heading(std::string_view what, cli::Terminal& terminal) {
+  terminal.line(fmt::format("{:>10}{:>10}{:>10}  {}", "apparent", "unique", "shared", what));
+}
+
+void print_text(const environment::Context& context, const Measured& measured,
                 const store::StoreSize& size, cli::Terminal& terminal) {
-  if (!environments.empty())
-    terminal.line(fmt::format("{:>10}{:>10}{:>10}  {}", "apparent", "unique", "shared", "environment"));
-  for (const store::Usage& usage : environments)
-    terminal.line(fmt::format("{:>10}{:>10}{:>10}  {}", human_bytes(usage.apparent_bytes),
-                              human_bytes(usage.unique_bytes), human_bytes(usage.shared_bytes),
-                              printable(environment_title(context, usage.name))));
+  if (!measured.environments.empty()) print_heading("environment", terminal);
+  for (const store::Usage& usage : measured.environments)
+    print_usage(usage, environment_title(context, usage.name), terminal);
+  if (!measured.images.empty()) print_heading("image", terminal);
+  for (const store::Usage& usage : measured.images)
+    print_usage(usage, image_title(context, usage.name), terminal);
   terminal.line(fmt::format("{} on disk: {} in {} objects, {} in {} trees, {} in {} roots, {} other",
                             human_bytes(size.object_bytes + size.tree_bytes + size.root_bytes +
                                         size.other_bytes),
@@ -68,16 +97,19 @@ void print_text(const environment::Context& context, const std::vector<store::Us
 Result<int> du_verb(const cli::Parsed& parsed, const environment::Context& context,
                     cli::Terminal& terminal) {
   const auto items = TRY(store::environment_items(context.store));
-  auto environments = TRY(store::measure_usage(context.store, items));
-  std::stable_sort(environments.begin(), environments.end(),
-                   [](const store::Usage& a, const store::Usage& b) {
-                     return a.apparent_bytes > b.apparent_bytes;
-                   });
+  const auto image_items = TRY(store::image_items(context.store));
+  Measured measured;
+  measured.environments = TRY(store::measure_usage(context.store, items));
+  measured.images = TRY(store::measure_usage(context.store, image_items));
+  for (auto* list : {&measured.environments, &measured.images})
+    std::stable_sort(list->begin(), list->end(), [](const store::Usage& a, const store::Usage& b) {
+      return a.apparent_bytes > b.apparent_bytes;
+    });
   const store::StoreSize size = TRY(store::measure_store(context.store));
   if (parsed.has("--json"))
-    print_json(context, environments, size, terminal);
+    print_json(context, measured, size, terminal);
   else
-    print_text(context, environments, size, terminal);
+    print_text(context, measured, size, terminal);
   return 0;
 }
 

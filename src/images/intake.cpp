@@ -1,0 +1,145 @@
+#include "images/intake.h"
+
+#include <algorithm>
+#include <mutex>
+
+#include "base/text.h"
+
+namespace kist::images {
+namespace {
+
+constexpr std::string_view kPhase = "unpacking";
+
+// Tells how much was read, a megabyte at a time.
+archive::Source count(archive::Source source, Progress& progress) {
+  return [source = std::move(source), &progress, pending = uint64_t{0}]() mutable
+         -> Result<std::string_view> {
+    auto piece = source();
+    if (piece) pending += piece->size();
+    if (!piece || piece->empty() || pending > (1u << 20)) {
+      progress.advance(kPhase, 0, pending);
+      pending = 0;
+    }
+    return piece;
+  };
+}
+
+Result<std::optional<Layer>> find_known(const Intake& intake, const store::Transaction& tx,
+                                        const LayerClaim& claim) {
+  if (!claim.digest) return std::optional<Layer>();
+  auto known = TRY(find_layer(intake.store, &tx, *claim.digest));
+  // A digest has one diff id; a configuration that says another is refused by who compares.
+  return known;
+}
+
+// The layers that have to be read, each once, however often the image has them.
+Result<std::vector<Layer>> take_layers(const Intake& intake, store::Transaction& tx,
+                                       std::vector<LayerSource>& sources) {
+  std::vector<std::optional<Layer>> found(sources.size());
+  std::vector<size_t> wanted;
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < sources.size(); ++i) {
+    const LayerClaim& claim = sources[i].claim;
+    found[i] = TRY(find_known(intake, tx, claim));
+    const bool is_repeated = claim.digest && std::any_of(wanted.begin(), wanted.end(), [&](size_t w) {
+      return sources[w].claim.digest == claim.digest;
+    });
+    if (found[i] || is_repeated) continue;
+    wanted.push_back(i);
+    bytes += claim.size_bytes.value_or(0);
+  }
+  if (!wanted.empty()) intake.progress.begin(kPhase, wanted.size(), bytes);
+  const auto take_one = [&](size_t n) -> Result<void> {
+    LayerSource& source = sources[wanted[n]];
+    archive::Source raw = TRY(source.open(), "layer {}", source.title);
+    found[wanted[n]] = TRY(store_layer(tx, count(std::move(raw), intake.progress), source.claim),
+                           "layer {}", source.title);
+    intake.progress.advance(kPhase, 1, 0);
+    return {};
+  };
+  TRY(intake.workers.for_each(wanted.size(), take_one));
+  if (!wanted.empty())
+    intake.progress.end(kPhase, fmt::format("unpacked {} of {} layers", wanted.size(), sources.size()));
+  std::vector<Layer> layers;
+  for (size_t i = 0; i < sources.size(); ++i) {
+    if (!found[i]) found[i] = TRY(find_known(intake, tx, sources[i].claim));
+    if (!found[i]) return Error(Code::internal, "layer {} is not there after it was read", i + 1);
+    layers.push_back(*found[i]);
+  }
+  return layers;
+}
+
+Result<void> use_known_manifest(const Intake& intake, NewImage& image) {
+  const oci::Digest id = oci::Sha256::of(image.config_bytes);
+  const std::vector<Image> all = TRY(ImageStore(intake.store).list());
+  for (const Image& known : all) {
+    if (known.id != id) continue;
+    image.manifest_bytes = known.manifest_bytes;
+    image.layers = known.layers;
+    return {};
+  }
+  return {};
+}
+
+std::string_view media_type_of(archive::TarFilter compression) {
+  switch (compression) {
+    case archive::TarFilter::gzip: return oci::media::kLayerGzip;
+    case archive::TarFilter::zstd: return oci::media::kLayerZstd;
+    default: return oci::media::kLayer;
+  }
+}
+
+}  // namespace
+
+std::string make_manifest(std::string_view config_bytes, const std::vector<Layer>& layers) {
+  oci::Manifest manifest{.media_type = std::string(oci::media::kManifest),
+                         .artifact_type = {},
+                         .config = {.media_type = std::string(oci::media::kConfig),
+                                    .digest = oci::Sha256::of(config_bytes),
+                                    .size_bytes = config_bytes.size(),
+                                    .annotations = {},
+                                    .platform = {}},
+                         .layers = {},
+                         .subject = {},
+                         .annotations = {}};
+  for (const Layer& layer : layers)
+    manifest.layers.push_back({.media_type = std::string(media_type_of(layer.compression)),
+                               .digest = layer.digest,
+                               .size_bytes = layer.size_bytes,
+                               .annotations = {},
+                               .platform = {}});
+  return oci::encode(manifest);
+}
+
+Result<Image> take_image(const Intake& intake, NewImage image, std::vector<LayerSource> layers) {
+  store::Transaction tx = TRY(intake.store.begin());
+  image.layers = TRY(take_layers(intake, tx, layers));
+  return ImageStore(intake.store).add(std::move(tx), image, intake.variant);
+}
+
+Result<Image> take_bare_image(const Intake& intake, std::string config_bytes,
+                              std::vector<std::string> names, std::vector<LayerSource> layers) {
+  store::Transaction tx = TRY(intake.store.begin());
+  NewImage image;
+  image.layers = TRY(take_layers(intake, tx, layers));
+  image.manifest_bytes = make_manifest(config_bytes, image.layers);
+  image.config_bytes = std::move(config_bytes);
+  image.names = std::move(names);
+  // Such an archive has forgotten the manifest, but the store may know it.
+  TRY(use_known_manifest(intake, image));
+  return ImageStore(intake.store).add(std::move(tx), image, intake.variant);
+}
+
+const oci::Descriptor* choose_platform(const oci::Index& index, const oci::Platform& platform) {
+  const oci::Descriptor* near = nullptr;
+  for (const oci::Descriptor& entry : index.manifests) {
+    if (!entry.platform || entry.platform->os != platform.os ||
+        entry.platform->architecture != platform.architecture)
+      continue;
+    if (entry.platform->variant == platform.variant) return &entry;
+    if (near == nullptr && platform.variant.empty()) near = &entry;
+  }
+  return near;
+}
+
+}  // namespace kist::images

@@ -1,0 +1,206 @@
+#include "images/load.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+
+#include "base/text.h"
+
+namespace kist::images {
+namespace {
+
+namespace json = boost::json;
+
+constexpr int kMaxDepth = 4;
+constexpr size_t kMaxImages = 10'000;
+constexpr const char* kContainerdName = "io.containerd.image.name";
+constexpr const char* kRefName = "org.opencontainers.image.ref.name";
+
+std::string blob_path(const oci::Digest& digest) { return "blobs/sha256/" + digest.hex(); }
+
+std::string short_name(const oci::Digest& digest) { return digest.hex().substr(0, 12); }
+
+// What a layout says an image is called; what is no name of an image names nothing.
+std::vector<std::string> names_of(const oci::Descriptor& descriptor, const LoadOptions& options) {
+  for (const char* key : {kContainerdName, kRefName}) {
+    const auto found = descriptor.annotations.find(key);
+    if (found == descriptor.annotations.end()) continue;
+    const auto reference = oci::Reference::parse(found->second, options.default_registry);
+    if (reference) return {reference->name()};
+  }
+  return {};
+}
+
+class LayoutLoader {
+ public:
+  LayoutLoader(const Intake& intake, const Bundle& bundle, const LoadOptions& options)
+      : intake_(intake), bundle_(bundle), options_(options) {}
+
+  Result<std::vector<Image>> run() {
+    const std::string bytes = TRY(bundle_.read_member("index.json", oci::kMaxDocumentBytes));
+    const oci::Index index = TRY(oci::parse_index(bytes), "index.json");
+    for (const oci::Descriptor& entry : index.manifests)
+      TRY(load_entry(entry, names_of(entry, options_), 0));
+    if (!images_.empty()) return std::move(images_);
+    return Error(Code::not_found, "no image for {} in {} entries of index.json",
+                 options_.platform.string(), index.manifests.size());
+  }
+
+ private:
+  Result<void> load_entry(const oci::Descriptor& entry, std::vector<std::string> names, int depth) {
+    if (depth > kMaxDepth)
+      return Error(Code::invalid, "indexes within indexes, more than {} deep", kMaxDepth);
+    if (images_.size() >= kMaxImages)
+      return Error(Code::invalid, "more than {} images in one archive", kMaxImages);
+    if (oci::media::is_index(entry.media_type)) {
+      const std::string bytes = TRY(read_blob(entry), "image index");
+      const oci::Index index = TRY(oci::parse_index(bytes, entry.media_type));
+      const oci::Descriptor* const chosen = choose_platform(index, options_.platform);
+      return chosen == nullptr ? Result<void>() : load_entry(*chosen, std::move(names), depth + 1);
+    }
+    if (!oci::media::is_manifest(entry.media_type)) return {};
+    const std::string bytes = TRY(read_blob(entry), "manifest");
+    const oci::Manifest manifest = TRY(oci::parse_manifest(bytes, entry.media_type));
+    // Signatures, attestations and other artifacts are no images.
+    if (!oci::media::is_config(manifest.config.media_type)) return {};
+    return load_image(bytes, manifest, std::move(names));
+  }
+
+  Result<void> load_image(const std::string& bytes, const oci::Manifest& manifest,
+                          std::vector<std::string> names) {
+    NewImage image;
+    image.manifest_bytes = bytes;
+    image.config_bytes = TRY(read_blob(manifest.config), "image configuration");
+    image.names = std::move(names);
+    const oci::ImageConfig config = TRY(oci::parse_image_config(image.config_bytes));
+    if (config.diff_ids.size() != manifest.layers.size())
+      return Error(Code::corrupt,
+                   "manifest lists {} layers and the configuration {}, want the same number",
+                   manifest.layers.size(), config.diff_ids.size());
+    std::vector<LayerSource> layers;
+    for (size_t i = 0; i < manifest.layers.size(); ++i) {
+      const oci::Descriptor& layer = manifest.layers[i];
+      if (!oci::media::is_layer(layer.media_type))
+        return Error(Code::unsupported, "layer {} has the media type '{}'",
+                     short_name(layer.digest), printable(layer.media_type));
+      layers.push_back({.claim = {layer.digest, layer.size_bytes, config.diff_ids[i]},
+                        .title = short_name(layer.digest),
+                        .open = [this, digest = layer.digest] {
+                          return bundle_.open_member(blob_path(digest));
+                        }});
+    }
+    Image added = TRY(take_image(intake_, std::move(image), std::move(layers)));
+    images_.push_back(std::move(added));
+    return {};
+  }
+
+  Result<std::string> read_blob(const oci::Descriptor& descriptor) const {
+    std::string bytes =
+        TRY(bundle_.read_member(blob_path(descriptor.digest), oci::kMaxDocumentBytes));
+    const oci::Digest got = oci::Sha256::of(bytes);
+    if (got == descriptor.digest && bytes.size() == descriptor.size_bytes) return bytes;
+    return Error(Code::corrupt, "'{}' has {} bytes and the digest {}, want {} and {}",
+                 blob_path(descriptor.digest), bytes.size(), got.string(), descriptor.size_bytes,
+                 descriptor.digest.string());
+  }
+
+  const Intake& intake_;
+  const Bundle& bundle_;
+  const LoadOptions& options_;
+  std::vector<Image> images_;
+};
+
+// One element of docker's manifest.json.
+struct SavedImage {
+  std::string config;
+  std::vector<std::string> tags;
+  std::vector<std::string> layers;
+};
+
+Error wrong_field(std::string_view field) {
+  return Error(Code::corrupt, "manifest.json: field '{}' is missing or of the wrong kind", field);
+}
+
+Result<std::vector<std::string>> texts_of(const json::object& object, std::string_view key) {
+  std::vector<std::string> out;
+  const json::value* const value = object.if_contains({key.data(), key.size()});
+  if (value == nullptr || value->is_null()) return out;
+  if (!value->is_array() || value->get_array().size() > oci::kMaxLayers) return wrong_field(key);
+  for (const json::value& item : value->get_array()) {
+    if (!item.is_string()) return wrong_field(key);
+    out.emplace_back(std::string_view(item.get_string()));
+  }
+  return out;
+}
+
+Result<std::vector<SavedImage>> parse_saved(std::string_view text) {
+  boost::system::error_code failed;
+  const json::value value = json::parse({text.data(), text.size()}, failed);
+  if (failed || !value.is_array() || value.get_array().size() > kMaxImages)
+    return Error(Code::corrupt, "manifest.json is not a list of images");
+  std::vector<SavedImage> out;
+  for (const json::value& item : value.get_array()) {
+    if (!item.is_object()) return Error(Code::corrupt, "manifest.json is not a list of objects");
+    const json::value* const config = item.get_object().if_contains("Config");
+    if (config == nullptr || !config->is_string()) return wrong_field("Config");
+    SavedImage image;
+    image.config = std::string(std::string_view(config->get_string()));
+    image.tags = TRY(texts_of(item.get_object(), "RepoTags"));
+    image.layers = TRY(texts_of(item.get_object(), "Layers"));
+    out.push_back(std::move(image));
+  }
+  return out;
+}
+
+// A plain member is its own tar, so that a layer in the store need not be read.
+Result<LayerSource> saved_layer(const Bundle& bundle, const std::string& member,
+                                const oci::Digest& diff_id) {
+  archive::Source start = TRY(bundle.open_member(member));
+  const std::string magic = TRY(archive::peek(start, 6));
+  LayerClaim claim{.digest = {}, .size_bytes = {}, .diff_id = diff_id};
+  if (archive::detect_filter(magic) == archive::TarFilter::none) claim.digest = diff_id;
+  return LayerSource{.claim = claim,
+                     .title = short_name(diff_id),
+                     .open = [&bundle, member] { return bundle.open_member(member); }};
+}
+
+Result<Image> load_saved(const Intake& intake, const Bundle& bundle, const SavedImage& saved,
+                         const LoadOptions& options) {
+  std::string config_bytes = TRY(bundle.read_member(saved.config, oci::kMaxDocumentBytes));
+  const oci::ImageConfig config = TRY(oci::parse_image_config(config_bytes));
+  if (config.diff_ids.size() != saved.layers.size())
+    return Error(Code::corrupt,
+                 "manifest.json lists {} layers and the configuration {}, want the same number",
+                 saved.layers.size(), config.diff_ids.size());
+  std::vector<LayerSource> layers;
+  for (size_t i = 0; i < saved.layers.size(); ++i) {
+    LayerSource layer = TRY(saved_layer(bundle, saved.layers[i], config.diff_ids[i]));
+    layers.push_back(std::move(layer));
+  }
+  std::vector<std::string> names;
+  for (const std::string& tag : saved.tags) {
+    const oci::Reference reference = TRY(oci::Reference::parse(tag, options.default_registry));
+    names.push_back(reference.name());
+  }
+  return take_bare_image(intake, std::move(config_bytes), std::move(names), std::move(layers));
+}
+
+}  // namespace
+
+Result<std::vector<Image>> load(const Intake& intake, const Bundle& bundle,
+                                const LoadOptions& options) {
+  if (bundle.has("index.json")) return LayoutLoader(intake, bundle, options).run();
+  if (!bundle.has("manifest.json"))
+    return Error(Code::not_found, "neither index.json (OCI) nor manifest.json (docker) in it")
+        .hint("`kist import` takes the tar of a root file system");
+  const std::string text = TRY(bundle.read_member("manifest.json", oci::kMaxDocumentBytes));
+  const std::vector<SavedImage> saved = TRY(parse_saved(text));
+  std::vector<Image> images;
+  for (const SavedImage& one : saved) {
+    Image image = TRY(load_saved(intake, bundle, one, options));
+    images.push_back(std::move(image));
+  }
+  if (images.empty()) return Error(Code::not_found, "manifest.json lists no image");
+  return images;
+}
+
+}  // namespace kist::images

@@ -1,0 +1,24 @@
+// Images out of archives and folders.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "images/bundle.h"
+#include "images/intake.h"
+
+namespace kist::images {
+
+struct LoadOptions {
+  /// Of an index with several platforms, the one to take.
+  oci::Platform platform = oci::Platform::host();
+  std::string default_registry;
+};
+
+/// All images of a bundle: those of its index.json if it is an OCI layout, else of its manifest.json.
+/// Each appears as soon as it is whole; after an error those before it are there.
+/// Errors: not_found (no image in it, or none for the platform), corrupt, invalid, unsupported.
+Result<std::vector<Image>> load(const Intake& intake, const Bundle& bundle,
+                                const LoadOptions& options);
+
+}  // namespace kist::images

@@ -1,0 +1,140 @@
+#include "images/save.h"
+
+#include <boost/json.hpp>
+#include <set>
+
+#include "base/text.h"
+#include "store/tar_header.h"
+
+namespace kist::images {
+namespace {
+
+namespace json = boost::json;
+
+constexpr const char* kContainerdName = "io.containerd.image.name";
+constexpr const char* kRefName = "org.opencontainers.image.ref.name";
+
+class TarFile {
+ public:
+  explicit TarFile(const store::Output& output) : output_(output) {}
+
+  /// False when a member of that name was written before.
+  Result<bool> begin(const std::string& name, uint64_t size_bytes) {
+    if (!names_.insert(name).second) return false;
+    store::Entry entry;
+    entry.path = name;
+    entry.mode = 0644;
+    entry.size_bytes = size_bytes;
+    const std::string header = TRY(store::tar_header(entry));
+    TRY(output_(header));
+    left_ = size_bytes;
+    padding_ = (store::kTarBlock - size_bytes % store::kTarBlock) % store::kTarBlock;
+    return true;
+  }
+
+  Result<void> write(std::string_view bytes) {
+    if (bytes.size() > left_)
+      return Error(Code::corrupt, "a layer is longer than its record says").hint("`kist fsck --full`");
+    left_ -= bytes.size();
+    return output_(bytes);
+  }
+
+  Result<void> end() {
+    if (left_ != 0)
+      return Error(Code::corrupt, "a layer is {} bytes shorter than its record says", left_)
+          .hint("`kist fsck --full`");
+    return padding_ == 0 ? Result<void>() : output_(std::string(padding_, '\0'));
+  }
+
+  Result<void> add(const std::string& name, std::string_view bytes) {
+    const bool is_new = TRY(begin(name, bytes.size()));
+    if (!is_new) return {};
+    TRY(write(bytes));
+    return end();
+  }
+
+  Result<void> finish() { return output_(std::string(2 * store::kTarBlock, '\0')); }
+
+ private:
+  const store::Output& output_;
+  std::set<std::string> names_;
+  uint64_t left_ = 0;
+  size_t padding_ = 0;
+};
+
+std::string blob_path(const oci::Digest& digest) { return "blobs/sha256/" + digest.hex(); }
+
+std::string index_of(std::span<const SaveItem> items) {
+  oci::Index index;
+  index.media_type = std::string(oci::media::kIndex);
+  for (const SaveItem& item : items) {
+    oci::Descriptor descriptor{.media_type = item.image->manifest.media_type.empty()
+                                                 ? std::string(oci::media::kManifest)
+                                                 : item.image->manifest.media_type,
+                               .digest = item.image->digest,
+                               .size_bytes = item.image->manifest_bytes.size(),
+                               .annotations = {},
+                               .platform = item.image->config.platform};
+    if (item.names.empty()) index.manifests.push_back(descriptor);
+    for (const std::string& name : item.names) {
+      descriptor.annotations = {{kContainerdName, name}, {kRefName, name}};
+      index.manifests.push_back(descriptor);
+    }
+  }
+  return oci::encode(index);
+}
+
+Result<void> save_oci(const store::Store& store, std::span<const SaveItem> items, TarFile& tar) {
+  TRY(tar.add("oci-layout", R"({"imageLayoutVersion":"1.0.0"})"));
+  TRY(tar.add("index.json", index_of(items)));
+  for (const SaveItem& item : items) {
+    const Image& image = *item.image;
+    TRY(tar.add(blob_path(image.digest), image.manifest_bytes));
+    TRY(tar.add(blob_path(image.id), image.config_bytes));
+    for (const Layer& layer : image.layers) {
+      const bool is_new = TRY(tar.begin(blob_path(layer.digest), layer.size_bytes));
+      if (!is_new) continue;
+      TRY(write_blob(store, layer, [&](std::string_view bytes) { return tar.write(bytes); }));
+      TRY(tar.end());
+    }
+  }
+  return tar.finish();
+}
+
+std::string saved_json(std::span<const SaveItem> items) {
+  json::array out;
+  for (const SaveItem& item : items) {
+    json::array layers;
+    for (const Layer& layer : item.image->layers) layers.emplace_back(layer.diff_id.hex() + ".tar");
+    json::array tags;
+    for (const std::string& name : item.names) tags.emplace_back(name);
+    out.push_back(json::object{{"Config", item.image->id.hex() + ".json"},
+                               {"RepoTags", std::move(tags)},
+                               {"Layers", std::move(layers)}});
+  }
+  return json::serialize(out);
+}
+
+Result<void> save_docker(const store::Store& store, std::span<const SaveItem> items, TarFile& tar) {
+  TRY(tar.add("manifest.json", saved_json(items)));
+  for (const SaveItem& item : items) {
+    TRY(tar.add(item.image->id.hex() + ".json", item.image->config_bytes));
+    for (const Layer& layer : item.image->layers) {
+      const bool is_new = TRY(tar.begin(layer.diff_id.hex() + ".tar", layer.tar_bytes));
+      if (!is_new) continue;
+      TRY(write_plain(store, layer, [&](std::string_view bytes) { return tar.write(bytes); }));
+      TRY(tar.end());
+    }
+  }
+  return tar.finish();
+}
+
+}  // namespace
+
+Result<void> save(const store::Store& store, std::span<const SaveItem> items, SaveFormat format,
+                  const store::Output& output) {
+  TarFile tar(output);
+  return format == SaveFormat::oci ? save_oci(store, items, tar) : save_docker(store, items, tar);
+}
+
+}  // namespace kist::images

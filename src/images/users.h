@@ -1,0 +1,15 @@
+// Who needs an image: containers list the trees that they run in.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "store/store.h"
+
+namespace kist::images {
+
+/// Ids of containers, running or not, whose file containers/<id>/roots lists `tree`; sorted.
+Result<std::vector<std::string>> containers_using(const store::Store& store,
+                                                  const oci::Digest& tree);
+
+}  // namespace kist::images

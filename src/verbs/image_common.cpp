@@ -1,0 +1,67 @@
+#include "environment/root_variant.h"
+#include "format/template.h"
+#include "verbs/image_verbs.h"
+
+namespace kist::verbs {
+
+bool is_image_verb(std::string_view name) {
+  for (const char* known :
+       {"images", "load", "save", "import", "tag", "rmi", "inspect", "history", "image"})
+    if (name == known) return true;
+  return false;
+}
+
+Result<int> image_verb(std::string_view name, const cli::Parsed& parsed,
+                       const environment::Context& context, cli::Terminal& terminal) {
+  if (name == "images") return images_verb(parsed, context, terminal);
+  if (name == "load") return load_verb(parsed, context, terminal);
+  if (name == "save") return save_verb(parsed, context, terminal);
+  if (name == "import") return import_verb(parsed, context, terminal);
+  if (name == "tag") return tag_verb(parsed, context, terminal);
+  if (name == "rmi") return rmi_verb(parsed, context, terminal);
+  if (name == "inspect") return inspect_verb(parsed, context, terminal);
+  if (name == "history") return history_verb(parsed, context, terminal);
+  return Error(Code::invalid, "kist image wants one of: ls, load, save, import, tag, rm, inspect, history")
+      .hint("`kist image ls`");
+}
+
+std::vector<std::string> without_image_word(std::vector<std::string> args) {
+  if (args.size() < 2 || args[0] != "image") return args;
+  const std::pair<std::string_view, std::string_view> words[] = {
+      {"ls", "images"},     {"list", "images"},     {"rm", "rmi"},
+      {"remove", "rmi"},    {"load", "load"},       {"save", "save"},
+      {"import", "import"}, {"tag", "tag"},         {"inspect", "inspect"},
+      {"history", "history"}};
+  for (const auto& [word, verb] : words) {
+    if (args[1] != word) continue;
+    args.erase(args.begin());
+    args[0] = verb;
+    break;
+  }
+  return args;
+}
+
+images::Intake intake_of(const environment::Context& context) {
+  return {.store = context.store,
+          .variant = environment::variant_of(context),
+          .workers = context.workers,
+          .progress = context.progress};
+}
+
+std::string short_id(const oci::Digest& digest) { return digest.hex().substr(0, 12); }
+
+Result<void> print_formatted(std::string_view text, const std::vector<boost::json::object>& rows,
+                             const boost::json::object& titles, cli::Terminal& terminal) {
+  const format::Format shape = format::read_format(text);
+  const format::Template compiled = TRY(format::Template::parse(shape.text));
+  std::string out;
+  if (shape.is_table) out = format::heading_of(shape.text, titles) + "\n";
+  for (const boost::json::object& row : rows) {
+    const std::string line = TRY(compiled.render(row));
+    out += line + "\n";
+  }
+  terminal.text(shape.is_table ? format::align_columns(out) : out);
+  return {};
+}
+
+}  // namespace kist::verbs

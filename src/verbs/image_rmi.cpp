@@ -1,0 +1,77 @@
+// kist rmi [-f] IMAGE…
+#include <algorithm>
+#include <set>
+
+#include "base/text.h"
+#include "images/users.h"
+#include "verbs/image_verbs.h"
+
+namespace kist::verbs {
+namespace {
+
+using images::Image;
+
+// The name that was asked by; empty when it was an id or a digest.
+std::string asked_name(const Image& image, const std::string& text) {
+  const std::string name = launch::image_name(text);
+  for (const std::string& candidate : {name, "localhost/" + name})
+    if (std::find(image.names.begin(), image.names.end(), candidate) != image.names.end())
+      return candidate;
+  return "";
+}
+
+Error conflict(const Image& image, std::string_view why) {
+  return Error(Code::exists, "conflict: unable to delete {} (must be forced) - {}",
+               short_id(image.id), why)
+      .hint(fmt::format("`kist rmi --force {}`", short_id(image.id)));
+}
+
+size_t count_repositories(const Image& image) {
+  std::set<std::string> repositories;
+  for (const std::string& name : image.names) repositories.insert(name.substr(0, name.rfind(':')));
+  return repositories.size();
+}
+
+Result<void> check_free(const Image& image, const environment::Context& context) {
+  const std::vector<std::string> users = TRY(images::containers_using(context.store, image.tree));
+  if (users.empty()) return {};
+  return conflict(image, fmt::format("container {} is using it", printable(users[0].substr(0, 12))));
+}
+
+Result<void> remove_one(const std::string& text, bool is_forced,
+                        const environment::Context& context, cli::Terminal& terminal) {
+  const images::ImageStore store(context.store);
+  const Image image = TRY(store.find(text));
+  const std::string name = asked_name(image, text);
+  if (!name.empty() && image.names.size() > 1) {
+    TRY(store.untag(name));
+    terminal.line("Untagged: " + name);
+    return {};
+  }
+  if (name.empty() && count_repositories(image) > 1 && !is_forced)
+    return conflict(image, "image is referenced in multiple repositories");
+  if (!is_forced) TRY(check_free(image, context));
+  const std::vector<std::string> removed = TRY(store.remove(image));
+  for (const std::string& gone : image.names) terminal.line("Untagged: " + gone);
+  for (const std::string& digest : removed) terminal.line("Deleted: " + digest);
+  return {};
+}
+
+}  // namespace
+
+// As docker: goes on after one that failed, and says so with its exit status.
+Result<int> rmi_verb(const cli::Parsed& parsed, const environment::Context& context,
+                     cli::Terminal& terminal) {
+  bool has_failed = false;
+  for (const std::string& text : parsed.positionals()) {
+    const auto removed = remove_one(text, parsed.has("--force"), context, terminal);
+    if (removed) continue;
+    // Nothing there is what --force asked for.
+    if (parsed.has("--force") && removed.error().code() == Code::not_found) continue;
+    terminal.error(removed.error());
+    has_failed = true;
+  }
+  return has_failed ? 1 : 0;
+}
+
+}  // namespace kist::verbs

@@ -1,0 +1,86 @@
+// kist save [-o FILE] [--format oci|docker] IMAGE…
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+
+#include "base/text.h"
+#include "images/save.h"
+#include "launch/paths.h"
+#include "verbs/image_verbs.h"
+
+namespace kist::verbs {
+namespace {
+
+Result<images::SaveFormat> format_of(const std::string& text) {
+  if (text == "oci" || text == "oci-archive") return images::SaveFormat::oci;
+  if (text == "docker" || text == "docker-archive") return images::SaveFormat::docker;
+  return Error(Code::invalid, "unknown format '{}', want oci or docker", printable(text))
+      .hint("`kist save --format docker -o FILE IMAGE`");
+}
+
+// What was asked for by name is saved under that name, what was asked for by id under none.
+struct Wanted {
+  std::vector<images::Image> images;
+  std::vector<std::vector<std::string>> names;
+};
+
+Result<Wanted> find_all(const std::vector<std::string>& asked, const images::ImageStore& store) {
+  Wanted out;
+  for (const std::string& text : asked) {
+    images::Image image = TRY(store.find(text));
+    std::vector<std::string> names;
+    for (const std::string& name : image.names)
+      if (name == launch::image_name(text) || name == "localhost/" + launch::image_name(text))
+        names.push_back(name);
+    size_t at = 0;
+    while (at < out.images.size() && out.images[at].digest != image.digest) ++at;
+    if (at == out.images.size()) {
+      out.images.push_back(std::move(image));
+      out.names.emplace_back();
+    }
+    out.names[at].insert(out.names[at].end(), names.begin(), names.end());
+  }
+  return out;
+}
+
+// A file appears whole or not at all.
+Result<void> write_to(const std::string& path,
+                      const std::function<Result<void>(const store::Output&)>& write) {
+  const std::string partial = path + ".kist-partial";
+  os::Fd file = TRY(os::open_file(partial, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644));
+  Result<void> done = write([&](std::string_view bytes) { return os::write_all(file, bytes); });
+  if (done) done = std::move(file).close();
+  if (done && std::rename(partial.c_str(), path.c_str()) != 0)
+    done = Error::from_errno(errno, "rename '{}' to '{}'", printable(partial), printable(path));
+  if (!done) ::unlink(partial.c_str());
+  return done;
+}
+
+}  // namespace
+
+Result<int> save_verb(const cli::Parsed& parsed, const environment::Context& context,
+                      cli::Terminal& terminal) {
+  const images::SaveFormat format = TRY(format_of(parsed.value("--format", "oci")));
+  const images::ImageStore store(context.store);
+  const Wanted wanted = TRY(find_all(parsed.positionals(), store));
+  std::vector<images::SaveItem> items;
+  for (size_t i = 0; i < wanted.images.size(); ++i)
+    items.push_back({.image = &wanted.images[i], .names = wanted.names[i]});
+  const auto write = [&](const store::Output& output) {
+    return images::save(context.store, items, format, output);
+  };
+  const std::string output = parsed.value("--output");
+  if (!output.empty() && output != "-") {
+    TRY(write_to(launch::host_path(output, context.host.working_dir), write), "cannot save");
+    return 0;
+  }
+  if (terminal.out_is_terminal())
+    return Error(Code::invalid, "cowardly refusing to save to a terminal")
+        .hint("`kist save -o FILE IMAGE`, or redirect");
+  const os::Fd same(::dup(STDOUT_FILENO));
+  TRY(write([&](std::string_view bytes) { return os::write_all(same, bytes); }), "cannot save");
+  return 0;
+}
+
+}  // namespace kist::verbs

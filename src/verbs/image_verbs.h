@@ -1,0 +1,51 @@
+// Verbs about images of containers: images, load, save, import, tag, rmi, inspect, history. One file
+// each; names, columns and messages are docker's wherever it has the same.
+#pragma once
+
+#include <boost/json.hpp>
+#include <string>
+#include <vector>
+
+#include "cli/flags.h"
+#include "cli/terminal.h"
+#include "environment/context.h"
+#include "images/image_store.h"
+#include "images/intake.h"
+
+namespace kist::verbs {
+
+bool is_image_verb(std::string_view name);
+/// Returns the exit status.
+Result<int> image_verb(std::string_view name, const cli::Parsed& parsed,
+                       const environment::Context& context, cli::Terminal& terminal);
+
+/// "image rm X" as "rmi X", and so on; other command lines as they are.
+std::vector<std::string> without_image_word(std::vector<std::string> args);
+
+Result<int> images_verb(const cli::Parsed& parsed, const environment::Context& context,
+                        cli::Terminal& terminal);
+Result<int> load_verb(const cli::Parsed& parsed, const environment::Context& context,
+                      cli::Terminal& terminal);
+Result<int> save_verb(const cli::Parsed& parsed, const environment::Context& context,
+                      cli::Terminal& terminal);
+Result<int> import_verb(const cli::Parsed& parsed, const environment::Context& context,
+                        cli::Terminal& terminal);
+Result<int> tag_verb(const cli::Parsed& parsed, const environment::Context& context,
+                     cli::Terminal& terminal);
+Result<int> rmi_verb(const cli::Parsed& parsed, const environment::Context& context,
+                     cli::Terminal& terminal);
+Result<int> inspect_verb(const cli::Parsed& parsed, const environment::Context& context,
+                         cli::Terminal& terminal);
+Result<int> history_verb(const cli::Parsed& parsed, const environment::Context& context,
+                         cli::Terminal& terminal);
+
+/// One image as `docker image inspect` shows it.
+boost::json::object image_json(const images::Image& image);
+images::Intake intake_of(const environment::Context& context);
+/// 12 digits, as docker shortens ids.
+std::string short_id(const oci::Digest& digest);
+/// Prints each object through a template, or as docker's table. `titles`: headings of its fields.
+Result<void> print_formatted(std::string_view format, const std::vector<boost::json::object>& rows,
+                             const boost::json::object& titles, cli::Terminal& terminal);
+
+}  // namespace kist::verbs
