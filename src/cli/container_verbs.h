@@ -16,7 +16,7 @@ constexpr FlagSpec kFilter{"--filter", "-f", "KEY=VALUE", "only those: name, id,
 constexpr FlagSpec kFormat{"--format", "", "TEMPLATE", "`json`, or a Go template: '{{.Names}} {{.Status}}'"};
 constexpr FlagSpec kLast{"--last", "-n", "N", "the last N made, whatever their state"};
 constexpr FlagSpec kLatest{"--latest", "-l", "", "the last one made, whatever its state"};
-constexpr FlagSpec kSize{"--size", "-s", "", "how much it wrote"};
+constexpr FlagSpec kType{"--type", "", "container|image", "what to look for (default: both, in this order)"};
 constexpr FlagSpec kFollow{"--follow", "-f", "", "go on printing as it comes"};
 constexpr FlagSpec kTail{"--tail", "-n", "N", "the last N lines only"};
 constexpr FlagSpec kSince{"--since", "", "TIME", "from then on: 2026-01-02T03:04:05Z, or 10m ago"};
@@ -96,7 +96,7 @@ inline constexpr std::array kRemove{kForce, kVolumes, kHelp};
 inline constexpr std::array kExec{kInteractive, kTty, kDetach, kUser, kVariable, kEnvFile, kWorkdir, kPrivileged, kHelp};
 inline constexpr std::array kStart{kAttach, kInteractive, kDetachKeys, kSigProxy, kHelp};
 inline constexpr std::array kAttachFlags{kNoStdin, kDetachKeys, kSigProxy, kHelp};
-inline constexpr std::array kInspect{kFormat, kSize, kHelp};
+inline constexpr std::array kInspect{kFormat, kType, kHelp};
 inline constexpr std::array kStats{kAll, kNoStream, kNoTrunc, kFormat, kHelp};
 inline constexpr std::array kUpdate{kMemory, kMemorySwap, kReservation, kCpus, kCpuShares, kCpuset, kCpusetMems,
                                     kPids, kBlkio, kRestart, kHelp};
@@ -143,9 +143,10 @@ inline constexpr VerbSpec kContainerVerbs[] = {
     {"unpause", "let them go on", "CONTAINER…", 1, 1000, false, "  kist unpause web", container_flags::kOnlyHelp},
     {"rename", "give a container another name", "CONTAINER NAME", 2, 2, false,
      "  kist rename web www", container_flags::kOnlyHelp},
-    {"inspect", "print all about containers, as JSON", "CONTAINER…", 1, 1000, false,
-     "In docker's shape, so that what reads that can read this.\n\n"
+    {"inspect", "show all about containers or images as JSON", "NAME…", 1, 1000, false,
+     "The shape is docker's.\n\n"
      "  kist inspect web\n"
+     "  kist inspect --type image --format '{{json .Config.Env}}' busybox\n"
      "  kist inspect --format '{{.State.ExitCode}}' job", container_flags::kInspect},
     {"top", "list the processes of a container", "CONTAINER", 1, 100, true,
      "Further arguments are ps's.\n\n"

@@ -96,14 +96,12 @@ constexpr FlagSpec kAllImages{"--all", "-a", "", "taken for docker's sake: all a
 constexpr FlagSpec kForce{"--force", "-f", "", "even if a container uses it, or it has several names"};
 constexpr FlagSpec kChange{"--change", "-c", "INSTRUCTION", "apply a Dockerfile's instruction, for example 'CMD [\"sh\"]'", true};
 constexpr FlagSpec kMessage{"--message", "-m", "TEXT", "the comment of the image's history"};
-constexpr FlagSpec kType{"--type", "", "image", "what to look for"};
 constexpr FlagSpec kNoHuman{"--no-human", "", "", "sizes in bytes, times as they are"};
 constexpr std::array kImagesFlags{kAllImages, kDigests, kFilter, kFormat, kJson, kNoTrunc, kOnlyIds, kHelp};
 constexpr std::array kLoadFlags{kInput, kOnePlatform, kQuiet, kHelp};
 constexpr std::array kSaveFlags{kOutput, kSaveFormat, kHelp};
 constexpr std::array kImportFlags{kChange, kMessage, kOnePlatform, kQuiet, kHelp};
 constexpr std::array kRmiFlags{kForce, kHelp};
-constexpr std::array kInspectFlags{kFormat, kType, kHelp};
 constexpr std::array kHistoryFlags{kFormat, kNoHuman, kNoTrunc, kOnlyIds, kHelp};
 
 constexpr VerbSpec kImageVerbs[] = {
@@ -135,10 +133,6 @@ constexpr VerbSpec kImageVerbs[] = {
      "`kist gc` gives the disk back.\n\n"
      "  kist rmi busybox:1.35\n"
      "  kist rmi --force 2f3a91c4d5e6", kRmiFlags},
-    {"inspect", "show all about an image as JSON", "IMAGE…", 1, 1000, false,
-     "The shape is docker's.\n\n"
-     "  kist inspect busybox\n"
-     "  kist inspect --format '{{json .Config.Env}}' busybox", kInspectFlags},
     {"history", "show how an image was made", "IMAGE", 1, 1, false,
      "  kist history busybox\n"
      "  kist history --no-trunc --format '{{.CreatedBy}}' busybox", kHistoryFlags},

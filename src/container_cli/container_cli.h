@@ -15,6 +15,9 @@ namespace kist::container_cli {
 /// Whether `name` is one of the verbs of run().
 bool is_container_verb(std::string_view name);
 
+/// Whether there is a container of this name or id.
+bool is_container(std::string_view name, const launch::Host& host);
+
 /// The exit status. Errors are printed.
 int run(const cli::VerbSpec& verb, const cli::Parsed& parsed, const launch::Host& host, cli::Terminal& terminal);
 

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "container_cli/verb.h"
+#include "format/template.h"
 
 namespace kist::container_cli {
 namespace {
@@ -136,30 +137,6 @@ json::object describe(const Here& here, const containers::Record& record, const 
           {"NetworkSettings", json::object{{"Networks", json::object()}}}};
 }
 
-// {{.State.Running}} and {{json .Config}}; conditions and loops are the engine's.
-Result<std::string> fill(std::string_view format, const json::value& root) {
-  std::string out;
-  while (!format.empty()) {
-    const size_t open = format.find("{{");
-    out += format.substr(0, open);
-    if (open == format.npos) break;
-    const size_t close = format.find("}}", open);
-    if (close == format.npos) return Error(Code::invalid, "--format: '{{{{' without its '}}}}'");
-    std::string_view inside = trim(format.substr(open + 2, close - open - 2));
-    const bool as_json = inside.starts_with("json ");
-    if (as_json) inside = trim(inside.substr(5));
-    const json::value* value = &root;
-    for (const std::string_view part : split(inside.substr(std::min<size_t>(1, inside.size())), '.')) {
-      if (part.empty()) continue;
-      value = value->is_object() ? value->get_object().if_contains(part) : nullptr;
-      if (value == nullptr) return Error(Code::invalid, "--format: there is no '{}'", printable(inside));
-    }
-    out += !as_json && value->is_string() ? std::string(value->get_string()) : json::serialize(*value);
-    format.remove_prefix(close + 2);
-  }
-  return out;
-}
-
 }  // namespace
 
 Result<int> inspect_verb(const cli::Parsed& parsed, const Here& here) {
@@ -173,8 +150,10 @@ Result<int> inspect_verb(const cli::Parsed& parsed, const Here& here) {
     here.terminal.line(json::serialize(all));
     return 0;
   }
+  const std::string format = parsed.value("--format") == "json" ? "{{json .}}" : parsed.value("--format");
+  const auto shape = TRY(format::Template::parse(format), "--format");
   for (const json::value& one : all) {
-    const std::string line = TRY(fill(parsed.value("--format"), one));
+    const std::string line = TRY(shape.render(one), "--format");
     here.terminal.line(line);
   }
   return 0;

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "container_cli/table.h"
 #include "container_cli/verb.h"
+#include "format/human.h"
 
 namespace kist::container_cli {
 namespace {
@@ -17,6 +18,8 @@ int64_t now_ns() {
   ::clock_gettime(CLOCK_REALTIME, &now);
   return now.tv_sec * 1'000'000'000 + now.tv_nsec;
 }
+
+std::string about(int64_t span_ns) { return format::docker_duration(span_ns / 1'000'000'000); }
 
 // As docker words it: "Up 2 minutes (healthy)", "Exited (0) 3 seconds ago".
 std::string status_text(const Status& status, int64_t now) {

@@ -27,6 +27,11 @@ Result<int64_t> whole_number(std::string_view text, std::string_view flag, int64
   return value;
 }
 
+Result<uint64_t> count(std::string_view text, std::string_view flag, uint64_t least, uint64_t most) {
+  const int64_t value = TRY(whole_number(text, flag, static_cast<int64_t>(least), static_cast<int64_t>(most)));
+  return static_cast<uint64_t>(value);
+}
+
 Result<std::pair<std::string, std::string>> key_value(const std::string& text, std::string_view flag) {
   const size_t equals = std::min(text.find('='), text.size());
   if (equals == 0) return Error(Code::invalid, "{}: '{}' has no name before '='", flag, printable(text));
@@ -115,7 +120,7 @@ Result<containers::UlimitRequest> parse_ulimit(const std::string& text) {
   containers::UlimitRequest out;
   out.name = name;
   out.soft = TRY(number(parts[0]));
-  out.hard = parts.size() > 1 ? TRY(number(parts[1])) : out.soft;
+  out.hard = TRY(number(parts.back()));
   if (out.soft > out.hard)
     return Error(Code::invalid, "--ulimit {}: the soft limit is above the hard one", printable(text));
   return out;
@@ -183,7 +188,7 @@ Result<void> read_log(const Parsed& parsed, Record& record) {
   for (const std::string& text : parsed.values("--log-opt")) {
     const auto [key, value] = TRY(key_value(text, "--log-opt"));
     if (key == "max-size") record.log_max_bytes = TRY(launch::parse_size(value), "--log-opt {}", printable(text));
-    else if (key == "max-file") record.log_max_files = static_cast<uint64_t>(TRY(whole_number(value, "--log-opt max-file", 1, 1000)));
+    else if (key == "max-file") record.log_max_files = TRY(count(value, "--log-opt max-file", 1, 1000));
     else return Error(Code::invalid, "--log-opt: '{}' is neither max-size nor max-file", printable(key));
   }
   return {};
@@ -212,7 +217,7 @@ Result<void> read_life(const Parsed& parsed, const launch::ReadyImage& image, Re
   TRY(span("--health-timeout", health.timeout_ns));
   TRY(span("--health-start-period", health.start_period_ns));
   if (parsed.has("--health-retries"))
-    health.retries = static_cast<uint64_t>(TRY(whole_number(parsed.value("--health-retries"), "--health-retries", 1, 1'000'000)));
+    health.retries = TRY(count(parsed.value("--health-retries"), "--health-retries", 1, 1'000'000));
   return {};
 }
 
@@ -273,7 +278,7 @@ Result<containers::RestartPolicy> parse_restart(std::string_view text) {
   if (!known || (colon < text.size() && out.name != "on-failure"))
     return Error(Code::invalid, "--restart: '{}' is not one of no, on-failure[:N], always, unless-stopped", printable(text));
   if (colon < text.size())
-    out.maximum = static_cast<uint64_t>(TRY(whole_number(text.substr(colon + 1), "--restart on-failure", 1, 1'000'000'000)));
+    out.maximum = TRY(count(text.substr(colon + 1), "--restart on-failure", 1, 1'000'000'000));
   return out;
 }
 
@@ -288,8 +293,9 @@ Result<void> read_limits(const Parsed& parsed, containers::LimitRequest& limits)
   if (const std::string swap = parsed.value("--memory-swap"); swap == "-1") {
     limits.memory_swap_bytes = -1;
   } else if (!swap.empty()) {
-    limits.memory_swap_bytes = static_cast<int64_t>(TRY(launch::parse_size(swap), "--memory-swap"));
-    if (static_cast<uint64_t>(limits.memory_swap_bytes) < limits.memory_bytes)
+    const uint64_t bytes = TRY(launch::parse_size(swap), "--memory-swap");
+    limits.memory_swap_bytes = static_cast<int64_t>(bytes);
+    if (bytes < limits.memory_bytes)
       return Error(Code::invalid, "--memory-swap: memory and swap together cannot be less than --memory");
   }
   if (parsed.has("--memory-reservation"))
@@ -301,13 +307,13 @@ Result<void> read_limits(const Parsed& parsed, containers::LimitRequest& limits)
       return Error(Code::invalid, "--cpus: '{}' is not a number of processors, for example 1.5", printable(text));
   }
   if (parsed.has("--cpu-shares"))
-    limits.cpu_shares = static_cast<uint64_t>(TRY(whole_number(parsed.value("--cpu-shares"), "--cpu-shares", 2, 262144)));
+    limits.cpu_shares = TRY(count(parsed.value("--cpu-shares"), "--cpu-shares", 2, 262144));
   limits.cpuset_cpus = parsed.value("--cpuset-cpus", limits.cpuset_cpus);
   limits.cpuset_mems = parsed.value("--cpuset-mems", limits.cpuset_mems);
   if (parsed.has("--pids-limit"))
     limits.pids = TRY(whole_number(parsed.value("--pids-limit"), "--pids-limit", -1, 4'194'304));
   if (parsed.has("--blkio-weight"))
-    limits.block_io_weight = static_cast<uint64_t>(TRY(whole_number(parsed.value("--blkio-weight"), "--blkio-weight", 10, 1000)));
+    limits.block_io_weight = TRY(count(parsed.value("--blkio-weight"), "--blkio-weight", 10, 1000));
   return {};
 }
 

@@ -1,9 +1,9 @@
 #include "container_cli/table.h"
 
 #include <algorithm>
-#include <boost/json.hpp>
 
 #include "base/text.h"
+#include "format/template.h"
 
 namespace kist::container_cli {
 namespace {
@@ -29,31 +29,33 @@ void print_columns(const std::vector<std::vector<std::string>>& lines, cli::Term
   }
 }
 
-// Text with {{.Field}} and {{json .}}; the escapes that docker's users write in quotes are undone.
-Result<std::string> fill(std::string_view format, const Row& row, bool titles) {
+boost::json::object object_of(const Row& row) {
+  boost::json::object out;
+  for (const auto& [name, value] : row) out[name] = value;
+  return out;
+}
+
+// In quotes a shell leaves these as they were typed.
+std::string unescaped(std::string_view text) {
   std::string out;
-  while (!format.empty()) {
-    const size_t open = format.find("{{");
-    for (size_t i = 0; i < std::min(open, format.size()); ++i) {
-      const bool escape = format[i] == '\\' && i + 1 < format.size();
-      if (escape && format[i + 1] == 't') out += '\t', ++i;
-      else if (escape && format[i + 1] == 'n') out += '\n', ++i;
-      else out += format[i];
-    }
-    if (open == format.npos) break;
-    const size_t close = format.find("}}", open);
-    if (close == format.npos) return Error(Code::invalid, "--format: '{{{{' without its '}}}}'");
-    const std::string_view inside = trim(format.substr(open + 2, close - open - 2));
-    const std::string_view field = inside.starts_with('.') ? inside.substr(1) : inside;
-    const std::string* value = find(row, field);
-    if (value == nullptr) {
-      std::vector<std::string> names;
-      for (const auto& known : row) names.push_back("." + known.first);
-      return Error(Code::invalid, "--format: there is no '{}'", printable(inside))
-          .hint(fmt::format("there are {}", fmt::join(names, ", ")));
-    }
-    out += titles ? to_lower(field) : *value;
-    format.remove_prefix(close + 2);
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char next = text[i] == '\\' && i + 1 < text.size() ? text[i + 1] : '\0';
+    if (next == 't') out += '\t', ++i;
+    else if (next == 'n') out += '\n', ++i;
+    else out += text[i];
+  }
+  return out;
+}
+
+// What docker prints above a column of a template: its title in the usual list, or its name.
+boost::json::object titles_of(const Row& row, const std::vector<Column>& columns) {
+  boost::json::object out;
+  for (const auto& [name, value] : row) {
+    std::string title = name;
+    for (char& c : title) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    for (const Column& column : columns)
+      if (column.field == name) title = column.title;
+    out[name] = title;
   }
   return out;
 }
@@ -62,15 +64,7 @@ Result<std::string> fill(std::string_view format, const Row& row, bool titles) {
 
 Result<void> print_rows(const std::vector<Row>& rows, const std::vector<Column>& columns, std::string_view format,
                         cli::Terminal& terminal) {
-  if (format == "json" || format == "{{json .}}") {
-    for (const Row& row : rows) {
-      boost::json::object object;
-      for (const auto& [name, value] : row) object[name] = value;
-      terminal.line(boost::json::serialize(object));
-    }
-    return {};
-  }
-  const bool table = format.empty() || format.starts_with("table");
+  if (format == "json") format = "{{json .}}";
   std::vector<std::vector<std::string>> lines;
   if (format.empty() || format == "table") {
     lines.emplace_back();
@@ -82,41 +76,22 @@ Result<void> print_rows(const std::vector<Row>& rows, const std::vector<Column>&
     print_columns(lines, terminal);
     return {};
   }
-  const std::string_view body = table ? trim(format.substr(5)) : format;
-  const auto add = [&](const Row& row, bool titles) -> Result<void> {
-    const std::string text = TRY(fill(body, row, titles));
+  const bool table = format.starts_with("table ");
+  const auto shape = TRY(format::Template::parse(unescaped(table ? trim(format.substr(6)) : format)), "--format");
+  const auto add = [&](const boost::json::object& values) -> Result<void> {
+    const std::string text = TRY(shape.render(values), "--format");
     lines.emplace_back();
-    for (const std::string_view cell : split(text, '\t')) {
-      lines.back().emplace_back(cell);
-      if (titles) std::transform(cell.begin(), cell.end(), lines.back().back().begin(), [](char c) {
-        return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-      });
-    }
+    for (const std::string_view cell : split(text, '\t')) lines.back().emplace_back(cell);
     return {};
   };
-  if (table && !columns.empty() && !rows.empty()) TRY(add(rows[0], true));
-  for (const Row& row : rows) TRY(add(row, false));
+  if (table && !rows.empty()) TRY(add(titles_of(rows[0], columns)));
+  for (const Row& row : rows) TRY(add(object_of(row)));
   if (table) {
     print_columns(lines, terminal);
     return {};
   }
   for (const auto& line : lines) terminal.line(fmt::format("{}", fmt::join(line, "\t")));
   return {};
-}
-
-std::string about(int64_t span_ns) {
-  const int64_t s = std::max<int64_t>(span_ns / 1'000'000'000, 0);
-  if (s < 1) return "Less than a second";
-  if (s == 1) return "1 second";
-  if (s < 60) return fmt::format("{} seconds", s);
-  if (s < 120) return "About a minute";
-  if (s < 3600) return fmt::format("{} minutes", s / 60);
-  if (s < 7200) return "About an hour";
-  if (s < 48 * 3600) return fmt::format("{} hours", s / 3600);
-  if (s < 14 * 86400) return fmt::format("{} days", s / 86400);
-  if (s < 60 * 86400) return fmt::format("{} weeks", s / (7 * 86400));
-  if (s < 730 * 86400) return fmt::format("{} months", s / (30 * 86400));
-  return fmt::format("{} years", s / (365 * 86400));
 }
 
 std::string binary_bytes(uint64_t bytes) {

@@ -18,13 +18,11 @@ struct Column {
   std::string field;  // "ID"
 };
 
-/// `format`: empty or "table": `columns`; "json": an object a line; else a template with {{.Field}},
-/// after "table " with titles. Errors: invalid (an unknown field).
+/// `format`: empty or "table": `columns`; "json": an object a line; else a template
+/// (format/template.h) over these fields, after "table " with titles. Errors: invalid.
 Result<void> print_rows(const std::vector<Row>& rows, const std::vector<Column>& columns, std::string_view format,
                         cli::Terminal& terminal);
 
-/// "3 minutes", "2 hours" … as docker's lists say it.
-std::string about(int64_t span_ns);
 /// "1.5GiB", with binary units, as docker's stats.
 std::string binary_bytes(uint64_t bytes);
 

@@ -25,8 +25,8 @@ Error not_running(const Record& record) {
 [[noreturn]] void become_supervisor(StartContext& context, const Record& record, os::Fd alive, os::Fd started) {
   ::setsid();
   (void)!::chdir("/");
-  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-  for (int fd = 0; fd < 3; ++fd) ::dup2(null, fd);
+  if (const auto null = os::open_file("/dev/null", O_RDWR))
+    for (int fd = 0; fd < 3; ++fd) ::dup2(null->get(), fd);
   // What we hold is kept; whatever else the caller had open is none of ours.
   const int kept[] = {alive.get(), started.get(), context.lease.get()};
   for (int fd = 3; fd < 1024; ++fd)

@@ -21,7 +21,7 @@ namespace {
 class Mapped {
  public:
   explicit Mapped(const std::string& path) {
-    file_ = os::Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (auto file = os::open_file(path, O_RDONLY)) file_ = std::move(*file);
   }
   Mapped(Mapped&& other) noexcept
       : file_(std::move(other.file_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}

@@ -221,11 +221,11 @@ Result<std::optional<os::Fd>> Place::look_after(std::string_view id) const {
 }
 
 bool Place::is_looked_after(std::string_view id) const {
-  const os::Fd file(::open(file_of(id, "alive").c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.is_open()) return false;
+  const auto file = os::open_file(file_of(id, "alive"), O_RDONLY);
+  if (!file) return false;
   struct flock lock = {};
   lock.l_type = F_WRLCK;
-  return ::fcntl(file.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+  return ::fcntl(file->get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 }  // namespace kist::containers

@@ -103,6 +103,11 @@ int run_container_verb(const cli::VerbSpec& verb, const std::vector<std::string>
   if (parsed->has("--help")) return exec_engine(argv);
   const auto host = read_host();
   if (!host) return fail(host.error(), kKistFailed);
+  // What is no container may be an image.
+  const bool image_wanted = parsed->value("--type") == "image";
+  if (verb.name == "inspect" &&
+      (image_wanted || !container_cli::is_container(parsed->positionals().front(), *host)))
+    return exec_engine(argv);
   const int status = container_cli::run(verb, *parsed, *host, terminal);
   const auto printed = terminal.finish();
   return printed || status != 0 ? status : fail(printed.error(), 1);
