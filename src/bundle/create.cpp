@@ -76,8 +76,9 @@ Result<void> check_spec(const Spec& spec, const CreateOptions& options) {
   const bool uts = spec.find_namespace(CLONE_NEWUTS) != nullptr;
   if (!uts && !(spec.hostname.empty() && spec.domainname.empty()))
     return Error(Code::invalid, "hostname: needs a namespace of type \"uts\" in linux.namespaces");
-  if (!mounts && !(spec.mounts.empty() && spec.masked_paths.empty() && spec.readonly_paths.empty()))
-    return Error(Code::invalid, "mounts: need a namespace of type \"mount\" in linux.namespaces");
+  if (!mounts && !(spec.masked_paths.empty() && spec.readonly_paths.empty()))
+    return Error(Code::invalid, "linux.maskedPaths, linux.readonlyPaths: need a namespace of type "
+                 "\"mount\" in linux.namespaces");
   const Namespace* user = spec.find_namespace(CLONE_NEWUSER);
   if (user != nullptr && user->path.empty() && (spec.uid_maps.empty() || spec.gid_maps.empty()))
     return Error(Code::invalid,
@@ -381,6 +382,8 @@ Result<Created> make(const Runtime& runtime, const std::string& id, const Spec& 
   CreateOptions options = given;
   TRY(check_id(id));
   TRY(check_spec(spec, options));
+  if (runtime.warn && !spec.mounts.empty() && spec.find_namespace(CLONE_NEWNS) == nullptr)
+    runtime.warn("mounts: none is made, since linux.namespaces has no \"mount\"");
   if (runtime.systemd_cgroups) return no_systemd_driver();
   TRY(check_preserved(options.preserve_fds));
   const StateFolder folder = TRY(StateFolder::claim(runtime.state_root, id));

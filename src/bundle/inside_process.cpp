@@ -206,7 +206,9 @@ Result<bool> try_enter(const std::string& path) {
 
 // Once as who makes the container, and where that may not, as who the program runs as.
 Result<void> enter_working_folder(const Process& process, bool& entered) {
-  if (!entered) entered = TRY(try_enter(process.cwd));
+  if (entered) return {};
+  entered = TRY(try_enter(process.cwd));
+  if (entered) TRY(check_working_folder(process.cwd));
   return {};
 }
 
@@ -247,16 +249,15 @@ Result<void> become_user(const ProcessPlan& plan, const os::Fd& proc, std::vecto
   close_all_but(plan.preserve_fds, std::move(kept));
   if (process.no_new_privileges && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
     return Error::from_errno(errno, "process.noNewPrivileges: set it");
-  // With new privileges allowed only the capable may install a filter, so that comes first.
-  if (!process.no_new_privileges) TRY(install_filter(plan));
   bool entered = false;
   TRY(enter_working_folder(process, entered));
+  // With new privileges allowed only the capable may install a filter, so that comes before they go.
+  if (!process.no_new_privileges) TRY(install_filter(plan));
   const Capabilities none;
   TRY(drop_to(plan, process.capabilities ? *process.capabilities : none, fixed_groups));
   TRY(enter_working_folder(process, entered));
   if (!entered)
     return Error::from_errno(EACCES, "process.cwd: enter '{}'", printable(process.cwd));
-  TRY(check_working_folder(process.cwd));
   constexpr mode_t kUsual = 022;
   ::umask(process.user.umask.value_or(kUsual));
   return {};

@@ -180,9 +180,13 @@ Result<StateFolder> StateFolder::lock(const std::string& state_root, const std::
 
 Result<void> StateFolder::write_draft(const Record& record) const {
   // In place: nobody reads a draft while its folder is locked, and one write is one step for who
-  // looks after we were killed. It only grows: a process gets its number.
+  // looks after we were killed. What is longer in the old one is covered with spaces.
   const os::Fd fd = TRY(os::open_file(os::join(path_, kDraft), O_WRONLY | O_CREAT, 0600));
-  return os::write_all(fd, record_text(record));
+  std::string text = record_text(record);
+  struct stat st = {};
+  if (::fstat(fd.get(), &st) == 0 && static_cast<size_t>(st.st_size) > text.size())
+    text.resize(static_cast<size_t>(st.st_size), ' ');
+  return os::write_all(fd, text);
 }
 
 Result<void> StateFolder::commit() const {

@@ -67,6 +67,20 @@ TEST_F(StateFolderTest, ANameIsTakenOnce) {
   EXPECT_TRUE(StateFolder::claim(root, "c"));
 }
 
+TEST_F(StateFolderTest, AShorterDraftReplacesALongerOne) {
+  const auto taken = StateFolder::claim(root, "c");
+  Record record = record_of("c");
+  record.cgroups = {{.version = 1, .controllers = {"cpu"}, .path = "/a/long/path", .mount_point = "/a"}};
+  ASSERT_TRUE(taken->write_draft(record));
+  record.cgroups.clear();
+  record.state.pid = 7;
+  ASSERT_TRUE(taken->write_draft(record));
+  const auto draft = read_draft(root, "c");
+  ASSERT_TRUE(draft);
+  EXPECT_TRUE(draft->cgroups.empty());
+  EXPECT_EQ(draft->state.pid, 7);
+}
+
 TEST_F(StateFolderTest, WhatACrashLeftIsTakenOver) {
   for (const bool draft : {false, true}) {
     {

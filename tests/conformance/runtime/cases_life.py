@@ -531,6 +531,18 @@ def in_their_order(w):
     check(out.read_text().split(), [f"{kind}-{i}" for kind in HOOKS for i in (1, 2)])
 
 
+@case(L, quick=True)
+def of_a_plain_user(w):
+    w.process["args"] = ["sleep", "100"]
+    check(w.as_user("create", w.id(), quiet=True).returncode, 0)
+    check(json.loads(w.as_user("state", w.id()).stdout)["status"], "created")
+    check(w.as_user("start", w.id()).returncode, 0)
+    check(w.as_user("exec", w.id(), "id", "-u").stdout.strip(), "0")
+    check(w.as_user("delete", w.id()).returncode == 0, False)
+    check(w.as_user("delete", "--force", w.id()).returncode, 0)
+    check(w.as_user("list", "-q").stdout, "")
+
+
 @case(L, kist_only=True)
 def a_thousand_leftovers_do_not_slow_list(w):
     state = w.folder / "many"

@@ -464,3 +464,10 @@ def shows_its_own_limits(w):
     w.linux["resources"] = {"memory": {"limit": 64 << 20}}
     w.config["mounts"].append({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup"})
     check(w.run("cat /sys/fs/cgroup/memory/memory.limit_in_bytes").ok(), str(64 << 20))
+
+
+@table("linux.seccomp", {f"getcwd is refused, new privileges {'not ' if no else ''}allowed": (no,) for no in (True, False)})
+def calls_that_the_runtime_makes_itself(w, no_new_privileges):
+    w.process["noNewPrivileges"] = no_new_privileges
+    profile(w, {"names": ["getcwd"], "action": "SCMP_ACT_ERRNO"})
+    check(w.run("echo ran").ok(), "ran")
