@@ -35,7 +35,7 @@ class LayoutLoader {
   LayoutLoader(const Intake& intake, const Bundle& bundle, const LoadOptions& options)
       : intake_(intake), bundle_(bundle), options_(options) {}
 
-  Result<std::vector<Image>> run() {
+  Result<std::vector<Loaded>> run() {
     const std::string bytes = TRY(bundle_.read_member("index.json", oci::kMaxDocumentBytes));
     const oci::Index index = TRY(oci::parse_index(bytes), "index.json");
     for (const oci::Descriptor& entry : index.manifests)
@@ -88,8 +88,9 @@ class LayoutLoader {
                           return bundle_.open_member(blob_path(digest));
                         }});
     }
+    std::vector<std::string> given = image.names;
     Image added = TRY(take_image(intake_, std::move(image), std::move(layers)));
-    images_.push_back(std::move(added));
+    images_.push_back({std::move(added), std::move(given)});
     return {};
   }
 
@@ -106,7 +107,7 @@ class LayoutLoader {
   const Intake& intake_;
   const Bundle& bundle_;
   const LoadOptions& options_;
-  std::vector<Image> images_;
+  std::vector<Loaded> images_;
 };
 
 // One element of docker's manifest.json.
@@ -163,7 +164,7 @@ Result<LayerSource> saved_layer(const Bundle& bundle, const std::string& member,
                      .open = [&bundle, member] { return bundle.open_member(member); }};
 }
 
-Result<Image> load_saved(const Intake& intake, const Bundle& bundle, const SavedImage& saved,
+Result<Loaded> load_saved(const Intake& intake, const Bundle& bundle, const SavedImage& saved,
                          const LoadOptions& options) {
   std::string config_bytes = TRY(bundle.read_member(saved.config, oci::kMaxDocumentBytes));
   const oci::ImageConfig config = TRY(oci::parse_image_config(config_bytes));
@@ -181,12 +182,13 @@ Result<Image> load_saved(const Intake& intake, const Bundle& bundle, const Saved
     const oci::Reference reference = TRY(oci::Reference::parse(tag, options.default_registry));
     names.push_back(reference.name());
   }
-  return take_bare_image(intake, std::move(config_bytes), std::move(names), std::move(layers));
+  Image image = TRY(take_bare_image(intake, std::move(config_bytes), names, std::move(layers)));
+  return Loaded{.image = std::move(image), .names = std::move(names)};
 }
 
 }  // namespace
 
-Result<std::vector<Image>> load(const Intake& intake, const Bundle& bundle,
+Result<std::vector<Loaded>> load(const Intake& intake, const Bundle& bundle,
                                 const LoadOptions& options) {
   if (bundle.has("index.json")) return LayoutLoader(intake, bundle, options).run();
   if (!bundle.has("manifest.json"))
@@ -194,9 +196,9 @@ Result<std::vector<Image>> load(const Intake& intake, const Bundle& bundle,
         .hint("`kist import` takes the tar of a root file system");
   const std::string text = TRY(bundle.read_member("manifest.json", oci::kMaxDocumentBytes));
   const std::vector<SavedImage> saved = TRY(parse_saved(text));
-  std::vector<Image> images;
+  std::vector<Loaded> images;
   for (const SavedImage& one : saved) {
-    Image image = TRY(load_saved(intake, bundle, one, options));
+    Loaded image = TRY(load_saved(intake, bundle, one, options));
     images.push_back(std::move(image));
   }
   if (images.empty()) return Error(Code::not_found, "manifest.json lists no image");

@@ -15,10 +15,15 @@ struct LoadOptions {
   std::string default_registry;
 };
 
+struct Loaded {
+  Image image;
+  std::vector<std::string> names;  // Those that the bundle gives it.
+};
+
 /// All images of a bundle: those of its index.json if it is an OCI layout, else of its manifest.json.
 /// Each appears as soon as it is whole; after an error those before it are there.
 /// Errors: not_found (no image in it, or none for the platform), corrupt, invalid, unsupported.
-Result<std::vector<Image>> load(const Intake& intake, const Bundle& bundle,
+Result<std::vector<Loaded>> load(const Intake& intake, const Bundle& bundle,
                                 const LoadOptions& options);
 
 }  // namespace kist::images

@@ -190,7 +190,8 @@ class RootMaker {
 };
 
 std::string_view variant_name(Variant variant) {
-  return variant == Variant::erofs ? "erofs" : "links";
+  // A number, so that roots whose bytes an earlier version wrote otherwise are not found.
+  return variant == Variant::erofs ? "erofs-2" : "links";
 }
 
 std::optional<Root> find_root(const Store& store, const oci::Digest& tree, Variant variant) {

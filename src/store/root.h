@@ -70,7 +70,7 @@ class Lease {
 /// The file that a lease is an flock on: for who holds one without this class.
 std::string lease_path(const Root& root);
 
-/// "erofs", "links": the name of a variant's folder under roots/.
+/// "erofs-2", "links": the name of a variant's folder under roots/.
 std::string_view variant_name(Variant variant);
 
 }  // namespace kist::store

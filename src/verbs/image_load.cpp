@@ -31,11 +31,11 @@ Result<int> load_verb(const cli::Parsed& parsed, const environment::Context& con
   if (!platform.empty()) options.platform = TRY(oci::Platform::parse(platform), "--platform");
   const images::Bundle bundle = TRY(open_bundle(input, context), "cannot load '{}'", shown);
   const images::Intake intake = intake_of(context);
-  const std::vector<images::Image> loaded =
+  const std::vector<images::Loaded> loaded =
       TRY(images::load(intake, bundle, options), "cannot load '{}'", shown);
-  for (const images::Image& image : loaded) {
-    if (image.names.empty()) terminal.line("Loaded image ID: " + image.id.string());
-    for (const std::string& name : image.names) terminal.line("Loaded image: " + name);
+  for (const images::Loaded& one : loaded) {
+    if (one.names.empty()) terminal.line("Loaded image ID: " + one.image.id.string());
+    for (const std::string& name : one.names) terminal.line("Loaded image: " + name);
   }
   return 0;
 }

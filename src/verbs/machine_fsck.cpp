@@ -33,6 +33,8 @@ void print_json(const store::FsckReport& report, cli::Terminal& terminal) {
                                           {"reason", json_text(damage.reason)},
                                           {"names", texts(damage.names)},
                                           {"environments", texts(damage.environments)},
+                                          {"images", texts(damage.images)},
+                                          {"containers", texts(damage.containers)},
                                           {"repaired", damage.is_repaired}});
   terminal.line(json_line(boost::json::object{{"clean", report.is_clean()},
                                               {"objects", report.objects},
