@@ -159,7 +159,8 @@ struct Usage {
   std::vector<Io> io_bytes, io_operations;
   uint64_t oom_kills = 0;
 };
-Result<Usage> usage(const Runtime& runtime, const std::string& id);
+/// `also_ended`: of one that has ended too, until it is removed.
+Result<Usage> usage(const Runtime& runtime, const std::string& id, bool also_ended = false);
 /// Where its cgroups are: controller ("" is version 2) → folder.
 Result<std::map<std::string, std::string>> cgroups_of(const Runtime& runtime, const std::string& id);
 

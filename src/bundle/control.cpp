@@ -167,9 +167,9 @@ Result<Spec> spec_of(const Runtime& runtime, const std::string& id) {
   return spec;
 }
 
-Result<Usage> usage(const Runtime& runtime, const std::string& id) {
+Result<Usage> usage(const Runtime& runtime, const std::string& id, bool also_ended) {
   const Record record = TRY(read_record(runtime.state_root, id));
-  if (!is_alive(record))
+  if (!also_ended && !is_alive(record))
     return Error(Code::invalid, "container '{}' is not running", printable(id));
   return Cgroups(record.cgroups).usage();
 }

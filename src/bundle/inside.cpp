@@ -209,8 +209,8 @@ Result<void> init(InitPlan& plan, os::Fd& socket, const os::Fd* listener) {
   if ((plan.fresh & CLONE_NEWNET) != 0) TRY(bring_loopback_up());
   const os::Fd proc = TRY(open_proc());
   TRY(join_keyring(plan.keyring));
-  Process process = *plan.process.process;
   TRY(make_file_system(plan, socket));
+  Process process = *plan.process.process;  // Whoever mounted the root may have filled in the user.
   TRY(set_sysctls(spec, proc));
   TRY(place_streams(plan.process.streams));
   plan.process.process = &process;

@@ -110,8 +110,7 @@ Result<int> stats_verb(const cli::Parsed& parsed, const Here& here) {
 Result<int> top_verb(const cli::Parsed& parsed, const Here& here) {
   const auto record = TRY(here.record(parsed.positionals()[0]));
   const auto status = TRY(here.place.status(record.id));
-  TRY(must_run(record, status));
-  const auto pids = TRY(bundle::processes(here.runtime, record.id));
+  const auto pids = TRY(containers::processes(here.runtime, record, status));
   std::vector<std::string> numbers;
   for (const pid_t pid : pids) numbers.push_back(fmt::format("{}", pid));
   std::vector<std::string> args = {"ps"};

@@ -56,12 +56,13 @@ Result<int> run_here(StartContext context, const Record& record, bool pass_signa
   if (!alive) return Error(Code::invalid, "container {} is running already", printable(record.name));
   Status status = TRY(context.place.status(record.id));
   Container machine(std::move(context.host));
+  // Before there is anything that a signal to us could leave behind.
+  const os::Fd signals = watch_signals(pass_signals);
   auto started = machine.start(record, {});
   if (!started) {
     machine.ended(status);
     return std::move(started).error();
   }
-  const os::Fd signals = watch_signals(pass_signals);
   status.phase = Phase::running;
   status.pid = started->pid;
   status.pid_start = start_of_process(started->pid);

@@ -109,7 +109,7 @@ Result<void> stop(const Place& place, const bundle::Runtime& runtime, const Reco
   if (!process_lives(left)) return {};
   TRY(bundle::kill(runtime, record.id, signal, {}));
   wait_for_process(left, timeout_s < 0 ? -1 : timeout_s * 1000);
-  if (process_lives(left)) TRY(bundle::kill(runtime, record.id, SIGKILL, {.all = true}));
+  if (process_lives(left)) TRY(bundle::kill(runtime, record.id, SIGKILL, {}));  // All in its pid namespace go with it.
   wait_for_process(left, 10'000);
   return {};
 }
@@ -152,6 +152,21 @@ Result<void> remove(const Place& place, const bundle::Runtime& runtime, const Re
   }
   TRY(bundle::remove(runtime, record.id, {.force = true}));
   return place.remove(record);
+}
+
+Result<std::vector<pid_t>> processes(const bundle::Runtime& runtime, const Record& record, const Status& status) {
+  if (!status.is_alive()) return not_running(record);
+  if (auto known = bundle::processes(runtime, record.id)) return std::move(*known);
+  const std::string space = TRY(os::read_link(fmt::format("/proc/{}/ns/pid", status.pid)));
+  const std::vector<std::string> all = TRY(os::list_folder("/proc"));
+  std::vector<pid_t> out;
+  for (const std::string& name : all) {
+    const auto pid = parse_number(name);
+    if (!pid) continue;
+    const auto its = os::read_link(fmt::format("/proc/{}/ns/pid", name));
+    if (its && *its == space) out.push_back(static_cast<pid_t>(*pid));
+  }
+  return out;
 }
 
 Result<void> pause(const Place& place, const bundle::Runtime& runtime, const Record& record, bool halt) {

