@@ -69,16 +69,24 @@ Result<std::vector<Layer>> take_layers(const Intake& intake, store::Transaction&
   return layers;
 }
 
-Result<void> use_known_manifest(const Intake& intake, NewImage& image) {
+// Such an archive has forgotten the manifest, but the store may know it: with its layers whole there
+// is nothing to read.
+Result<bool> use_known(const Intake& intake, const store::Transaction& tx, NewImage& image) {
   const oci::Digest id = oci::Sha256::of(image.config_bytes);
   const std::vector<Image> all = TRY(ImageStore(intake.store).list());
   for (const Image& known : all) {
     if (known.id != id) continue;
+    bool is_whole = true;
+    for (const Layer& layer : known.layers) {
+      const auto found = TRY(find_layer(intake.store, &tx, layer.digest));
+      is_whole = is_whole && found.has_value();
+    }
+    if (!is_whole) continue;
     image.manifest_bytes = known.manifest_bytes;
     image.layers = known.layers;
-    return {};
+    return true;
   }
-  return {};
+  return false;
 }
 
 std::string_view media_type_of(archive::TarFilter compression) {
@@ -121,12 +129,13 @@ Result<Image> take_bare_image(const Intake& intake, std::string config_bytes,
                               std::vector<std::string> names, std::vector<LayerSource> layers) {
   store::Transaction tx = TRY(intake.store.begin());
   NewImage image;
-  image.layers = TRY(take_layers(intake, tx, layers));
-  image.manifest_bytes = make_manifest(config_bytes, image.layers);
   image.config_bytes = std::move(config_bytes);
   image.names = std::move(names);
-  // Such an archive has forgotten the manifest, but the store may know it.
-  TRY(use_known_manifest(intake, image));
+  const bool is_known = TRY(use_known(intake, tx, image));
+  if (!is_known) {
+    image.layers = TRY(take_layers(intake, tx, layers));
+    image.manifest_bytes = make_manifest(image.config_bytes, image.layers);
+  }
   return ImageStore(intake.store).add(std::move(tx), image, intake.variant);
 }
 

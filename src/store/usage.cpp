@@ -75,27 +75,15 @@ Result<std::vector<UsageItem>> named_items(const Store& store, std::string_view 
   return items;
 }
 
-namespace {
-
-Result<std::vector<UsageItem>> pinned_items(const Store& store, Pin::Owner owner) {
+Result<std::vector<UsageItem>> environment_items(const Store& store) {
   std::vector<UsageItem> items;
   const std::vector<Pin> pins = TRY(list_pins(store));
   for (const Pin& pin : pins) {
-    if (pin.owner != owner) continue;
+    if (pin.owner != Pin::Owner::environment) continue;
     if (items.empty() || items.back().name != pin.name) items.push_back({pin.name, {}});
     items.back().trees.push_back(pin.tree);
   }
   return items;
-}
-
-}  // namespace
-
-Result<std::vector<UsageItem>> environment_items(const Store& store) {
-  return pinned_items(store, Pin::Owner::environment);
-}
-
-Result<std::vector<UsageItem>> image_items(const Store& store) {
-  return pinned_items(store, Pin::Owner::image);
 }
 
 Result<StoreSize> measure_store(const Store& store) {

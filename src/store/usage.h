@@ -33,9 +33,6 @@ Result<std::vector<Usage>> measure_usage(const Store& store, std::span<const Usa
 Result<std::vector<UsageItem>> named_items(const Store& store, std::string_view prefix);
 /// Items for all environments of projects: "<key>/<environment>".
 Result<std::vector<UsageItem>> environment_items(const Store& store);
-/// Items for all images, by the hex of their manifests' digests: what they show, and what is kept of
-/// their layers so that they can be given away again.
-Result<std::vector<UsageItem>> image_items(const Store& store);
 
 /// Bytes on the disk, each inode once.
 struct StoreSize {

@@ -30,13 +30,18 @@ boost::json::object usage_json(const store::Usage& usage, const std::string& tit
           {"shared_bytes", usage.shared_bytes}};
 }
 
-// The hex of a manifest's digest as a person knows it: the image's names.
-std::string image_title(const environment::Context& context, const std::string& item) {
-  const auto digest = oci::Digest::parse_hex(item);
-  if (!digest) return item;
-  const auto image = images::ImageStore(context.store).read(*digest);
-  if (!image || image->names.empty()) return "sha256:" + item;
-  return fmt::format("{}", fmt::join(image->names, ", "));
+// What each image shows, and what is kept of its layers so that they can be given away again.
+Result<std::vector<store::UsageItem>> image_items(const environment::Context& context) {
+  const std::vector<images::Image> all = TRY(images::ImageStore(context.store).list());
+  std::vector<store::UsageItem> items;
+  for (const images::Image& image : all) {
+    store::UsageItem item;
+    item.name = image.names.empty() ? image.id.string() : fmt::format("{}", fmt::join(image.names, ", "));
+    item.trees.push_back(image.tree);
+    for (const images::Layer& layer : image.layers) item.trees.push_back(layer.blob);
+    items.push_back(std::move(item));
+  }
+  return items;
 }
 
 struct Measured {
@@ -51,7 +56,7 @@ void print_json(const environment::Context& context, const Measured& measured,
     list.push_back(usage_json(usage, environment_title(context, usage.name)));
   boost::json::array image_list;
   for (const store::Usage& usage : measured.images)
-    image_list.push_back(usage_json(usage, image_title(context, usage.name)));
+    image_list.push_back(usage_json(usage, usage.name));
   terminal.line(json_line(
       boost::json::object{{"store", json_text(context.store.home())},
                           {"environments", std::move(list)},
@@ -82,7 +87,7 @@ void print_text(const environment::Context& context, const Measured& measured,
     print_usage(usage, environment_title(context, usage.name), terminal);
   if (!measured.images.empty()) print_heading("image", terminal);
   for (const store::Usage& usage : measured.images)
-    print_usage(usage, image_title(context, usage.name), terminal);
+    print_usage(usage, usage.name, terminal);
   terminal.line(fmt::format("{} on disk: {} in {} objects, {} in {} trees, {} in {} roots, {} other",
                             human_bytes(size.object_bytes + size.tree_bytes + size.root_bytes +
                                         size.other_bytes),
@@ -97,10 +102,10 @@ void print_text(const environment::Context& context, const Measured& measured,
 Result<int> du_verb(const cli::Parsed& parsed, const environment::Context& context,
                     cli::Terminal& terminal) {
   const auto items = TRY(store::environment_items(context.store));
-  const auto image_items = TRY(store::image_items(context.store));
+  const auto images_items = TRY(image_items(context));
   Measured measured;
   measured.environments = TRY(store::measure_usage(context.store, items));
-  measured.images = TRY(store::measure_usage(context.store, image_items));
+  measured.images = TRY(store::measure_usage(context.store, images_items));
   for (auto* list : {&measured.environments, &measured.images})
     std::stable_sort(list->begin(), list->end(), [](const store::Usage& a, const store::Usage& b) {
       return a.apparent_bytes > b.apparent_bytes;
