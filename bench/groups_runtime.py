@@ -11,12 +11,14 @@ from measure import Command, Row, interleave, load, user_name
 BUSYBOX = "/bin/busybox"
 
 
-def private_cgroups(command):
-    """crun knows no mixed cgroups: where both versions are mounted, all are measured without version 2."""
+def with_own_mounts(state, command):
+    """crun knows no mixed cgroups: where both versions are mounted, all are measured without version 2.
+    And all keep their state in memory, where /run is on most machines."""
     unified = "/sys/fs/cgroup/unified"
-    if not os.path.ismount(unified):
-        return command
-    return ["unshare", "-m", "--propagation", "private", "sh", "-c", f'umount {unified}; exec "$@"', "sh", *command]
+    mounts = f"mount -t tmpfs tmpfs {state}"
+    if os.path.ismount(unified):
+        mounts += f"; umount {unified}"
+    return ["unshare", "-m", "--propagation", "private", "sh", "-c", f'{mounts}; exec "$@"', "sh", *command]
 
 
 def make_bundle(bench):
@@ -43,11 +45,11 @@ def make_bundle(bench):
     return folder
 
 
-def runtimes(bench):
-    found = {"kist": [str(bench.kist), "runtime"]}
+def runtimes(bench, state):
+    found = {"kist": [str(bench.kist), "runtime", "--root", f"{state}/kist"]}
     for name in ("crun", "runc"):
         if shutil.which(name):
-            found[name] = [name]
+            found[name] = [name, "--root", f"{state}/{name}"]
     return found
 
 
@@ -59,11 +61,13 @@ def runtime(bench):
     # A process of its own, in which the mounts may be changed.
     script = pathlib.Path(__file__).resolve()
     out = folder / "taken.json"
-    plan = {"folder": str(folder), "floor": str(bench.floor), "runtimes": runtimes(bench),
+    state = folder / "state"
+    state.mkdir(exist_ok=True)
+    plan = {"folder": str(folder), "floor": str(bench.floor), "runtimes": runtimes(bench, state),
             "rounds": bench.rounds(150, 20), "out": str(out)}
     (folder / "plan.json").write_text(json.dumps(plan))
     at = load()
-    subprocess.run(private_cgroups(["python3", str(script), str(folder / "plan.json")]), check=True)
+    subprocess.run(with_own_mounts(state, ["python3", str(script), str(folder / "plan.json")]), check=True)
     taken = json.loads(out.read_text())
     who = user_name(0)
 

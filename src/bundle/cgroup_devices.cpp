@@ -116,8 +116,10 @@ void detach(const os::Fd& cgroup, uint32_t id) {
 }  // namespace
 
 std::vector<DeviceRule> device_rules(const Spec& spec) {
-  if (spec.resources.devices.empty()) return {};
   std::vector<DeviceRule> rules = spec.resources.devices;
+  // Who says nothing means what every container has, as with runc, and not the host's disks.
+  if (rules.empty())
+    rules.push_back({.allow = false, .type = 'a', .read = true, .write = true, .make = true});
   // Making nodes harms nobody; opening them is what is guarded.
   rules.push_back(allow('c', {}, {}, false));
   rules.push_back(allow('b', {}, {}, false));

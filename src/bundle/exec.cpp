@@ -84,6 +84,9 @@ Result<Created> exec(const Runtime& runtime, const std::string& id, const Proces
   plan.state = record.state;
   plan.state.pid = 0;  // The new process hears its own.
   plan.personality = spec.personality;
+  for (const std::string_view part : split(options.cgroup, '/'))
+    if (part == "..")
+      return Error(Code::invalid, "cgroup '{}' has '..' in it", printable(options.cgroup));
   TRY(prepare_filter(runtime, spec, plan, filter));
   if (!spec.seccomp) plan.filter = options.filter;
   plan.cgroup_entrances = TRY(cgroups.entrances(options.cgroup));

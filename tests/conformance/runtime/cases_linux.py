@@ -76,6 +76,14 @@ def pid_of_another_container(w):
     check(w.run("readlink /proc/self/ns/pid").ok(), os.readlink(f"/proc/{pid}/ns/pid"))
 
 
+@case(N, kist_only=True)
+def none_at_all(w):
+    w.config["linux"] = {}
+    del w.config["hostname"]
+    w.config["mounts"] = []
+    check(w.run("cat /data/file").ok(), "from the image")
+
+
 @case(N)
 def path_that_is_missing(w):
     w.linux["namespaces"][1]["path"] = "/no/such/ns"
@@ -291,7 +299,21 @@ def devices(w, *rules):
 @case("linux.resources.devices", quick=True)
 def what_is_not_allowed_cannot_be_opened(w):
     devices(w)
-    contains(w.run("mknod /tmp/k c 1 11; cat /tmp/k").fails(), "not permitted")
+    contains(w.run("mknod /tmp/k c 10 229; : < /tmp/k").fails(), "not permitted")
+
+
+@case("linux.resources.devices", quick=True)
+def without_any_rule_disks_are_out_of_reach(w):
+    folder_of("devices", "/")
+    contains(w.run("mknod /tmp/k c 10 229; : < /tmp/k").fails(), "not permitted")
+
+
+@case("linux.resources.devices")
+def everything_for_who_asks(w):
+    if not os.path.exists("/dev/fuse"):
+        raise Skip("no /dev/fuse here")
+    w.linux["resources"] = {"devices": [{"allow": True, "access": "rwm"}]}
+    w.run("mknod /tmp/k2 c 10 229; : < /tmp/k2").ok()
 
 
 @case("linux.resources.devices")
