@@ -127,6 +127,7 @@ def main():
             print(f"{name}: killed {kills} times", flush=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        lib.remove_cgroups("kist-kill")
     return 1 if failures else 0
 
 

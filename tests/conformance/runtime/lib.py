@@ -227,6 +227,13 @@ def make_root(root):
     (root / "tmp").chmod(0o1777)
 
 
+def remove_cgroups(name):
+    """The folder above those of containers stays, as with runc; here it was made for the tests."""
+    for folder in pathlib.Path("/sys/fs/cgroup").glob(f"*/{name}"):
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
 def main(wanted, quick):
     cases = [one for one in CASES if (not quick or one[2]) and (not wanted or any(w in one[0] for w in wanted))]
     print(f"TAP version 13\n1..{len(cases)}", flush=True)
@@ -254,4 +261,5 @@ def main(wanted, quick):
                 world.close()
     finally:
         shutil.rmtree(shared, ignore_errors=True)
+        remove_cgroups("kist-cases")
     return 1 if failures else 0
