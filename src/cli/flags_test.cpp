@@ -35,7 +35,6 @@ TEST(FlagsTest, ErrorsNameWhatIsWrongAndTheNearest) {
       {{"--root=1", "x"}, "--root takes no value, got '--root=1'", ""},
       {{"--from"}, "--from needs a value: FILE", ""},
       {{"--from", "a", "--from", "b", "x"}, "--from is given twice: 'a' and 'b'", ""},
-      {{}, "kist run needs CMD [ARG…]", "`kist run --help`"},
   };
   for (const auto& c : cases) {
     const auto got = parse_run(c.args);
@@ -43,6 +42,13 @@ TEST(FlagsTest, ErrorsNameWhatIsWrongAndTheNearest) {
     EXPECT_EQ(got.error().message(), c.message);
     EXPECT_EQ(got.error().hint_text(), c.hint);
   }
+}
+
+TEST(FlagsTest, WhatIsNeededIsAskedFor) {
+  const auto got = parse(*find_verb("task"), std::vector<std::string>{});
+  ASSERT_FALSE(got.has_value());
+  EXPECT_EQ(got.error().message(), "kist task needs NAME [ARG…]");
+  EXPECT_EQ(got.error().hint_text(), "`kist task --help`");
 }
 
 TEST(VerbsTest, EveryVerbHasHelpAndEveryFlagAnExplanation) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include "os/child.h"
@@ -263,6 +264,18 @@ TEST_P(IsolationTest, ShowsItsOwnCgroupAsTheRootOfVersionTwo) {
   EXPECT_EQ(ran.error, "");
   EXPECT_THAT(ran.out,
               ContainsRegex("0::/\n/sys/fs/cgroup/cgroup.procs\n.* / /sys/fs/cgroup ro,.* cgroup2 "));
+}
+
+TEST_P(IsolationTest, WhatHidesAFileCannotBeChanged) {
+  struct stat before = {};
+  ASSERT_EQ(::stat("/dev/null", &before), 0);
+  run_script("chmod 0600 /proc/kcore /proc/keys /proc/timer_list");
+  struct stat after = {};
+  ASSERT_EQ(::stat("/dev/null", &after), 0);
+  if (after.st_mode != before.st_mode) {
+    ASSERT_EQ(::chmod("/dev/null", before.st_mode & 07777), 0);
+  }
+  EXPECT_EQ(after.st_mode, before.st_mode) << "the host's own node";
 }
 
 TEST_P(IsolationTest, SaysWhyALimitCannotBeEnforced) {

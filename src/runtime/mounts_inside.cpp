@@ -111,9 +111,14 @@ void mount_proc(const Root& root, const Reporter& report) {
   ::close(target);
   const int proc = open_system_folder(root, "proc", report);
   report.check(::fchdir(proc), "enter", "/proc");
-  for (const char* name : kMaskedFiles)
-    if (::mount("/dev/null", name, nullptr, MS_BIND, nullptr) != 0 && errno != ENOENT)
+  for (const char* name : kMaskedFiles) {
+    if (::mount("/dev/null", name, nullptr, MS_BIND, nullptr) != 0) {
+      if (errno == ENOENT) continue;
       report.fail(errno, "hide /proc's", name);
+    }
+    // It is the host's node, which a root inside could give another mode through this name.
+    report.check(kernel::set_mount_attributes(proc, name, MOUNT_ATTR_RDONLY, false), "hide /proc's", name);
+  }
   for (const char* name : kReadOnly) {
     if (::mount(name, name, nullptr, MS_BIND | MS_REC, nullptr) != 0) {
       if (errno == ENOENT) continue;
