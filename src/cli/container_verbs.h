@@ -56,7 +56,6 @@ constexpr FlagSpec kImage{"--image", "", "NAME", "run CMD in this image instead 
 constexpr FlagSpec kRm{"--rm", "", "", "image: remove the container when it has ended"};
 constexpr FlagSpec kName{"--name", "", "NAME", "image: what to call the container"};
 constexpr FlagSpec kEntrypoint{"--entrypoint", "", "CMD", "image: instead of the image's own"};
-constexpr FlagSpec kInit{"--init", "", "", "image: a first process that reaps and passes signals on"};
 constexpr FlagSpec kUlimit{"--ulimit", "", "NAME=SOFT[:HARD]", "image: a limit of each process", true};
 constexpr FlagSpec kCapAdd{"--cap-add", "", "NAME", "image: one more capability", true};
 constexpr FlagSpec kCapDrop{"--cap-drop", "", "NAME", "image: one less; ALL", true};
@@ -81,12 +80,6 @@ constexpr FlagSpec kPid{"--pid", "", "host|private", "image: the pid namespace"}
 constexpr FlagSpec kUts{"--uts", "", "host|private", "image: the UTS namespace"};
 constexpr FlagSpec kDomain{"--domainname", "", "NAME", "image: domain name inside"};
 constexpr FlagSpec kSysctl{"--sysctl", "", "KEY=VALUE", "image: of its own namespaces", true};
-constexpr FlagSpec kHealthCmd{"--health-cmd", "", "CMD", "image: what says that it is well"};
-constexpr FlagSpec kHealthInterval{"--health-interval", "", "TIME", "image: between two checks (default 30s)"};
-constexpr FlagSpec kHealthTimeout{"--health-timeout", "", "TIME", "image: for one check (default 30s)"};
-constexpr FlagSpec kHealthRetries{"--health-retries", "", "N", "image: failures until unhealthy (default 3)"};
-constexpr FlagSpec kHealthStart{"--health-start-period", "", "TIME", "image: when failures do not count yet"};
-constexpr FlagSpec kNoHealth{"--no-healthcheck", "", "", "image: none, whatever the image says"};
 
 inline constexpr std::array kPs{kAll, kQuiet, kNoTrunc, kFilter, kFormat, kLast, kLatest, kHelp};
 inline constexpr std::array kLogs{kFollow, kTail, kSince, kUntil, kTimestamps, kHelp};

@@ -43,13 +43,12 @@ constexpr std::array kRunFlags{kEnv,     kVolume,  kMount,    kVariable, kEnvFil
 namespace cf = container_flags;
 // `run` has both faces: the project's flags, and those of a container of an image.
 constexpr std::array kWithImage{
-    cf::kImage, cf::kDetach, cf::kInteractive, cf::kTty, cf::kRm, cf::kName, cf::kUser, cf::kEntrypoint, cf::kInit,
+    cf::kImage, cf::kDetach, cf::kInteractive, cf::kTty, cf::kRm, cf::kName, cf::kUser, cf::kEntrypoint,
     cf::kPrivileged, cf::kUlimit, cf::kCapAdd, cf::kCapDrop, cf::kSecurity, cf::kDevice, cf::kDns, cf::kDnsSearch,
     cf::kDnsOption, cf::kAddHost, cf::kLabel, cf::kLabelFile, cf::kLogDriver, cf::kLogOpt, cf::kRestart,
     cf::kStopSignal, cf::kStopTimeout, cf::kCidFile, cf::kGroupAdd, cf::kOom, cf::kCgroupParent, cf::kIpc, cf::kPid,
     cf::kUts, cf::kDomain, cf::kSysctl, cf::kMemorySwap, cf::kReservation, cf::kCpuShares, cf::kCpuset,
-    cf::kCpusetMems, cf::kBlkio, cf::kSigProxy, cf::kDetachKeys, cf::kHealthCmd, cf::kHealthInterval,
-    cf::kHealthTimeout, cf::kHealthRetries, cf::kHealthStart, cf::kNoHealth};
+    cf::kCpusetMems, cf::kBlkio, cf::kSigProxy, cf::kDetachKeys};
 template <size_t A, size_t B>
 constexpr std::array<FlagSpec, A + B> join(const std::array<FlagSpec, A>& a, const std::array<FlagSpec, B>& b) {
   std::array<FlagSpec, A + B> out{};

@@ -203,21 +203,9 @@ Result<void> read_life(const Parsed& parsed, const launch::ReadyImage& image, Re
   TRY(containers::signal_number(record.stop_signal), "--stop-signal");
   record.stop_timeout_s = TRY(whole_number(parsed.value("--stop-timeout", "10"), "--stop-timeout", -1, 1'000'000));
   record.oom_score_adj = TRY(whole_number(parsed.value("--oom-score-adj", "0"), "--oom-score-adj", -1000, 1000));
-  containers::HealthCheck& health = record.health;
-  health = {image.healthcheck.test, image.healthcheck.interval_ns, image.healthcheck.timeout_ns,
+  record.health = {image.healthcheck.test, image.healthcheck.interval_ns, image.healthcheck.timeout_ns,
             image.healthcheck.start_period_ns, image.healthcheck.start_interval_ns,
             static_cast<uint64_t>(std::max<int64_t>(image.healthcheck.retries, 0))};
-  if (parsed.has("--health-cmd")) health.test = {"CMD-SHELL", parsed.value("--health-cmd")};
-  if (parsed.has("--no-healthcheck")) health.test = {"NONE"};
-  const auto span = [&](const char* flag, int64_t& value) -> Result<void> {
-    if (parsed.has(flag)) value = TRY(parse_span_ns(parsed.value(flag), flag));
-    return {};
-  };
-  TRY(span("--health-interval", health.interval_ns));
-  TRY(span("--health-timeout", health.timeout_ns));
-  TRY(span("--health-start-period", health.start_period_ns));
-  if (parsed.has("--health-retries"))
-    health.retries = TRY(count(parsed.value("--health-retries"), "--health-retries", 1, 1'000'000));
   return {};
 }
 
@@ -261,14 +249,6 @@ Result<void> read_labels(const Parsed& parsed, const launch::ReadyImage& image, 
 }
 
 }  // namespace
-
-Result<int64_t> parse_span_ns(std::string_view text, std::string_view flag) {
-  // What docker calls a duration is what --since takes as "ago".
-  const auto moment = text.empty() || parse_number(text) ? std::nullopt : containers::parse_time(text, 0);
-  if (!moment || *moment > 0)
-    return Error(Code::invalid, "{}: '{}' is no time span, want for example 1m30s", flag, printable(text));
-  return -*moment;
-}
 
 Result<containers::RestartPolicy> parse_restart(std::string_view text) {
   const size_t colon = std::min(text.find(':'), text.size());
@@ -332,7 +312,6 @@ Result<Record> record_of(const Parsed& parsed, const launch::ReadyImage& image, 
   record.open_stdin = parsed.has("--interactive");
   record.stdin_once = record.open_stdin && !parsed.has("--detach");
   record.read_only = parsed.has("--read-only");
-  record.init = parsed.has("--init");
   record.domain_name = parsed.value("--domainname");
   if (parsed.has("--shm-size")) record.shm_bytes = TRY(launch::parse_size(parsed.value("--shm-size")), "--shm-size");
   TRY(read_command(parsed, image, record));

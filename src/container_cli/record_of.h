@@ -16,7 +16,5 @@ Result<containers::Record> record_of(const cli::Parsed& parsed, const launch::Re
 Result<void> read_limits(const cli::Parsed& parsed, containers::LimitRequest& limits);
 /// "no", "on-failure:5" … Errors: invalid.
 Result<containers::RestartPolicy> parse_restart(std::string_view text);
-/// "30s", "1m30s". Errors: invalid.
-Result<int64_t> parse_span_ns(std::string_view text, std::string_view flag);
 
 }  // namespace kist::container_cli
