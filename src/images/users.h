@@ -8,7 +8,7 @@
 
 namespace kist::images {
 
-/// Ids of containers, running or not, whose file containers/<id>/roots lists `tree`; sorted.
+/// Ids of containers, running or not, whose file containers/ids/<id>/roots lists `tree`; sorted.
 Result<std::vector<std::string>> containers_using(const store::Store& store,
                                                   const oci::Digest& tree);
 

@@ -39,7 +39,7 @@ struct ReadyImage {
   std::string os;            // "linux"
   std::string architecture;  // "amd64", as OCI spells it.
 
-  std::string tree;        // "sha256:…", the merged tree: what containers/<id>/roots must list.
+  std::string tree;        // "sha256:…", the merged tree: what containers/ids/<id>/roots must list.
   std::string root_lease;  // A file to hold flock(SH) on while the root is in use.
   std::string erofs_image; // runtime::RootSource's form A, or empty
   std::string objects;

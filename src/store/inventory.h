@@ -25,7 +25,7 @@ struct NameRecord {
 Result<std::vector<NameRecord>> list_name_records(const Store& store);
 
 /// One line of a file "roots" or "<name>.roots" in projects/<key>/, images/records/ or
-/// containers/<id>/: a tree that an environment, an image or a container needs as long as the file is
+/// containers/ids/<id>/: a tree that an environment, an image or a container needs as long as the file is
 /// there.
 struct Pin {
   enum class Owner { environment, image, container };

@@ -221,6 +221,15 @@ class Detached(ContainerTest):
         self.do("run", "--name", "one", "--image", "box", "sh", "-c", "echo $(cat /n 2>/dev/null)x > /n; cat /n")
         self.assertEqual(self.do("start", "-a", "one"), "xx\n")
 
+    def test_keeps_its_image(self):
+        ident = self.do("run", "-d", "--name", "web", "--image", "box", "sleep", "100").strip()
+        done = self.run_kist("rmi", "box")
+        self.assertEqual(done.status, 1, done)
+        self.assertIn(f"container {ident[:12]} is using it", done.err)
+        self.do("gc", "--all")
+        self.do("restart", "-t", "0", "web")
+        self.assertEqual(self.do("exec", "web", "echo", "fine"), "fine\n")
+
     def test_a_name_is_taken_once(self):
         self.do("run", "-d", "--name", "web", "--image", "box", "sleep", "100")
         done = self.run_kist("run", "-d", "--name", "web", "--image", "box", "true")

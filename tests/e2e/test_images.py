@@ -262,7 +262,7 @@ class Forged(ImageTest):
         self.do("fsck", "--full")
         with self.shown(image_id) as root:
             self.assertEqual((root / "linked").read_bytes(), b"across")
-        container = self.store / "containers/c0ffee"
+        container = self.store / "containers/ids/c0ffee"
         container.mkdir(parents=True)
         (container / "roots").write_text(tree + "\n")
         if self.user:
