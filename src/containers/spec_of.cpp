@@ -31,8 +31,9 @@ bool has_option(const Record& record, std::string_view option) {
          record.security_options.end();
 }
 
+constexpr uint64_t kAll = ~uint64_t{0};
+
 Result<uint64_t> capabilities_of(const Record& record) {
-  constexpr uint64_t kAll = ~uint64_t{0};
   uint64_t bits = record.privileged ? kAll : runtime::kDefaultCapabilities;
   const auto number_of = [](const std::string& name) -> Result<uint64_t> {
     if (to_lower(name) == "all") return kAll;
