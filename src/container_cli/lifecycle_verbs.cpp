@@ -10,12 +10,12 @@ namespace {
 
 using containers::Record;
 
-Result<void> start_one(const Here& here, const Record& record) {
+Result<void> start_one(const Here& here, const Record& record, os::Fd* client = nullptr) {
   const auto image = TRY(image_of(here, record));
   TRY(containers::write_network_files(here.place, record));
   auto context = TRY(start_context(here, record, image, true));
   int exit_code = 0;
-  return containers::start_detached(std::move(context), record, exit_code);
+  return containers::start_detached(std::move(context), record, exit_code, client);
 }
 
 struct StopHow {
@@ -53,10 +53,11 @@ Result<int> start_verb(const cli::Parsed& parsed, const Here& here) {
   if (parsed.positionals().size() != 1)
     return Error(Code::invalid, "only one container can be started and attached to");
   const Record record = TRY(here.record(parsed.positionals()[0]));
-  TRY(start_one(here, record));
+  os::Fd connection;
+  TRY(start_one(here, record, &connection));
   return attach(here, record, {.input = parsed.has("--interactive"),
                                .pass_signals = parsed.value("--sig-proxy", "true") != "false",
-                               .detach_keys = parsed.value("--detach-keys", "ctrl-p,ctrl-q")}, {});
+                               .detach_keys = parsed.value("--detach-keys", "ctrl-p,ctrl-q")}, std::move(connection));
 }
 
 Result<int> stop_verb(const cli::Parsed& parsed, const Here& here) {

@@ -30,7 +30,8 @@ Result<int> start(const Here& here, const cli::Parsed& parsed, const launch::Rea
   containers::StartContext context = TRY(start_context(here, record, image, !own));
   if (own) return containers::run_here(std::move(context), record, parsed.value("--sig-proxy", "true") != "false");
   int exit_code = kKistFailed;
-  auto started = containers::start_detached(std::move(context), record, exit_code);
+  os::Fd connection;
+  auto started = containers::start_detached(std::move(context), record, exit_code, detach ? nullptr : &connection);
   if (!started) {
     here.terminal.error(started.error());
     return exit_code;
@@ -40,7 +41,7 @@ Result<int> start(const Here& here, const cli::Parsed& parsed, const launch::Rea
     return 0;
   }
   return attach(here, record, {.pass_signals = parsed.value("--sig-proxy", "true") != "false",
-                               .detach_keys = parsed.value("--detach-keys", "ctrl-p,ctrl-q")}, {});
+                               .detach_keys = parsed.value("--detach-keys", "ctrl-p,ctrl-q")}, std::move(connection));
 }
 
 Result<int> run(const Here& here, const cli::Parsed& parsed, const launch::ReadyImage& image) {

@@ -38,6 +38,12 @@ void Clients::accept() {
   clients_.back()->socket = std::move(socket);
 }
 
+void Clients::add_attached(os::Fd socket) {
+  clients_.push_back(std::make_unique<Client>());
+  clients_.back()->socket = std::move(socket);
+  clients_.back()->attached = true;
+}
+
 void Clients::read(Client& client) {
   if (!client.reader.fill(client.socket)) {
     client.gone = true;

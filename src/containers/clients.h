@@ -35,6 +35,8 @@ class Clients {
   /// Answers what poll said; `events` as add_to left them, from `first` on.
   void handle(const std::vector<pollfd>& events, size_t first);
 
+  /// A client that was there before the container: it misses nothing.
+  void add_attached(os::Fd socket);
   void output(Stream stream, std::string_view bytes);
   /// Tells all, as far as they listen, and lets them go.
   void ended(int exit_code, std::string_view error);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -22,17 +23,18 @@ Error not_running(const Record& record) {
 }
 
 // In the copy of the process: nothing of the caller's session is kept.
-[[noreturn]] void become_supervisor(StartContext& context, const Record& record, os::Fd alive, os::Fd started) {
+[[noreturn]] void become_supervisor(StartContext& context, const Record& record, os::Fd alive, os::Fd started,
+                                    os::Fd client) {
   ::setsid();
   (void)!::chdir("/");
   if (const auto null = os::open_file("/dev/null", O_RDWR))
     for (int fd = 0; fd < 3; ++fd) ::dup2(null->get(), fd);
   // What we hold is kept; whatever else the caller had open is none of ours.
-  const int kept[] = {alive.get(), started.get(), context.lease.get()};
+  const int kept[] = {alive.get(), started.get(), client.get(), context.lease.get()};
   for (int fd = 3; fd < 1024; ++fd)
     if (std::find(std::begin(kept), std::end(kept), fd) == std::end(kept)) ::close(fd);
   Container machine(std::move(context.host));
-  const int status = supervise(context.place, record, machine, std::move(started));
+  const int status = supervise(context.place, record, machine, std::move(started), std::move(client));
   if (record.auto_remove) (void)context.place.remove(record).has_value();
   ::_exit(status);
 }
@@ -75,7 +77,7 @@ void wait_for_process(const Status& status, int64_t timeout_ms) {
 
 }  // namespace
 
-Result<void> start_detached(StartContext context, const Record& record, int& exit_code) {
+Result<void> start_detached(StartContext context, const Record& record, int& exit_code, os::Fd* client) {
   exit_code = 125;
   auto alive = TRY(context.place.look_after(record.id));
   if (!alive)
@@ -84,9 +86,21 @@ Result<void> start_detached(StartContext context, const Record& record, int& exi
   if (::pipe2(ends, O_CLOEXEC) != 0) return Error::from_errno(errno, "make a pipe");
   const os::Fd answers(ends[0]);
   os::Fd started(ends[1]);
+  os::Fd theirs;
+  if (client != nullptr) {
+    int pair[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return Error::from_errno(errno, "make a socket");
+    *client = os::Fd(pair[0]);
+    theirs = os::Fd(pair[1]);
+    ::fcntl(theirs.get(), F_SETFL, O_NONBLOCK);
+  }
   const pid_t child = ::fork();
   if (child < 0) return Error::from_errno(errno, "start a supervisor");
-  if (child == 0) become_supervisor(context, record, std::move(*alive), std::move(started));
+  if (child == 0) {
+    if (client != nullptr) *client = os::Fd();
+    become_supervisor(context, record, std::move(*alive), std::move(started), std::move(theirs));
+  }
+  theirs = os::Fd();
   alive.reset();
   started = os::Fd();
   return read_answer(answers, exit_code);

@@ -24,7 +24,8 @@ Result<void> write_network_files(const Place& place, const Record& record);
 
 /// Starts it with a supervisor of its own, which outlives the caller. Returns when it runs.
 /// Errors: what kept it from starting (`exit_code` says how docker counts that); invalid (it runs).
-Result<void> start_detached(StartContext context, const Record& record, int& exit_code);
+/// `client`: gets a connection that is attached from the first byte on; null: nobody attaches.
+Result<void> start_detached(StartContext context, const Record& record, int& exit_code, os::Fd* client = nullptr);
 
 /// Starts it as a child of this process, with its own 0, 1 and 2, and waits for its end. Signals are
 /// passed on. Returns its exit status, as docker's run.

@@ -60,8 +60,9 @@ int status_of(const siginfo_t& how) {
 
 class Supervisor : private ClientRequests {
  public:
-  Supervisor(const Place& place, Record record, Machine& machine, os::Fd started)
-      : place_(place), record_(std::move(record)), machine_(machine), started_(std::move(started)) {}
+  Supervisor(const Place& place, Record record, Machine& machine, os::Fd started, os::Fd first_client)
+      : place_(place), record_(std::move(record)), machine_(machine), started_(std::move(started)),
+        first_client_(std::move(first_client)) {}
 
   int run();
 
@@ -91,6 +92,7 @@ class Supervisor : private ClientRequests {
   Record record_;
   Machine& machine_;
   os::Fd started_;  // Until the caller was told.
+  os::Fd first_client_;
   Status status_;
   std::optional<LogWriter> log_;
   std::optional<Clients> clients_;
@@ -117,6 +119,7 @@ Result<void> Supervisor::prepare() {
     log_ = TRY(LogWriter::open(place_.file_of(record_.id, "log"), record_.log_max_bytes, record_.log_max_files));
   os::Fd listening = TRY(listen_at(place_.file_of(record_.id, "control")));
   clients_.emplace(std::move(listening), static_cast<ClientRequests&>(*this));
+  if (first_client_.is_open()) clients_->add_attached(std::move(first_client_));
   sigset_t watched;
   ::sigemptyset(&watched);
   for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT}) ::sigaddset(&watched, number);
@@ -380,8 +383,8 @@ bool wants_restart(const RestartPolicy& policy, const Status& status) {
          (policy.maximum == 0 || status.restart_count < policy.maximum);
 }
 
-int supervise(const Place& place, Record record, Machine& machine, os::Fd started) {
-  return Supervisor(place, std::move(record), machine, std::move(started)).run();
+int supervise(const Place& place, Record record, Machine& machine, os::Fd started, os::Fd first_client) {
+  return Supervisor(place, std::move(record), machine, std::move(started), std::move(first_client)).run();
 }
 
 }  // namespace kist::containers

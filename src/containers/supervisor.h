@@ -43,7 +43,9 @@ class Machine {
 /// Looks after the container until it has ended for good; returns its exit status. `started` is
 /// written to once it runs, or once it cannot, and closed: one line, "ok", or the exit status and
 /// the percent-encoded error. The caller has one thread, and holds what Place::look_after gave.
-int supervise(const Place& place, Record record, Machine& machine, os::Fd started);
+/// `first_client`: a socket (SOCK_NONBLOCK) of somebody who is attached from the first byte on; may be
+/// none.
+int supervise(const Place& place, Record record, Machine& machine, os::Fd started, os::Fd first_client = {});
 
 /// As docker counts what could not be started: 127 the command is not there, 126 it cannot be executed,
 /// 125 all else.
