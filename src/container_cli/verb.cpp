@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "cli/container_verbs.h"
 #include "container_cli/container_cli.h"
@@ -33,6 +35,13 @@ Here here_of(const launch::Host& host, cli::Terminal& terminal) {
       containers::memory_folder(runtime_dir == host.variables.end() ? "" : runtime_dir->second,
                                 os::join(host.kist_home, "containers/passing"));
   return {host, containers::Place(host.kist_home, memory), containers::runtime_of(memory), terminal};
+}
+
+bool enters_container(std::string_view name) { return name == "exec" || name == "start" || name == "restart"; }
+
+bool is_reachable(const cli::Parsed& parsed) {
+  constexpr const char* kShared[] = {"--detach", "--volume", "--mount", "--pid", "--privileged", "--cap-add"};
+  return std::any_of(std::begin(kShared), std::end(kShared), [&](const char* flag) { return parsed.has(flag); });
 }
 
 Result<containers::Record> Here::record(std::string_view name_or_id) const {

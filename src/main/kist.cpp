@@ -11,6 +11,7 @@
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "container_cli/container_cli.h"
+#include "launch/image.h"
 #include "main/host.h"
 #include "os/child.h"
 #include "os/helper.h"
@@ -55,6 +56,9 @@ int run_or_exec_engine(const cli::VerbSpec& verb, const std::vector<std::string>
   const auto host = read_host();
   if (!host) return fail(host.error(), kKistFailed);
   if (parsed->has("--image")) {
+    // Begun anew, the program does not know any more where its engine lies.
+    if (container_cli::is_reachable(*parsed) && launch::find_image(host->kist_home, parsed->value("--image")))
+      runtime_cli::protect_program(argv, environ);
     cli::Terminal terminal("auto", ::getenv("NO_COLOR") != nullptr);
     const auto status = container_cli::run_image(*parsed, *host, terminal);
     return status ? *status : exec_engine(argv);
@@ -101,6 +105,7 @@ int run_container_verb(const cli::VerbSpec& verb, const std::vector<std::string>
   cli::Terminal terminal("auto", ::getenv("NO_COLOR") != nullptr);
   if (!parsed) return fail(parsed.error(), verb.name == "exec" ? kKistFailed : cli::exit_status(parsed.error()));
   if (parsed->has("--help")) return exec_engine(argv);
+  if (container_cli::enters_container(verb.name)) runtime_cli::protect_program(argv, environ);
   const auto host = read_host();
   if (!host) return fail(host.error(), kKistFailed);
   // What is no container may be an image.
