@@ -62,51 +62,6 @@ Result<void> read_variables(const Parsed& parsed, const Host& host, Record& reco
   return {};
 }
 
-// "SOURCE:TARGET[:OPTIONS]", "VOLUME:TARGET", "TARGET".
-Result<containers::MountRequest> parse_volume(const std::string& text, const Host& host) {
-  const auto parts = split(text, ':');
-  containers::MountRequest out;
-  const bool alone = parts.size() == 1;
-  const std::string_view source = alone ? std::string_view() : parts[0];
-  out.destination = std::string(alone ? parts[0] : parts[1]);
-  if (parts.size() > 3 || !out.destination.starts_with('/') || (!alone && source.empty()))
-    return Error(Code::invalid, "'{}' is not SOURCE:TARGET[:ro], with TARGET an absolute path", printable(text));
-  if (alone || (source[0] != '/' && source[0] != '.' && source[0] != '~'))
-    return Error(Code::unsupported, "'{}': volumes with a name are not there yet", printable(text))
-        .hint("name a folder of the host: `-v /folder:/inside`");
-  const runtime::Mount mount = TRY(launch::parse_volume(fmt::format("{}:{}", source, out.destination), host));
-  out.type = "bind";
-  out.source = mount.source;
-  for (const std::string_view option : split(parts.size() == 3 ? parts[2] : "rw", ',')) {
-    if (option == "ro") out.read_only = true;
-    else if (option == "rslave" || option == "rshared" || option == "rprivate" || option == "slave" ||
-             option == "shared" || option == "private") out.propagation = option;
-    else if (option != "rw" && option != "z" && option != "Z")
-      return Error(Code::invalid, "'{}' is no option of a volume, want ro, rw, rslave, rshared or rprivate",
-                   printable(option));
-  }
-  return out;
-}
-
-Result<void> read_mounts(const Parsed& parsed, const Host& host, Record& record) {
-  for (const std::string& text : parsed.values("--volume")) {
-    auto mount = TRY(parse_volume(text, host), "-v {}", printable(text));
-    record.mounts.push_back(std::move(mount));
-  }
-  for (const std::string& text : parsed.values("--mount")) {
-    const runtime::Mount mount = TRY(launch::parse_mount(text, host), "--mount {}", printable(text));
-    record.mounts.push_back({.type = mount.type == runtime::Mount::Type::tmpfs ? "tmpfs" : "bind",
-                             .source = mount.source, .destination = mount.target, .read_only = mount.read_only,
-                             .size_bytes = mount.size_bytes, .mode = mount.mode});
-  }
-  for (const std::string& text : parsed.values("--tmpfs")) {
-    const runtime::Mount mount = TRY(launch::parse_tmpfs(text), "--tmpfs {}", printable(text));
-    record.mounts.push_back({.type = "tmpfs", .source = {}, .destination = mount.target,
-                             .size_bytes = mount.size_bytes, .mode = mount.mode});
-  }
-  return {};
-}
-
 // "nofile=1024:2048"
 Result<containers::UlimitRequest> parse_ulimit(const std::string& text) {
   auto [name, values] = TRY(key_value(text, "--ulimit"));
@@ -316,7 +271,6 @@ Result<Record> record_of(const Parsed& parsed, const launch::ReadyImage& image, 
   if (parsed.has("--shm-size")) record.shm_bytes = TRY(launch::parse_size(parsed.value("--shm-size")), "--shm-size");
   TRY(read_command(parsed, image, record));
   TRY(read_variables(parsed, host, record));
-  TRY(read_mounts(parsed, host, record));
   TRY(read_security(parsed, record));
   TRY(read_namespaces(parsed, record));
   TRY(read_log(parsed, record));

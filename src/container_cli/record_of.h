@@ -8,7 +8,7 @@
 
 namespace kist::container_cli {
 
-/// Errors: invalid (which flag, got, wanted), not_found (an --env-file, the source of a mount).
+/// Without its mounts: mounts_of.h. Errors: invalid (which flag, got, wanted), not_found (an --env-file, the source of a mount).
 Result<containers::Record> record_of(const cli::Parsed& parsed, const launch::ReadyImage& image,
                                      const launch::Host& host);
 

@@ -22,8 +22,10 @@ constexpr struct {
     {"wait", wait_verb},       {"rm", remove_verb},       {"pause", pause_verb},     {"unpause", unpause_verb},
     {"rename", rename_verb},   {"inspect", inspect_verb}, {"top", top_verb},         {"stats", stats_verb},
     {"update", update_verb},
+    {"volume create", volume_create_verb}, {"volume ls", volume_list_verb}, {"volume inspect", volume_inspect_verb},
+    {"volume rm", volume_remove_verb}, {"volume prune", volume_prune_verb},
 };
-static_assert(std::size(kVerbs) == std::size(cli::kContainerVerbs));
+static_assert(std::size(kVerbs) == std::size(cli::kContainerVerbs) + std::size(cli::kVolumeVerbs));
 
 bool has_limits(const containers::LimitRequest& limits) { return !(limits == containers::LimitRequest()); }
 
@@ -34,7 +36,8 @@ Here here_of(const launch::Host& host, cli::Terminal& terminal) {
   const std::string memory =
       containers::memory_folder(runtime_dir == host.variables.end() ? "" : runtime_dir->second,
                                 os::join(host.kist_home, "containers/passing"));
-  return {host, containers::Place(host.kist_home, memory), containers::runtime_of(memory), terminal};
+  return {host, containers::Place(host.kist_home, memory), containers::Volumes(host.kist_home, memory),
+          containers::runtime_of(memory), terminal};
 }
 
 bool enters_container(std::string_view name) { return name == "exec" || name == "start" || name == "restart"; }
@@ -62,14 +65,14 @@ Result<containers::StartContext> start_context(const Here& here, const container
   if (!lease.is_open())
     return Error(Code::unavailable, "the root of the image '{}' is gone", printable(record.image))
         .hint(fmt::format("`kist run --rm --image {} true` makes it again", shell_quote(record.image)));
-  containers::StartContext context{here.place, {}, std::move(lease)};
+  containers::StartContext context{here.place, {{}, {}, {}, here.place, here.volumes}, std::move(lease)};
   containers::MachineHost& host = context.host;
   host.spec = {.is_root = ::geteuid() == 0,
                .uid = ::geteuid(),
                .gid = ::getegid(),
                .unified_cgroups = containers::has_unified_cgroups(),
                .folder = here.place.folder_of(record.id),
-               .volumes = os::join(here.host.kist_home, "volumes"),
+               .volumes = {},
                .network_namespace = {}};
   host.root.source = {.erofs_image = image.erofs_image, .lowers = image.lowers, .objects = image.objects};
   if (keeps_writes) {

@@ -8,6 +8,7 @@
 #include "containers/root_mount.h"
 #include "containers/spec_of.h"
 #include "containers/supervisor.h"
+#include "containers/volumes.h"
 
 namespace kist::containers {
 
@@ -16,6 +17,8 @@ struct MachineHost {
   SpecHost spec;
   RootMount root;
   bundle::Runtime runtime;
+  Place place;
+  Volumes volumes;
 };
 
 class Container : public Machine {
@@ -28,8 +31,10 @@ class Container : public Machine {
                         const os::Fd& output) override;
 
  private:
+  Result<void> open_volumes(const Record& record);
   MachineHost host_;
   std::string id_;
+  std::vector<std::string> volumes_;  // Of the record, by their names.
   pid_t pid_ = 0;
 };
 

@@ -126,13 +126,11 @@ int kist_main(int argc, char** argv) {
   if (argc == 2 && (std::strcmp(argv[1], "--version") == 0 || std::strcmp(argv[1], "version") == 0))
     return std::puts("kist " KIST_VERSION) < 0 ? 1 : 0;
   if (argc >= 2) {
-    const std::string_view name = argv[1];
-    const cli::VerbSpec* verb =
-        name == "run" || name == "shell" || name == "task" ? cli::find_verb(name) : nullptr;
-    if (container_cli::is_container_verb(name))
-      return run_container_verb(*cli::find_verb(name), std::vector<std::string>(argv + 2, argv + argc), argv);
-    if (verb != nullptr)
-      return run_or_exec_engine(*verb, std::vector<std::string>(argv + 2, argv + argc), argv);
+    const auto all = cli::joined_words(std::vector<std::string>(argv + 1, argv + argc));
+    const std::string& name = all[0];
+    const std::vector<std::string> args(all.begin() + 1, all.end());
+    if (container_cli::is_container_verb(name)) return run_container_verb(*cli::find_verb(name), args, argv);
+    if (name == "run" || name == "shell" || name == "task") return run_or_exec_engine(*cli::find_verb(name), args, argv);
   }
   return exec_engine(argv);
 }

@@ -112,7 +112,8 @@ std::optional<int> plain_verb(const std::vector<std::string>& args, cli::Termina
       return 0;
     }
     if (args.size() < 2) return show_help(nullptr, terminal);
-    if (const cli::VerbSpec* verb = cli::find_verb(args[1])) return show_help(verb, terminal);
+    const auto named = cli::joined_words({args.begin() + 1, args.end()});
+    if (const cli::VerbSpec* verb = cli::find_verb(named[0])) return show_help(verb, terminal);
     terminal.error(cli::unknown_verb(args[1]));
     return 2;
   }
@@ -159,7 +160,7 @@ int run_parsed(const cli::VerbSpec& verb, const std::vector<std::string>& args,
 }  // namespace
 
 int dispatch(const std::vector<std::string>& given, const Machine& machine) {
-  const std::vector<std::string> args = without_image_word(given);
+  const std::vector<std::string> args = cli::joined_words(without_image_word(given));
   if (args.size() == 2 && args[0] == engine::kBytecodeJob) return bytecode_job(args[1], machine);
   const bool no_color = machine.host.variables.count("NO_COLOR") != 0;
   cli::Terminal terminal("auto", no_color);
