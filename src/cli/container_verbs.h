@@ -59,7 +59,7 @@ constexpr FlagSpec kEntrypoint{"--entrypoint", "", "CMD", "image: instead of the
 constexpr FlagSpec kUlimit{"--ulimit", "", "NAME=SOFT[:HARD]", "image: a limit of each process", true};
 constexpr FlagSpec kCapAdd{"--cap-add", "", "NAME", "image: one more capability", true};
 constexpr FlagSpec kCapDrop{"--cap-drop", "", "NAME", "image: one less; ALL", true};
-constexpr FlagSpec kSecurity{"--security-opt", "", "OPTION", "image: no-new-privileges, seccomp=unconfined …", true};
+constexpr FlagSpec kSecurity{"--security-opt", "", "OPTION", "image: no-new-privileges, seccomp=FILE, seccomp=unconfined …", true};
 constexpr FlagSpec kDevice{"--device", "", "HOST[:INSIDE[:rwm]]", "image: a device of the host", true};
 constexpr FlagSpec kDns{"--dns", "", "ADDRESS", "image: a name server", true};
 constexpr FlagSpec kDnsSearch{"--dns-search", "", "DOMAIN", "image: where to look names up", true};

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/text.h"
+#include "bundle/seccomp_profile.h"
 #include "cli/run_args.h"
 #include "containers/log_reader.h"
 #include "containers/place.h"
@@ -81,6 +82,15 @@ Result<containers::UlimitRequest> parse_ulimit(const std::string& text) {
   return out;
 }
 
+// The file's content, as docker keeps it too: the container does not change with the file.
+Result<std::string> seccomp_option(const std::string& option) {
+  const std::string path = option.substr(std::string_view("seccomp=").size());
+  std::string profile = TRY(os::read_file(path, bundle::kMaxProfileBytes), "--security-opt seccomp");
+  for (const uint64_t capabilities : {uint64_t{0}, ~uint64_t{0}})
+    TRY(bundle::read_seccomp_profile(profile, capabilities), "--security-opt seccomp='{}'", printable(path));
+  return "seccomp=" + profile;
+}
+
 Result<void> read_security(const Parsed& parsed, Record& record) {
   record.privileged = parsed.has("--privileged");
   record.capabilities_added = parsed.values("--cap-add");
@@ -90,11 +100,17 @@ Result<void> read_security(const Parsed& parsed, Record& record) {
       if (to_lower(name) != "all") TRY(containers::capability_number(name));
   for (const std::string& option : parsed.values("--security-opt")) {
     constexpr std::string_view kKnown[] = {"no-new-privileges", "no-new-privileges:true", "no-new-privileges:false",
-                                           "no-new-privileges=true", "seccomp=unconfined", "apparmor=unconfined",
+                                           "no-new-privileges=true", "seccomp=unconfined", "seccomp=builtin",
+                                           "apparmor=unconfined",
                                            "label=disable", "label:disable", "systempaths=unconfined"};
-    if (std::find(std::begin(kKnown), std::end(kKnown), option) == std::end(kKnown))
+    const bool known = std::find(std::begin(kKnown), std::end(kKnown), option) != std::end(kKnown);
+    if (!known && option.starts_with("seccomp=")) {
+      record.security_options.push_back(TRY(seccomp_option(option)));
+      continue;
+    }
+    if (!known)
       return Error(Code::unsupported, "--security-opt: '{}' is not supported", printable(option))
-          .hint("no-new-privileges, seccomp=unconfined and systempaths=unconfined are");
+          .hint("no-new-privileges, seccomp=FILE, seccomp=unconfined and systempaths=unconfined are");
     record.security_options.push_back(option == "no-new-privileges=true" ? "no-new-privileges" : option);
   }
   for (const std::string& text : parsed.values("--ulimit")) {

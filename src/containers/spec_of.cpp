@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "bundle/seccomp_profile.h"
 #include "os/files.h"
 #include "runtime/capabilities.h"
 
@@ -49,6 +50,22 @@ Result<uint64_t> capabilities_of(const Record& record) {
   return bits;
 }
 
+// None set: the built-in filter, which needs no compiling.
+Result<void> add_seccomp(const Record& record, uint64_t capabilities, bundle::Spec& spec) {
+  if (record.privileged) return {};
+  std::string_view wanted = "builtin";
+  constexpr std::string_view kOption = "seccomp=";
+  for (const std::string& option : record.security_options)
+    if (option.starts_with(kOption)) wanted = std::string_view(option).substr(kOption.size());
+  if (wanted == "unconfined") return {};
+  if (wanted != "builtin") {
+    spec.seccomp = TRY(bundle::read_seccomp_profile(wanted, capabilities), "--security-opt seccomp");
+  } else if (bundle::opens_system_calls(capabilities)) {
+    spec.seccomp = bundle::built_in_seccomp(capabilities);
+  }
+  return {};
+}
+
 std::vector<std::string> environment_of(const Record& record) {
   std::vector<std::string> env = record.env;
   const auto has = [&](std::string_view name) {
@@ -76,6 +93,7 @@ Result<void> add_process(const Record& record, Spec& spec) {
     const int resource = TRY(ulimit_number(limit.name));
     process.rlimits.push_back({resource, limit.soft, limit.hard});
   }
+  TRY(add_seccomp(record, bits, spec));
   if (record.oom_score_adj != 0) process.oom_score_adj = static_cast<int>(record.oom_score_adj);
   spec.process = std::move(process);
   return {};

@@ -156,6 +156,24 @@ class Running(ContainerTest):
         self.fails(125, "error: 'net_admim' is no capability\n\nhint: did you mean `net_admin`?\n",
                    "run", "--rm", "--cap-add", "net_admim", "--image", "box", "true")
 
+    def test_capabilities_open_system_calls(self):
+        unshare = ["--image", "box", "unshare", "-m", "true"]
+        self.assertEqual(self.run_kist("run", "--rm", *unshare).status, 1)
+        self.assertEqual(self.run_kist("run", "--rm", "--cap-add", "SYS_TIME", *unshare).status, 1)
+        self.do("run", "--rm", "--cap-add", "SYS_ADMIN", *unshare)
+        # A profile as docker's: what it does not name fails as it says, what needs a capability with it.
+        rule = {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28,
+                "excludes": {"caps": ["CAP_SYS_TIME"]}}
+        self.write({"profile.json": json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}), "bad.json": "{}"})
+        make = ["--security-opt", "seccomp=profile.json", "--image", "box", "mkdir", "/tmp/x"]
+        self.assertIn("No space left", self.run_kist("run", "--rm", *make).err)
+        self.do("run", "--rm", "--cap-add", "SYS_TIME", *make)
+        self.do("run", "-d", "--name", "it", "--security-opt", "seccomp=profile.json", "--image", "box", "sleep", "100")
+        self.assertIn("No space left", self.run_kist("exec", "it", "mkdir", "/tmp/x").err)
+        bad = self.run_kist("run", "--rm", "--security-opt", "seccomp=bad.json", "--image", "box", "true")
+        self.assertEqual(bad.status, 125)
+        self.assertIn("defaultAction", bad.err)
+
     def test_mounts(self):
         data = self.make_project("data-", {"in": "from the host\n"})
         self.assertEqual(self.box("-v", f"{data}:/data", "--image", "box", "sh", "-c", "cat /data/in; echo out > /data/out"),
