@@ -105,7 +105,8 @@ Result<void> read_security(const Parsed& parsed, Record& record) {
                                            "label=disable", "label:disable", "systempaths=unconfined"};
     const bool known = std::find(std::begin(kKnown), std::end(kKnown), option) != std::end(kKnown);
     if (!known && option.starts_with("seccomp=")) {
-      record.security_options.push_back(TRY(seccomp_option(option)));
+      std::string with_profile = TRY(seccomp_option(option));
+      record.security_options.push_back(std::move(with_profile));
       continue;
     }
     if (!known)
