@@ -77,6 +77,7 @@ constexpr FlagSpec kOom{"--oom-score-adj", "", "N", "image: -1000 to 1000"};
 constexpr FlagSpec kCgroupParent{"--cgroup-parent", "", "PATH", "image: the cgroup above"};
 constexpr FlagSpec kIpc{"--ipc", "", "host|private", "image: the IPC namespace"};
 constexpr FlagSpec kPid{"--pid", "", "host|private", "image: the pid namespace"};
+constexpr FlagSpec kIds{"--ids", "", "single|range|auto", "image: a plain user's own id alone, or those of /etc/subuid too"};
 constexpr FlagSpec kUts{"--uts", "", "host|private", "image: the UTS namespace"};
 constexpr FlagSpec kDomain{"--domainname", "", "NAME", "image: domain name inside"};
 constexpr FlagSpec kSysctl{"--sysctl", "", "KEY=VALUE", "image: of its own namespaces", true};

@@ -1,5 +1,7 @@
 #include "container_cli/record_of.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <ctime>
@@ -8,6 +10,7 @@
 #include "base/text.h"
 #include "bundle/seccomp_profile.h"
 #include "cli/run_args.h"
+#include "containers/id_maps.h"
 #include "containers/log_reader.h"
 #include "containers/place.h"
 #include "containers/spec_of.h"
@@ -135,6 +138,11 @@ Result<void> read_namespaces(const Parsed& parsed, Record& record) {
   record.ipc = TRY(one_of(parsed, "--ipc", {"", "private", "shareable", "host", "none"}, ""));
   record.pid = TRY(one_of(parsed, "--pid", {"", "private", "host"}, ""));
   record.uts = TRY(one_of(parsed, "--uts", {"", "private", "host"}, ""));
+  const std::string ids = TRY(one_of(parsed, "--ids", {"", "single", "range", "auto"}, ""));
+  if (::geteuid() == 0 && ids == "range")
+    return Error(Code::invalid, "--ids range: root has all ids").hint("leave it out, or run as a plain user");
+  if (::geteuid() != 0) record.ids = containers::chosen_ids(ids.empty() ? "single" : ids, ::geteuid(), ::getegid());
+  if (record.ids == "range") TRY(containers::id_range(::geteuid(), ::getegid()));
   record.cgroup_parent = parsed.value("--cgroup-parent");
   record.dns_servers = parsed.values("--dns");
   record.dns_search = parsed.values("--dns-search");
