@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "cli/container_verbs.h"
+#include "cli/network_verbs.h"
 
 namespace kist::cli {
 namespace {
@@ -48,7 +49,8 @@ constexpr std::array kWithImage{
     cf::kDnsOption, cf::kAddHost, cf::kLabel, cf::kLabelFile, cf::kLogDriver, cf::kLogOpt, cf::kRestart,
     cf::kStopSignal, cf::kStopTimeout, cf::kCidFile, cf::kGroupAdd, cf::kOom, cf::kCgroupParent, cf::kIpc, cf::kPid,
     cf::kUts, cf::kDomain, cf::kSysctl, cf::kMemorySwap, cf::kReservation, cf::kCpuShares, cf::kCpuset,
-    cf::kCpusetMems, cf::kBlkio, cf::kSigProxy, cf::kDetachKeys};
+    cf::kCpusetMems, cf::kBlkio, cf::kSigProxy, cf::kDetachKeys, cf::kPublish, cf::kPublishAll, cf::kExpose,
+    cf::kIp4, cf::kIp6, cf::kMac, cf::kAlias};
 template <size_t A, size_t B>
 constexpr std::array<FlagSpec, A + B> join(const std::array<FlagSpec, A>& a, const std::array<FlagSpec, B>& b) {
   std::array<FlagSpec, A + B> out{};
@@ -56,7 +58,14 @@ constexpr std::array<FlagSpec, A + B> join(const std::array<FlagSpec, A>& a, con
   for (size_t i = 0; i < B; ++i) out[A + i] = b[i];
   return out;
 }
-constexpr std::array kAllRunFlags = join(kRunFlags, kWithImage);
+// The flag of the same name, as a container of an image has it.
+template <size_t A>
+constexpr std::array<FlagSpec, A> instead(std::array<FlagSpec, A> flags, const FlagSpec& flag) {
+  for (FlagSpec& one : flags)
+    if (one.name == flag.name) one = flag;
+  return flags;
+}
+constexpr std::array kAllRunFlags = instead(join(kRunFlags, kWithImage), cf::kNetworks);
 constexpr FlagSpec kPlatform{"--platform", "", "OS/ARCH", "lock for this platform, for example linux/arm64", true};
 constexpr FlagSpec kUpgrade{"--upgrade", "-U", "", "take the newest versions: of all, or of each NAME"};
 constexpr FlagSpec kUpgradePackage{"--upgrade-package", "-P", "NAME", "the same as --upgrade NAME", true};
@@ -258,8 +267,14 @@ std::string all_names() {
   return out;
 }
 
+std::string section_of(const VerbSpec& verb) {
+  return fmt::format("\n### kist {}\n\n```text\n{}```\n", verb.name, help(verb));
+}
+
 std::string flag_names(const VerbSpec& verb) {
   std::string out;
+  if (verb.name == "network")
+    for (const VerbSpec& inner : kNetworkVerbs) out += fmt::format("{} {} ", inner.name.substr(8), flag_names(inner));
   for (const FlagSpec& flag : verb.flags) out += fmt::format("{}{}", out.empty() ? "" : " ", flag.name);
   return out;
 }
@@ -333,8 +348,11 @@ std::string reference() {
   std::string out = "# Reference\n\nWritten by `kist help --markdown`; do not edit.\n";
   for (const VerbGroup& group : kGroups) {
     out += fmt::format("\n## {}\n", group.title);
-    for (const VerbSpec& verb : group.verbs)
-      out += fmt::format("\n### kist {}\n\n```text\n{}```\n", verb.name, help(verb));
+    for (const VerbSpec& verb : group.verbs) {
+      out += section_of(verb);
+      if (verb.name == "network")
+        for (const VerbSpec& inner : kNetworkVerbs) out += section_of(inner);
+    }
   }
   return out;
 }

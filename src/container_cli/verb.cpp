@@ -19,7 +19,7 @@ constexpr struct {
     {"start", start_verb},     {"stop", stop_verb},       {"restart", restart_verb}, {"kill", kill_verb},
     {"wait", wait_verb},       {"rm", remove_verb},       {"pause", pause_verb},     {"unpause", unpause_verb},
     {"rename", rename_verb},   {"inspect", inspect_verb}, {"top", top_verb},         {"stats", stats_verb},
-    {"update", update_verb},
+    {"update", update_verb},   {"port", port_verb},       {"network", network_verb},
 };
 static_assert(std::size(kVerbs) == std::size(cli::kContainerVerbs));
 
@@ -32,7 +32,8 @@ Here here_of(const launch::Host& host, cli::Terminal& terminal) {
   const std::string memory =
       containers::memory_folder(runtime_dir == host.variables.end() ? "" : runtime_dir->second,
                                 os::join(host.kist_home, "containers/passing"));
-  return {host, containers::Place(host.kist_home, memory), containers::runtime_of(memory), terminal};
+  return {host, containers::Place(host.kist_home, memory), containers::runtime_of(memory),
+          networks::Home(host.kist_home, memory), terminal};
 }
 
 Result<containers::Record> Here::record(std::string_view name_or_id) const {
@@ -53,7 +54,7 @@ Result<containers::StartContext> start_context(const Here& here, const container
   if (!lease.is_open())
     return Error(Code::unavailable, "the root of the image '{}' is gone", printable(record.image))
         .hint(fmt::format("`kist run --rm --image {} true` makes it again", shell_quote(record.image)));
-  containers::StartContext context{here.place, {}, std::move(lease)};
+  containers::StartContext context{here.place, {.spec = {}, .root = {}, .runtime = {}, .networks = here.networks}, std::move(lease)};
   containers::MachineHost& host = context.host;
   host.spec = {.is_root = ::geteuid() == 0,
                .uid = ::geteuid(),

@@ -20,6 +20,7 @@ struct Here {
   const launch::Host& host;
   containers::Place place;
   bundle::Runtime runtime;
+  networks::Home networks;
   cli::Terminal& terminal;
 
   /// Errors: not_found.
@@ -57,6 +58,8 @@ Result<int> inspect_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> top_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> stats_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> update_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> port_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> network_verb(const cli::Parsed& parsed, const Here& here);
 
 /// Stays with a container that runs: its output here, our input there. `attached` is a connection
 /// that has sent Frame::attach already, or none yet.

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "bundle/container.h"
+#include "containers/container_network.h"
 #include "containers/place.h"
 #include "containers/root_mount.h"
 #include "containers/spec_of.h"
@@ -16,11 +17,13 @@ struct MachineHost {
   SpecHost spec;
   RootMount root;
   bundle::Runtime runtime;
+  networks::Home networks;
 };
 
 class Container : public Machine {
  public:
-  explicit Container(MachineHost host) : host_(std::move(host)) {}
+  explicit Container(MachineHost host)
+      : host_(std::move(host)), network_(host_.networks, host_.spec.folder, !host_.root.upper.empty()) {}
   Result<Started> start(const Record& record, const Streams& streams) override;
   Result<void> signal(int number) override;
   void ended(Status& status) override;
@@ -29,6 +32,9 @@ class Container : public Machine {
 
  private:
   MachineHost host_;
+  ContainerNetwork network_;
+  Result<bundle::Created> make(const Record& record, const bundle::Spec& spec, const bundle::CreateOptions& options);
+
   std::string id_;
   pid_t pid_ = 0;
 };
