@@ -75,6 +75,15 @@ constexpr FlagSpec kCidFile{"--cidfile", "", "FILE", "image: write the container
 constexpr FlagSpec kGroupAdd{"--group-add", "", "GROUP", "image: one more group", true};
 constexpr FlagSpec kOom{"--oom-score-adj", "", "N", "image: -1000 to 1000"};
 constexpr FlagSpec kCgroupParent{"--cgroup-parent", "", "PATH", "image: the cgroup above"};
+constexpr FlagSpec kNetworks{"--network", "", "NAME|host|none|container:NAME|pasta",
+                             "the network to be on (default host)", true};
+constexpr FlagSpec kPublish{"--publish", "-p", "[[IP:]PORT:]PORT[/udp]", "image: lead a port of the host into it", true};
+constexpr FlagSpec kPublishAll{"--publish-all", "-P", "", "image: all ports that the image names, each at a free one"};
+constexpr FlagSpec kExpose{"--expose", "", "PORT[/udp]", "image: name one more port", true};
+constexpr FlagSpec kIp4{"--ip", "", "ADDRESS", "image: its IPv4 address on the network"};
+constexpr FlagSpec kIp6{"--ip6", "", "ADDRESS", "image: its IPv6 address on the network"};
+constexpr FlagSpec kMac{"--mac-address", "", "MAC", "image: of its interface"};
+constexpr FlagSpec kAlias{"--network-alias", "", "NAME", "image: one more name on the network", true};
 constexpr FlagSpec kIpc{"--ipc", "", "host|private", "image: the IPC namespace"};
 constexpr FlagSpec kPid{"--pid", "", "host|private", "image: the pid namespace"};
 constexpr FlagSpec kIds{"--ids", "", "single|range|auto", "image: a plain user's own id alone, or those of /etc/subuid too"};
@@ -166,6 +175,9 @@ inline constexpr VerbSpec kContainerVerbs[] = {
      "Processor time, memory, disk, network, processes; again each second.\n\n"
      "  kist stats\n"
      "  kist stats --no-stream web", container_flags::kStats},
+    {"port", "show where the ports of a container are", "CONTAINER [PORT[/udp]]", 1, 2, false,
+     "  kist port web\n"
+     "  kist port web 80", container_flags::kOnlyHelp},
     {"update", "change the limits of containers", "CONTAINER…", 1, 1000, false,
      "At once, if they run.\n\n"
      "  kist update --memory 2g --cpus 2 web", container_flags::kUpdate},

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "cli/container_verbs.h"
+#include "cli/network_verbs.h"
 
 namespace kist::cli {
 namespace {
@@ -48,7 +49,8 @@ constexpr std::array kWithImage{
     cf::kDnsOption, cf::kAddHost, cf::kLabel, cf::kLabelFile, cf::kLogDriver, cf::kLogOpt, cf::kRestart,
     cf::kStopSignal, cf::kStopTimeout, cf::kCidFile, cf::kGroupAdd, cf::kOom, cf::kCgroupParent, cf::kIpc, cf::kPid,
     cf::kUts, cf::kDomain, cf::kSysctl, cf::kMemorySwap, cf::kReservation, cf::kCpuShares, cf::kCpuset,
-    cf::kCpusetMems, cf::kBlkio, cf::kSigProxy, cf::kDetachKeys, cf::kVolumesFrom, cf::kIds};
+    cf::kCpusetMems, cf::kBlkio, cf::kSigProxy, cf::kDetachKeys, cf::kVolumesFrom, cf::kIds, cf::kPublish,
+    cf::kPublishAll, cf::kExpose, cf::kIp4, cf::kIp6, cf::kMac, cf::kAlias};
 template <size_t A, size_t B>
 constexpr std::array<FlagSpec, A + B> join(const std::array<FlagSpec, A>& a, const std::array<FlagSpec, B>& b) {
   std::array<FlagSpec, A + B> out{};
@@ -56,7 +58,14 @@ constexpr std::array<FlagSpec, A + B> join(const std::array<FlagSpec, A>& a, con
   for (size_t i = 0; i < B; ++i) out[A + i] = b[i];
   return out;
 }
-constexpr std::array kAllRunFlags = join(kRunFlags, kWithImage);
+// The flag of the same name, as a container of an image has it.
+template <size_t A>
+constexpr std::array<FlagSpec, A> instead(std::array<FlagSpec, A> flags, const FlagSpec& flag) {
+  for (FlagSpec& one : flags)
+    if (one.name == flag.name) one = flag;
+  return flags;
+}
+constexpr std::array kAllRunFlags = instead(join(kRunFlags, kWithImage), cf::kNetworks);
 constexpr FlagSpec kPlatform{"--platform", "", "OS/ARCH", "lock for this platform, for example linux/arm64", true};
 constexpr FlagSpec kUpgrade{"--upgrade", "-U", "", "take the newest versions: of all, or of each NAME"};
 constexpr FlagSpec kUpgradePackage{"--upgrade-package", "-P", "NAME", "the same as --upgrade NAME", true};
@@ -248,6 +257,7 @@ constexpr VerbSpec kMachineVerbs[] = {
 
 constexpr VerbGroup kGroups[] = {{"the project and its environment", kProjectVerbs},
                                  {"containers", kContainerVerbs},
+                                 {"networks", kNetworkVerbs},
                                  {"volumes", kVolumeVerbs},
                                  {"images", kImageVerbs},
                                  {"this machine", kMachineVerbs}};
@@ -267,7 +277,8 @@ std::vector<std::string> joined_words(std::vector<std::string> args) {
   if (args.size() < 2) return args;
   constexpr struct {
     std::string_view group, word, verb;
-  } kOther[] = {{"volume", "list", "volume ls"}, {"volume", "remove", "volume rm"}, {"container", "ls", "ps"},
+  } kOther[] = {{"volume", "list", "volume ls"}, {"volume", "remove", "volume rm"}, {"network", "list", "network ls"},
+                {"network", "remove", "network rm"}, {"container", "ls", "ps"},
                 {"container", "list", "ps"},     {"container", "remove", "rm"}};
   std::string verb = args[0] + " " + args[1];
   for (const auto& other : kOther)

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "bundle/seccomp_profile.h"
+#include "container_cli/network_flags.h"
 #include "cli/run_args.h"
 #include "containers/id_maps.h"
 #include "containers/log_reader.h"
@@ -134,7 +135,6 @@ Result<std::string> one_of(const Parsed& parsed, const char* flag, std::initiali
 }
 
 Result<void> read_namespaces(const Parsed& parsed, Record& record) {
-  record.network = TRY(one_of(parsed, "--network", {"host", "none"}, "host"));
   record.ipc = TRY(one_of(parsed, "--ipc", {"", "private", "shareable", "host", "none"}, ""));
   record.pid = TRY(one_of(parsed, "--pid", {"", "private", "host"}, ""));
   record.uts = TRY(one_of(parsed, "--uts", {"", "private", "host"}, ""));
@@ -144,15 +144,6 @@ Result<void> read_namespaces(const Parsed& parsed, Record& record) {
   if (::geteuid() != 0) record.ids = containers::chosen_ids(ids.empty() ? "single" : ids, ::geteuid(), ::getegid());
   if (record.ids == "range") TRY(containers::id_range(::geteuid(), ::getegid()));
   record.cgroup_parent = parsed.value("--cgroup-parent");
-  record.dns_servers = parsed.values("--dns");
-  record.dns_search = parsed.values("--dns-search");
-  record.dns_options = parsed.values("--dns-option");
-  for (const std::string& host : parsed.values("--add-host")) {
-    const size_t colon = host.find_first_of(":=");
-    if (colon == std::string::npos || colon == 0 || colon + 1 == host.size())
-      return Error(Code::invalid, "--add-host: '{}' is not NAME:ADDRESS", printable(host));
-    record.extra_hosts.push_back(host.substr(0, colon) + ":" + host.substr(colon + 1));
-  }
   for (const std::string& text : parsed.values("--sysctl")) {
     const auto [key, value] = TRY(key_value(text, "--sysctl"));
     record.sysctls.emplace(key, value);
@@ -277,7 +268,7 @@ Result<void> read_limits(const Parsed& parsed, containers::LimitRequest& limits)
   return {};
 }
 
-Result<Record> record_of(const Parsed& parsed, const launch::ReadyImage& image, const Host& host) {
+Result<Record> record_of(const Parsed& parsed, const launch::ReadyImage& image, const Host& host, std::string* warning) {
   Record record;
   record.image = parsed.value("--image");
   record.image_id = image.id;
@@ -298,6 +289,8 @@ Result<Record> record_of(const Parsed& parsed, const launch::ReadyImage& image, 
   TRY(read_variables(parsed, host, record));
   TRY(read_security(parsed, record));
   TRY(read_namespaces(parsed, record));
+  std::string ignored;
+  TRY(read_network(parsed, ::geteuid() == 0, record, warning == nullptr ? ignored : *warning));
   TRY(read_log(parsed, record));
   TRY(read_life(parsed, image, record));
   TRY(read_limits(parsed, record.limits));

@@ -67,7 +67,9 @@ Result<int> run(const Here& here, const cli::Parsed& parsed, const launch::Ready
     return Error(Code::invalid, "--rm and --restart exclude each other");
   if (parsed.has("--tty") && !parsed.has("--detach") && ::isatty(0) == 0 && parsed.has("--interactive"))
     return Error(Code::invalid, "the input is not a terminal").hint("leave out -t");
-  Record record = TRY(record_of(parsed, image, here.host));
+  std::string warning;
+  Record record = TRY(record_of(parsed, image, here.host, &warning));
+  if (!warning.empty()) here.terminal.note("warning: " + warning);
   containers::Status status;
   std::string command;
   for (const std::string& arg : record.args()) command += (command.empty() ? "" : " ") + shell_quote(arg);

@@ -23,6 +23,7 @@ struct Here {
   containers::Place place;
   containers::Volumes volumes;
   bundle::Runtime runtime;
+  networks::Home networks;
   cli::Terminal& terminal;
 
   /// Errors: not_found.
@@ -72,6 +73,14 @@ Result<int> volume_list_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> volume_inspect_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> volume_remove_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> volume_prune_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> port_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> network_create_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> network_list_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> network_inspect_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> network_remove_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> network_prune_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> network_connect_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> network_disconnect_verb(const cli::Parsed& parsed, const Here& here);
 
 /// Stays with a container that runs: its output here, our input there. `attached` is a connection
 /// that has sent Frame::attach already, or none yet.

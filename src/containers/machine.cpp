@@ -116,7 +116,9 @@ Result<void> Container::open_volumes(const Record& record) {
 Result<Started> Container::start(const Record& record, const Streams& streams) {
   id_ = record.id;
   TRY(open_volumes(record));
-  bundle::Spec spec = TRY(spec_of(record, host_.spec));
+  SpecHost spec_host = host_.spec;
+  TRY(network_.prepare(record, spec_host));
+  bundle::Spec spec = TRY(spec_of(record, spec_host));
   bundle::CreateOptions options;
   options.bundle = host_.spec.folder;
   if (streams.output.is_open()) options.streams = {&streams.input, &streams.output, &streams.error};
@@ -147,9 +149,14 @@ Result<Started> Container::start(const Record& record, const Streams& streams) {
   };
   // What a killed supervisor has left.
   (void)bundle::remove(host_.runtime, id_, {.force = true}).has_value();
-  bundle::Created made = TRY(bundle::create_started(host_.runtime, id_, spec, options));
+  bundle::Created made = TRY(make(record, spec, options));
   pid_ = made.pid;
-  return Started{made.pid, std::move(made.pidfd), std::move(made.terminal)};
+  return Started{made.pid, std::move(made.pidfd), std::move(made.terminal), network_.ports(record)};
+}
+
+Result<bundle::Created> Container::make(const Record&, const bundle::Spec& spec, const bundle::CreateOptions& options) {
+  const auto there = TRY(network_.enter());
+  return bundle::create_started(host_.runtime, id_, spec, options);
 }
 
 Result<void> Container::signal(int number) { return bundle::kill(host_.runtime, id_, number, {}); }
@@ -162,6 +169,7 @@ void Container::ended(Status& status) {
     status.out_of_memory = usage->oom_kills > 0;
   }
   (void)bundle::remove(host_.runtime, id_, {.force = true}).has_value();
+  network_.ended();
   if (!host_.root.work.empty()) (void)os::remove_tree(host_.root.work).has_value();
   for (const std::string& name : volumes_) {
     note_volume(host_.place, name, "unmount", {{"container", id_}, {"driver", "local"}});
@@ -177,7 +185,7 @@ Result<Started> Container::probe(const Record& record, const std::vector<std::st
   ExecRequest request;
   request.args = args;
   bundle::Created made = TRY(exec(host_.runtime, record, status, request, {&nothing, &output, &output}));
-  return Started{made.pid, std::move(made.pidfd), {}};
+  return Started{made.pid, std::move(made.pidfd), {}, {}};
 }
 
 Result<bundle::Created> exec(const bundle::Runtime& runtime, const Record& record, const Status& status,

@@ -151,7 +151,7 @@ void add_system_mounts(const Record& record, const SpecHost& host, Spec& spec) {
   else if (own_network && os::exists("/sys/fs/cgroup"))
     spec.mounts.push_back(host_tree("/sys/fs/cgroup"));
   for (const char* name : {"hosts", "hostname", "resolv.conf"}) {
-    const std::string path = os::join(host.folder, name);
+    const std::string path = os::join(host.network_files.empty() ? host.folder : host.network_files, name);
     if (os::exists(path)) spec.mounts.push_back(bind(path, fmt::format("/etc/{}", name)));
   }
 }
@@ -250,9 +250,14 @@ Result<void> add_namespaces(const Record& record, const SpecHost& host, Spec& sp
     spec.namespaces.push_back({CLONE_NEWNET, host.network_namespace});
   else if (record.network != "host")
     fresh(CLONE_NEWNET);
-  if (!host.is_root) {
+  if (!host.is_root && !host.user_namespace.empty()) {
+    spec.namespaces.push_back({CLONE_NEWUSER, host.user_namespace});
+    spec.uid_maps = {{0, host.uid, 1}};
+    spec.gid_maps = {{0, host.gid, 1}};
+  } else if (!host.is_root) {
     fresh(CLONE_NEWUSER);
-    IdMaps maps = record.ids == "range" ? TRY(id_range(host.uid, host.gid)) : single_id(host.uid, host.gid);
+    IdMaps maps = single_id(host.uid, host.gid);
+    if (record.ids == "range") maps = TRY(id_range(host.uid, host.gid));
     spec.uid_maps = std::move(maps.uids);
     spec.gid_maps = std::move(maps.gids);
   }

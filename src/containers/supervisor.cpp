@@ -165,6 +165,7 @@ Result<void> Supervisor::begin() {
   status_.pid = running_.pid;
   status_.pid_start = start_of_process(running_.pid);
   status_.started_ns = clock_ns(CLOCK_REALTIME);
+  status_.ports = running_.ports;
   status_.error.clear();
   write_status();
   tell_caller("ok");
@@ -231,6 +232,7 @@ void Supervisor::end() {
   kill_at_ns_ = kNever;
   status_.phase = Phase::exited;
   status_.pid = 0;
+  status_.ports.clear();
   status_.exit_code = status_of(how);
   status_.finished_ns = clock_ns(CLOCK_REALTIME);
   machine_.ended(status_);
@@ -264,6 +266,8 @@ void Supervisor::on_time() {
   }
   if (now_ns() < start_at_ns_) return;
   start_at_ns_ = kNever;
+  // It may have got another policy, name or network meanwhile.
+  if (auto now = place_.record(record_.id)) record_ = std::move(*now);
   const auto begun = begin();
   if (!begun) fail(begun.error());
 }
