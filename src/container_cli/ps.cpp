@@ -92,8 +92,6 @@ Result<bool> fits(const Here& here, const Status& status, const std::string& key
     }
     return true;
   }
-  if (key != "label" && key != "ancestor" && key != "volume" && key != "network" && key != "publish" && key != "expose")
-    return Error(Code::invalid, "--filter: '{}' is no key, want id, name, status, exited, health, label, ancestor, before, since, volume, network, publish or expose", printable(key));
   const auto record = TRY(here.place.record(status.id));
   if (key == "ancestor")
     return any([&](const std::string& v) { return record.image == v || record.image_id == v || launch::image_name(record.image) == launch::image_name(v) || record.image_id.substr(7).starts_with(v); });
@@ -103,16 +101,6 @@ Result<bool> fits(const Here& here, const Status& status, const std::string& key
     return any([&](const std::string& v) {
       return std::any_of(record.mounts.begin(), record.mounts.end(), [&](const auto& m) { return m.source == v || m.destination == v; });
     });
-  if (key == "publish" || key == "expose") {
-    return any([&](const std::string& v) {
-      const std::string port = v.find('/') == std::string::npos ? v + "/tcp" : v;
-      if (key == "publish")
-        return std::any_of(record.ports.begin(), record.ports.end(), [&](const containers::PortRequest& p) {
-          return fmt::format("{}/{}", p.container_port, p.protocol) == port;
-        });
-      return std::find(record.exposed_ports.begin(), record.exposed_ports.end(), port) != record.exposed_ports.end();
-    });
-  }
   // Labels are the one key of which all are wanted.
   return fits_labels({{key, values}}, record.labels);
 }
