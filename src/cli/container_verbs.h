@@ -111,7 +111,7 @@ inline constexpr std::array kRemove{kForce, kVolumes, kHelp};
 inline constexpr std::array kExec{kInteractive, kTty, kDetach, kUser, kVariable, kEnvFile, kWorkdir, kPrivileged, kHelp};
 inline constexpr std::array kStart{kAttach, kInteractive, kDetachKeys, kSigProxy, kHelp};
 inline constexpr std::array kAttachFlags{kNoStdin, kDetachKeys, kSigProxy, kHelp};
-inline constexpr std::array kInspect{kFormat, kType, kHelp};
+inline constexpr std::array kInspect{kInspectFormat, kType, kHelp};
 inline constexpr std::array kStats{kAll, kNoStream, kNoTrunc, kFormat, kHelp};
 inline constexpr std::array kUpdate{kMemory, kMemorySwap, kReservation, kCpus, kCpuShares, kCpuset, kCpusetMems,
                                     kPids, kBlkio, kRestart, kHelp};
