@@ -91,6 +91,9 @@ constexpr FlagSpec kMissingToo{"--force", "-f", "", "no error for one that is no
 constexpr FlagSpec kDoNotAsk{"--force", "-f", "", "do not ask"};
 constexpr FlagSpec kAllUnused{"--all", "-a", "", "also those with a name"};
 constexpr FlagSpec kPruneFilter{"--filter", "", "KEY=VALUE", "only those: label=, label!=, until=", true};
+constexpr FlagSpec kArchive{"--archive", "-a", "", "keep owners too"};
+constexpr FlagSpec kFollowLink{"--follow-link", "-L", "", "copy what SOURCE leads to, if it is a link"};
+constexpr FlagSpec kNoProgress{"--quiet", "-q", "", "taken for docker's sake: nothing is printed"};
 constexpr FlagSpec kVolumesFrom{"--volumes-from", "", "CONTAINER[:ro]", "image: what that container has mounted", true};
 
 inline constexpr std::array kPs{kAll, kQuiet, kNoTrunc, kFilter, kFormat, kLast, kLatest, kHelp};
@@ -107,6 +110,23 @@ inline constexpr std::array kUpdate{kMemory, kMemorySwap, kReservation, kCpus, k
                                     kPids, kBlkio, kRestart, kHelp};
 inline constexpr std::array kOnlyHelp{kHelp};
 inline constexpr std::array kPrune{kForce, kFilter, kHelp};
+constexpr FlagSpec kHealthCmd{"--health-cmd", "", "CMD", "image: what tells whether it is well; none: nothing does"};
+constexpr FlagSpec kHealthInterval{"--health-interval", "", "SPAN", "image: between two checks (default 30s)"};
+constexpr FlagSpec kHealthTimeout{"--health-timeout", "", "SPAN", "image: a check that takes longer has failed (default 30s)"};
+constexpr FlagSpec kHealthRetries{"--health-retries", "", "N", "image: failures in a row that count (default 3)"};
+constexpr FlagSpec kHealthStartPeriod{"--health-start-period", "", "SPAN", "image: failures count from then on"};
+constexpr FlagSpec kHealthStartInterval{"--health-start-interval", "", "SPAN", "image: between two checks until then (default 5s)"};
+constexpr FlagSpec kNoHealth{"--no-healthcheck", "", "", "image: do not check, whatever the image says"};
+constexpr FlagSpec kOutput{"--output", "-o", "FILE", "write to FILE; without it, or with '-', to stdout"};
+constexpr FlagSpec kAuthor{"--author", "-a", "NAME", "who made it"};
+constexpr FlagSpec kChange{"--change", "-c", "INSTRUCTION", "apply a Dockerfile's instruction, for example 'CMD [\"sh\"]'", true};
+constexpr FlagSpec kMessage{"--message", "-m", "TEXT", "the comment of the image's history"};
+constexpr FlagSpec kPause{"--pause", "-p", "", "halt the container meanwhile (the default; --pause=false)"};
+constexpr FlagSpec kNoPause{"--no-pause", "", "", "let it go on meanwhile"};
+
+inline constexpr std::array kExport{kOutput, kHelp};
+inline constexpr std::array kCommit{kAuthor, kChange, kMessage, kPause, kNoPause, kHelp};
+inline constexpr std::array kCopy{kArchive, kFollowLink, kNoProgress, kHelp};
 inline constexpr std::array kVolumeCreate{kDriver, kVolumeLabel, kOption, kHelp};
 inline constexpr std::array kVolumeList{kNamesOnly, kVolumeFilter, kFormat, kHelp};
 inline constexpr std::array kVolumeInspect{kInspectFormat, kHelp};
@@ -168,6 +188,28 @@ inline constexpr VerbSpec kContainerVerbs[] = {
     {"update", "change the limits of containers", "CONTAINER…", 1, 1000, false,
      "At once, if they run.\n\n"
      "  kist update --memory 2g --cpus 2 web", container_flags::kUpdate},
+    {"cp", "copy files into a container, or out of it", "SOURCE TARGET", 2, 2, false,
+     "One of the two is CONTAINER:/PATH; the container may run or not. A folder is copied into a folder\n"
+     "that is there; with `SOURCE/.` what is in it. `-` is a tar: written to stdout, or taken apart\n"
+     "into the folder TARGET. Files that come in belong to root, files that go out to you.\n\n"
+     "  kist cp web:/var/log/app.log .\n"
+     "  kist cp conf/. web:/etc/app\n"
+     "  kist cp web:/data - | tar t", container_flags::kCopy},
+    {"diff", "list what a container changed of its image", "CONTAINER", 1, 1, false,
+     "A: added, C: changed, D: deleted.\n\n"
+     "  kist diff web", container_flags::kOnlyHelp},
+};
+
+// Of kist-engine: they need archives.
+inline constexpr VerbSpec kContainerArchiveVerbs[] = {
+    {"export", "write all files of a container as a tar", "CONTAINER", 1, 1, false,
+     "Without what is mounted in it. The order is that of the names.\n\n"
+     "  kist export -o root.tar web\n"
+     "  kist export web | tar t", container_flags::kExport},
+    {"commit", "make an image of what a container changed", "CONTAINER [NAME]", 1, 2, false,
+     "One layer more than its image has; the same changes give the same layer. Prints the image's id.\n\n"
+     "  kist commit web team/web:patched\n"
+     "  kist commit -m 'with tools' -c 'CMD [\"bash\"]' box tools", container_flags::kCommit},
 };
 
 inline constexpr VerbSpec kVolumeVerbs[] = {

@@ -1,5 +1,6 @@
 #include "cli/verbs.h"
 
+#include <algorithm>
 #include <array>
 
 #include "base/text.h"
@@ -48,7 +49,9 @@ constexpr std::array kWithImage{
     cf::kDnsOption, cf::kAddHost, cf::kLabel, cf::kLabelFile, cf::kLogDriver, cf::kLogOpt, cf::kRestart,
     cf::kStopSignal, cf::kStopTimeout, cf::kCidFile, cf::kGroupAdd, cf::kOom, cf::kCgroupParent, cf::kIpc, cf::kPid,
     cf::kUts, cf::kDomain, cf::kSysctl, cf::kMemorySwap, cf::kReservation, cf::kCpuShares, cf::kCpuset,
-    cf::kCpusetMems, cf::kBlkio, cf::kSigProxy, cf::kDetachKeys, cf::kVolumesFrom};
+    cf::kCpusetMems, cf::kBlkio, cf::kSigProxy, cf::kDetachKeys, cf::kVolumesFrom,
+    cf::kHealthCmd, cf::kHealthInterval, cf::kHealthTimeout, cf::kHealthRetries, cf::kHealthStartPeriod,
+    cf::kHealthStartInterval, cf::kNoHealth};
 template <size_t A, size_t B>
 constexpr std::array<FlagSpec, A + B> join(const std::array<FlagSpec, A>& a, const std::array<FlagSpec, B>& b) {
   std::array<FlagSpec, A + B> out{};
@@ -248,6 +251,7 @@ constexpr VerbSpec kMachineVerbs[] = {
 
 constexpr VerbGroup kGroups[] = {{"the project and its environment", kProjectVerbs},
                                  {"containers", kContainerVerbs},
+                                 {"containers as archives and images", kContainerArchiveVerbs},
                                  {"volumes", kVolumeVerbs},
                                  {"images", kImageVerbs},
                                  {"this machine", kMachineVerbs}};
@@ -274,7 +278,9 @@ std::vector<std::string> joined_words(std::vector<std::string> args) {
     if (args[0] == other.group && args[1] == other.word) verb = other.verb;
   // "container stop" is "stop"; an image is none of its business.
   bool of_containers = args[0] == "container" && args[1] == "run";
-  for (const VerbSpec& known : kContainerVerbs) of_containers = of_containers || (args[0] == "container" && known.name == args[1]);
+  const auto belongs = [&](const VerbSpec& known) { return args[0] == "container" && known.name == args[1]; };
+  of_containers = of_containers || std::any_of(std::begin(kContainerVerbs), std::end(kContainerVerbs), belongs) ||
+                  std::any_of(std::begin(kContainerArchiveVerbs), std::end(kContainerArchiveVerbs), belongs);
   if (of_containers) verb = args[1];
   if (find_verb(verb) == nullptr || verb == args[0]) return args;
   const bool inspected = of_containers && verb == "inspect";

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "cli/run_args.h"
+#include "container_cli/health_of.h"
 #include "containers/log_reader.h"
 #include "containers/place.h"
 #include "containers/spec_of.h"
@@ -158,9 +159,7 @@ Result<void> read_life(const Parsed& parsed, const launch::ReadyImage& image, Re
   TRY(containers::signal_number(record.stop_signal), "--stop-signal");
   record.stop_timeout_s = TRY(whole_number(parsed.value("--stop-timeout", "10"), "--stop-timeout", -1, 1'000'000));
   record.oom_score_adj = TRY(whole_number(parsed.value("--oom-score-adj", "0"), "--oom-score-adj", -1000, 1000));
-  record.health = {image.healthcheck.test, image.healthcheck.interval_ns, image.healthcheck.timeout_ns,
-            image.healthcheck.start_period_ns, image.healthcheck.start_interval_ns,
-            static_cast<uint64_t>(std::max<int64_t>(image.healthcheck.retries, 0))};
+  record.health = TRY(health_of(parsed, image));
   return {};
 }
 

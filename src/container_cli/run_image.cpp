@@ -20,7 +20,7 @@ Result<void> list_roots(const Here& here, const Record& record, const launch::Re
 
 // Nobody else can see it, and nothing of it is to stay: then it needs nobody to look after it.
 bool is_own(const cli::Parsed& parsed, const Record& record) {
-  return !parsed.has("--detach") && record.auto_remove && !record.tty && record.health.test.empty();
+  return !parsed.has("--detach") && record.auto_remove && !record.tty && !record.health.is_on();
 }
 
 Result<int> start(const Here& here, const cli::Parsed& parsed, const launch::ReadyImage& image, const Record& record) {

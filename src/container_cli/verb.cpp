@@ -19,7 +19,7 @@ constexpr struct {
     {"start", start_verb},     {"stop", stop_verb},       {"restart", restart_verb}, {"kill", kill_verb},
     {"wait", wait_verb},       {"rm", remove_verb},       {"pause", pause_verb},     {"unpause", unpause_verb},
     {"rename", rename_verb},   {"inspect", inspect_verb}, {"top", top_verb},         {"stats", stats_verb},
-    {"update", update_verb},
+    {"update", update_verb},   {"cp", copy_verb},         {"diff", diff_verb},
     {"volume create", volume_create_verb}, {"volume ls", volume_list_verb}, {"volume inspect", volume_inspect_verb},
     {"volume rm", volume_remove_verb}, {"volume prune", volume_prune_verb},
 };
@@ -75,6 +75,15 @@ Result<containers::StartContext> start_context(const Here& here, const container
   // A limit that was asked for is kept, or is an error.
   if (has_limits(record.limits)) host.runtime.rootless = false;
   return context;
+}
+
+Result<containers::ContainerFiles> open_files(const Here& here, const containers::Record& record,
+                                              const containers::FilesWanted& wanted) {
+  const auto image = TRY(image_of(here, record));
+  // A container whose writes are in memory cannot be looked at once it has ended.
+  const bool keeps_writes = os::exists(here.place.file_of(record.id, "upper")) || !here.place.is_looked_after(record.id);
+  const auto context = TRY(start_context(here, record, image, keeps_writes));
+  return containers::ContainerFiles::open(context.host, record, wanted);
 }
 
 int for_each(const Here& here, const std::vector<std::string>& names,

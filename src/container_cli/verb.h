@@ -8,6 +8,7 @@
 #include "cli/flags.h"
 #include "cli/terminal.h"
 #include "container_cli/filters.h"
+#include "containers/files.h"
 #include "containers/lifecycle.h"
 #include "containers/notes.h"
 #include "containers/place.h"
@@ -36,6 +37,12 @@ Result<containers::StartContext> start_context(const Here& here, const container
                                                const launch::ReadyImage& image, bool keeps_writes);
 /// The image of a container that was made before.
 Result<launch::ReadyImage> image_of(const Here& here, const containers::Record& record);
+
+/// Errors: those of start_context() and ContainerFiles::open().
+Result<containers::ContainerFiles> open_files(const Here& here, const containers::Record& record,
+                                              const containers::FilesWanted& wanted);
+/// "web:/etc/passwd" as its two parts; the first is empty for a path of the host.
+std::pair<std::string, std::string> split_container_path(const std::string& text);
 
 /// Calls `work` for each container that is named; prints the names of those that were done, and the
 /// errors. 1 if there was any.
@@ -67,6 +74,8 @@ Result<int> inspect_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> top_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> stats_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> update_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> copy_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> diff_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> volume_create_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> volume_list_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> volume_inspect_verb(const cli::Parsed& parsed, const Here& here);

@@ -108,6 +108,8 @@ int run_container_verb(const cli::VerbSpec& verb, const std::vector<std::string>
   if (verb.name == "inspect" &&
       (image_wanted || !container_cli::is_container(parsed->positionals().front(), *host)))
     return exec_engine(argv);
+  // What is in a tar needs its reader.
+  if (verb.name == "cp" && (parsed->positionals()[0] == "-" || parsed->positionals()[1] == "-")) return exec_engine(argv);
   const int status = container_cli::run(verb, *parsed, *host, terminal);
   const auto printed = terminal.finish();
   return printed || status != 0 ? status : fail(printed.error(), 1);

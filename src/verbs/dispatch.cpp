@@ -8,6 +8,7 @@
 #include "cli/verbs.h"
 #include "engine/bytecode_job.h"
 #include "http/curl_client.h"
+#include "verbs/container_archive.h"
 #include "verbs/image_verbs.h"
 #include "verbs/machine.h"
 #include "verbs/project.h"
@@ -68,6 +69,7 @@ Result<int> run_in_context(const cli::VerbSpec& verb, const cli::Parsed& parsed,
     }
     if (is_machine_verb(verb.name))
       return machine_verb(verb.name, parsed, context, machine.network, terminal);
+    if (is_container_archive_verb(verb.name)) return container_archive_verb(verb.name, parsed, context, terminal);
     if (is_image_verb(verb.name)) return image_verb(verb.name, parsed, context, terminal);
     return project_verb(verb.name, parsed, context, terminal);
   };
