@@ -70,6 +70,7 @@ struct CreateOptions {
   std::string pid_file;        // Written when it is there to be started.
   unsigned preserve_fds = 0;   // Descriptors 3 … 2+N are kept.
   bool no_pivot = false;
+  bool reaper = false;  // The first process reaps orphans and passes signals on; the command is its child.
   bool no_new_keyring = false;
   /// config.json as it was read: kept in the state, for later calls. Empty: `spec` is written anew
   /// (only what start, exec and remove need of it).
@@ -82,6 +83,8 @@ struct CreateOptions {
   std::function<Result<os::Fd>()> mount_root;
   /// A filter that is compiled already; used when spec.seccomp is empty. Must outlive the call.
   const SeccompFilter* filter = nullptr;
+  /// chown(2) and its kin answer success and do nothing: for a container with one id.
+  bool pretend_ownership = false;
 };
 
 struct Created {
@@ -113,6 +116,7 @@ struct ExecOptions {
   /// What the container was made from, where no config_bytes were kept; and the filter that it got.
   const Spec* spec = nullptr;
   const SeccompFilter* filter = nullptr;
+  bool pretend_ownership = false;
 };
 /// One more process in a running container. Its parent is the caller, who must wait for it.
 Result<Created> exec(const Runtime& runtime, const std::string& id, const Process& process,

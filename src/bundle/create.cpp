@@ -222,6 +222,14 @@ Result<void> open_sources(Making& making) {
   return {};
 }
 
+// A caller who has gone there before has spared us the process that joins.
+bool is_in(const Namespace& ns, const os::Fd& fd) {
+  struct stat theirs = {};
+  struct stat ours = {};
+  return ns.flag == CLONE_NEWNET && ::fstat(fd.get(), &theirs) == 0 && ::stat("/proc/self/ns/net", &ours) == 0 &&
+         theirs.st_ino == ours.st_ino && theirs.st_dev == ours.st_dev;
+}
+
 Result<Spawn> namespaces_of(const Spec& spec) {
   Spawn out;
   for (const Namespace& ns : spec.namespaces) {
@@ -231,6 +239,7 @@ Result<Spawn> namespaces_of(const Spec& spec) {
     }
     auto fd = os::open_file(ns.path, O_RDONLY);
     if (!fd) return Error(fd.error()).context("linux.namespaces");
+    if (is_in(ns, *fd)) continue;
     out.joins.push_back({.flags = ns.flag, .fd = std::move(*fd)});
   }
   out.time_offsets = spec.time_offsets;
@@ -249,6 +258,8 @@ Result<void> prepare(Making& making, const StateFolder& folder) {
   plan.process.preserve_fds = making.options.preserve_fds;
   plan.process.streams = making.options.streams;
   plan.process.personality = spec.personality;
+  plan.process.pretend_ownership = making.options.pretend_ownership;
+  plan.process.own_program = os::own_program();
   plan.process.state = making.record.state;
   if (!making.options.no_new_keyring) plan.keyring = "_ses." + making.record.state.id;
   TRY(prepare_filter(making.runtime, spec, plan.process, making.filter));

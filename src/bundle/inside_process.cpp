@@ -26,6 +26,7 @@
 #include "bundle/hooks.h"
 #include "bundle/inside.h"
 #include "bundle/mount_calls.h"
+#include "bundle/pretend_ownership.h"
 #include "bundle/sync.h"
 #include "os/files.h"
 #include "os/kernel.h"
@@ -190,6 +191,8 @@ std::string listener_text(const ProcessPlan& plan) {
 }
 
 Result<void> install_filter(const ProcessPlan& plan) {
+  // First: a filter of the configuration may not allow another one.
+  if (plan.pretend_ownership) TRY(install_seccomp(ownership_filter()));
   if (plan.filter == nullptr) return {};
   // Worked out before: afterwards every call may be one that waits for the agent.
   const std::string text = plan.filter->notifies ? listener_text(plan) : std::string();
@@ -219,6 +222,37 @@ bool groups_are_fixed(const os::Fd& proc) {
   constexpr uint64_t kMost = 64;
   const auto text = os::read_all(*file, kMost);
   return text && text->starts_with("deny");
+}
+
+Result<std::string> search_program(const Process& process) {
+  const std::string& name = process.args[0];
+  const auto problem = [](const std::string& path) -> int {
+    struct stat st = {};
+    if (::stat(path.c_str(), &st) != 0) return errno;
+    if (S_ISDIR(st.st_mode)) return EISDIR;
+    // For root, the kernel wants one of the three bits; access() asks the same.
+    return ::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) == 0 ? 0 : errno;
+  };
+  if (name.find('/') != std::string::npos) {
+    const int error = problem(name);
+    if (error == 0) return name;
+    if (error == EISDIR)
+      return Error(Code::denied, "exec: '{}': is a directory: permission denied", printable(name));
+    return Error::from_errno(error, "exec: '{}'", printable(name));
+  }
+  std::string_view folders = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  for (const std::string& variable : process.env)
+    if (variable.starts_with("PATH=")) folders = std::string_view(variable).substr(5);
+  int worst = ENOENT;
+  for (const std::string_view folder : split(folders, ':')) {
+    const std::string path = folder.empty() ? "./" + name : os::join(folder, name);
+    const int error = problem(path);
+    if (error == 0) return path;
+    if (error == EACCES) worst = error;
+  }
+  if (worst == EACCES)
+    return Error(Code::denied, "exec: '{}': found in $PATH, but permission denied", printable(name));
+  return Error(Code::not_found, "exec: '{}': executable file not found in $PATH", printable(name));
 }
 
 }  // namespace
@@ -263,35 +297,11 @@ Result<void> become_user(const ProcessPlan& plan, const os::Fd& proc, std::vecto
   return {};
 }
 
-Result<std::string> find_program(const Process& process) {
-  const std::string& name = process.args[0];
-  const auto problem = [](const std::string& path) -> int {
-    struct stat st = {};
-    if (::stat(path.c_str(), &st) != 0) return errno;
-    if (S_ISDIR(st.st_mode)) return EISDIR;
-    // For root, the kernel wants one of the three bits; access() asks the same.
-    return ::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) == 0 ? 0 : errno;
-  };
-  if (name.find('/') != std::string::npos) {
-    const int error = problem(name);
-    if (error == 0) return name;
-    if (error == EISDIR)
-      return Error(Code::denied, "exec: '{}': is a directory: permission denied", printable(name));
-    return Error::from_errno(error, "exec: '{}'", printable(name));
-  }
-  std::string_view folders = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-  for (const std::string& variable : process.env)
-    if (variable.starts_with("PATH=")) folders = std::string_view(variable).substr(5);
-  int worst = ENOENT;
-  for (const std::string_view folder : split(folders, ':')) {
-    const std::string path = folder.empty() ? "./" + name : os::join(folder, name);
-    const int error = problem(path);
-    if (error == 0) return path;
-    if (error == EACCES) worst = error;
-  }
-  if (worst == EACCES)
-    return Error(Code::denied, "exec: '{}': found in $PATH, but permission denied", printable(name));
-  return Error(Code::not_found, "exec: '{}': executable file not found in $PATH", printable(name));
+Result<std::string> find_program(const ProcessPlan& plan) {
+  std::string program = TRY(search_program(*plan.process));
+  if (os::executes(plan.own_program, program.c_str()))
+    return Error(Code::denied, "exec: '{}': is the container runtime itself: permission denied", printable(program));
+  return program;
 }
 
 Error execute(const ProcessPlan& plan, const std::string& program) {

@@ -59,7 +59,7 @@ constexpr FlagSpec kEntrypoint{"--entrypoint", "", "CMD", "image: instead of the
 constexpr FlagSpec kUlimit{"--ulimit", "", "NAME=SOFT[:HARD]", "image: a limit of each process", true};
 constexpr FlagSpec kCapAdd{"--cap-add", "", "NAME", "image: one more capability", true};
 constexpr FlagSpec kCapDrop{"--cap-drop", "", "NAME", "image: one less; ALL", true};
-constexpr FlagSpec kSecurity{"--security-opt", "", "OPTION", "image: no-new-privileges, seccomp=unconfined …", true};
+constexpr FlagSpec kSecurity{"--security-opt", "", "OPTION", "image: no-new-privileges, seccomp=FILE, seccomp=unconfined …", true};
 constexpr FlagSpec kDevice{"--device", "", "HOST[:INSIDE[:rwm]]", "image: a device of the host", true};
 constexpr FlagSpec kDns{"--dns", "", "ADDRESS", "image: a name server", true};
 constexpr FlagSpec kDnsSearch{"--dns-search", "", "DOMAIN", "image: where to look names up", true};
@@ -75,8 +75,18 @@ constexpr FlagSpec kCidFile{"--cidfile", "", "FILE", "image: write the container
 constexpr FlagSpec kGroupAdd{"--group-add", "", "GROUP", "image: one more group", true};
 constexpr FlagSpec kOom{"--oom-score-adj", "", "N", "image: -1000 to 1000"};
 constexpr FlagSpec kCgroupParent{"--cgroup-parent", "", "PATH", "image: the cgroup above"};
+constexpr FlagSpec kNetworks{"--network", "", "NAME|host|none|container:NAME|pasta",
+                             "the network to be on (default host)", true};
+constexpr FlagSpec kPublish{"--publish", "-p", "[[IP:]PORT:]PORT[/udp]", "image: lead a port of the host into it", true};
+constexpr FlagSpec kPublishAll{"--publish-all", "-P", "", "image: all ports that the image names, each at a free one"};
+constexpr FlagSpec kExpose{"--expose", "", "PORT[/udp]", "image: name one more port", true};
+constexpr FlagSpec kIp4{"--ip", "", "ADDRESS", "image: its IPv4 address on the network"};
+constexpr FlagSpec kIp6{"--ip6", "", "ADDRESS", "image: its IPv6 address on the network"};
+constexpr FlagSpec kMac{"--mac-address", "", "MAC", "image: of its interface"};
+constexpr FlagSpec kAlias{"--network-alias", "", "NAME", "image: one more name on the network", true};
 constexpr FlagSpec kIpc{"--ipc", "", "host|private", "image: the IPC namespace"};
 constexpr FlagSpec kPid{"--pid", "", "host|private", "image: the pid namespace"};
+constexpr FlagSpec kIds{"--ids", "", "single|range|auto", "image: a plain user's own id alone, or those of /etc/subuid too"};
 constexpr FlagSpec kUts{"--uts", "", "host|private", "image: the UTS namespace"};
 constexpr FlagSpec kDomain{"--domainname", "", "NAME", "image: domain name inside"};
 constexpr FlagSpec kSysctl{"--sysctl", "", "KEY=VALUE", "image: of its own namespaces", true};
@@ -96,7 +106,21 @@ constexpr FlagSpec kFollowLink{"--follow-link", "-L", "", "copy what SOURCE lead
 constexpr FlagSpec kNoProgress{"--quiet", "-q", "", "taken for docker's sake: nothing is printed"};
 constexpr FlagSpec kVolumesFrom{"--volumes-from", "", "CONTAINER[:ro]", "image: what that container has mounted", true};
 
-inline constexpr std::array kPs{kAll, kQuiet, kNoTrunc, kFilter, kFormat, kLast, kLatest, kHelp};
+constexpr FlagSpec kInit{"--init", "", "", "image: a first process that reaps orphans and passes signals on"};
+constexpr FlagSpec kPull{"--pull", "", "never|missing|always", "image: taken for docker's sake; there is no registry client yet"};
+constexpr FlagSpec kPlatform{"--platform", "", "OS/ARCH", "image: fail if the image is for another one"};
+constexpr FlagSpec kRuntime{"--runtime", "", "kist", "image: taken for docker's sake"};
+constexpr FlagSpec kGpus{"--gpus", "", "WHICH", "image: reserved; not supported yet"};
+constexpr FlagSpec kSize{"--size", "-s", "", "what it wrote, and that with its image"};
+constexpr FlagSpec kInspectSize{"--size", "-s", "", "containers: SizeRw and SizeRootFs too"};
+constexpr FlagSpec kCondition{"--condition", "", "STATE", "until it is stopped (default), running, healthy, unhealthy, paused, created or removed"};
+constexpr FlagSpec kEventsSince{"--since", "", "TIME", "what happened from then on: 2026-01-02T03:04:05Z, or 10m ago"};
+constexpr FlagSpec kEventsUntil{"--until", "", "TIME", "end then; without it events are waited for"};
+constexpr FlagSpec kEventsFilter{"--filter", "-f", "KEY=VALUE", "only those: type, event, container, image, volume, network, label", true};
+constexpr FlagSpec kSystemAll{"--all", "-a", "", "also images with a name that no container has"};
+constexpr FlagSpec kSystemVolumes{"--volumes", "", "", "also volumes without a name that no container has"};
+
+inline constexpr std::array kPs{kAll, kQuiet, kNoTrunc, kFilter, kFormat, kLast, kLatest, kSize, kHelp};
 inline constexpr std::array kLogs{kFollow, kTail, kSince, kUntil, kTimestamps, kHelp};
 inline constexpr std::array kStop{kTime, kTimeout, kSignal, kHelp};
 inline constexpr std::array kKill{kSignal, kHelp};
@@ -104,7 +128,7 @@ inline constexpr std::array kRemove{kForce, kVolumes, kHelp};
 inline constexpr std::array kExec{kInteractive, kTty, kDetach, kUser, kVariable, kEnvFile, kWorkdir, kPrivileged, kHelp};
 inline constexpr std::array kStart{kAttach, kInteractive, kDetachKeys, kSigProxy, kHelp};
 inline constexpr std::array kAttachFlags{kNoStdin, kDetachKeys, kSigProxy, kHelp};
-inline constexpr std::array kInspect{kFormat, kType, kHelp};
+inline constexpr std::array kInspect{kFormat, kType, kInspectSize, kHelp};
 inline constexpr std::array kStats{kAll, kNoStream, kNoTrunc, kFormat, kHelp};
 inline constexpr std::array kUpdate{kMemory, kMemorySwap, kReservation, kCpus, kCpuShares, kCpuset, kCpusetMems,
                                     kPids, kBlkio, kRestart, kHelp};
@@ -124,6 +148,11 @@ constexpr FlagSpec kMessage{"--message", "-m", "TEXT", "the comment of the image
 constexpr FlagSpec kPause{"--pause", "-p", "", "halt the container meanwhile (the default; --pause=false)"};
 constexpr FlagSpec kNoPause{"--no-pause", "", "", "let it go on meanwhile"};
 
+inline constexpr std::array kWait{kCondition, kHelp};
+inline constexpr std::array kEvents{kEventsSince, kEventsUntil, kEventsFilter, kFormat, kHelp};
+inline constexpr std::array kContainerPrune{kDoNotAsk, kPruneFilter, kHelp};
+inline constexpr std::array kImagePrune{kSystemAll, kDoNotAsk, kPruneFilter, kHelp};
+inline constexpr std::array kSystemPrune{kSystemAll, kSystemVolumes, kDoNotAsk, kPruneFilter, kHelp};
 inline constexpr std::array kExport{kOutput, kHelp};
 inline constexpr std::array kCommit{kAuthor, kChange, kMessage, kPause, kNoPause, kHelp};
 inline constexpr std::array kCopy{kArchive, kFollowLink, kNoProgress, kHelp};
@@ -164,7 +193,8 @@ inline constexpr VerbSpec kContainerVerbs[] = {
      "  kist kill -s HUP web", container_flags::kKill},
     {"wait", "wait until containers have ended", "CONTAINER…", 1, 1000, false,
      "Prints the exit status of each.\n\n"
-     "  kist wait job", container_flags::kOnlyHelp},
+     "  kist wait job\n"
+     "  kist wait --condition healthy web", container_flags::kWait},
     {"rm", "remove containers", "CONTAINER…", 1, 1000, false,
      "  kist rm job\n"
      "  kist rm -f web", container_flags::kRemove},
@@ -185,6 +215,9 @@ inline constexpr VerbSpec kContainerVerbs[] = {
      "Processor time, memory, disk, network, processes; again each second.\n\n"
      "  kist stats\n"
      "  kist stats --no-stream web", container_flags::kStats},
+    {"port", "show where the ports of a container are", "CONTAINER [PORT[/udp]]", 1, 2, false,
+     "  kist port web\n"
+     "  kist port web 80", container_flags::kOnlyHelp},
     {"update", "change the limits of containers", "CONTAINER…", 1, 1000, false,
      "At once, if they run.\n\n"
      "  kist update --memory 2g --cpus 2 web", container_flags::kUpdate},
@@ -195,6 +228,13 @@ inline constexpr VerbSpec kContainerVerbs[] = {
      "  kist cp web:/var/log/app.log .\n"
      "  kist cp conf/. web:/etc/app\n"
      "  kist cp web:/data - | tar t", container_flags::kCopy},
+    {"events", "show what happens to containers, images and volumes", "", 0, 0, false,
+     "Waits for more, until --until. Nothing has to run for it: whoever acts writes it down.\n\n"
+     "  kist events --filter container=web\n"
+     "  kist events --since 1h --until 0s --format json", container_flags::kEvents},
+    {"container prune", "remove containers that do not run", "", 0, 0, false,
+     "  kist container prune\n"
+     "  kist container prune -f --filter until=24h", container_flags::kContainerPrune},
     {"diff", "list what a container changed of its image", "CONTAINER", 1, 1, false,
      "A: added, C: changed, D: deleted.\n\n"
      "  kist diff web", container_flags::kOnlyHelp},
@@ -210,6 +250,11 @@ inline constexpr VerbSpec kContainerArchiveVerbs[] = {
      "One layer more than its image has; the same changes give the same layer. Prints the image's id.\n\n"
      "  kist commit web team/web:patched\n"
      "  kist commit -m 'with tools' -c 'CMD [\"bash\"]' box tools", container_flags::kCommit},
+    {"image prune", "remove images without a name", "", 0, 0, false,
+     "--all: those with a name too that no container has. `kist gc` gives the disk back.\n\n"
+     "  kist image prune -af", container_flags::kImagePrune},
+    {"system prune", "remove containers that do not run, and images that nothing needs", "", 0, 0, false,
+     "  kist system prune -f --volumes", container_flags::kSystemPrune},
 };
 
 inline constexpr VerbSpec kVolumeVerbs[] = {

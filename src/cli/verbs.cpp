@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "cli/container_verbs.h"
+#include "cli/network_verbs.h"
 
 namespace kist::cli {
 namespace {
@@ -51,7 +52,9 @@ constexpr std::array kWithImage{
     cf::kUts, cf::kDomain, cf::kSysctl, cf::kMemorySwap, cf::kReservation, cf::kCpuShares, cf::kCpuset,
     cf::kCpusetMems, cf::kBlkio, cf::kSigProxy, cf::kDetachKeys, cf::kVolumesFrom,
     cf::kHealthCmd, cf::kHealthInterval, cf::kHealthTimeout, cf::kHealthRetries, cf::kHealthStartPeriod,
-    cf::kHealthStartInterval, cf::kNoHealth};
+    cf::kHealthStartInterval, cf::kNoHealth, cf::kInit, cf::kPull, cf::kPlatform, cf::kRuntime,
+    cf::kGpus, cf::kIds, cf::kPublish,
+    cf::kPublishAll, cf::kExpose, cf::kIp4, cf::kIp6, cf::kMac, cf::kAlias};
 template <size_t A, size_t B>
 constexpr std::array<FlagSpec, A + B> join(const std::array<FlagSpec, A>& a, const std::array<FlagSpec, B>& b) {
   std::array<FlagSpec, A + B> out{};
@@ -59,7 +62,14 @@ constexpr std::array<FlagSpec, A + B> join(const std::array<FlagSpec, A>& a, con
   for (size_t i = 0; i < B; ++i) out[A + i] = b[i];
   return out;
 }
-constexpr std::array kAllRunFlags = join(kRunFlags, kWithImage);
+// The flag of the same name, as a container of an image has it.
+template <size_t A>
+constexpr std::array<FlagSpec, A> instead(std::array<FlagSpec, A> flags, const FlagSpec& flag) {
+  for (FlagSpec& one : flags)
+    if (one.name == flag.name) one = flag;
+  return flags;
+}
+constexpr std::array kAllRunFlags = instead(join(kRunFlags, kWithImage), cf::kNetworks);
 constexpr FlagSpec kPlatform{"--platform", "", "OS/ARCH", "lock for this platform, for example linux/arm64", true};
 constexpr FlagSpec kUpgrade{"--upgrade", "-U", "", "take the newest versions: of all, or of each NAME"};
 constexpr FlagSpec kUpgradePackage{"--upgrade-package", "-P", "NAME", "the same as --upgrade NAME", true};
@@ -155,6 +165,10 @@ constexpr VerbSpec kProjectVerbs[] = {
      "With --image it is docker's run: a container of that image, with or without CMD.\n\n"
      "  kist run --rm -it --image busybox sh\n"
      "  kist run -d --name web -m 1g --image nginx", kAllRunFlags},
+    {"create", "make a container of an image, without starting it", "--image NAME [CMD…]", 0, 0, true,
+     "All flags of `kist run --image`; prints the id. `kist start` starts it.\n\n"
+     "  kist create --name job --image busybox sh -c 'echo done'\n"
+     "  kist start -a job", kAllRunFlags},
     {"shell", "open a shell in the project's environment", "[-- ARG…]", 0, 0, true,
      "An interactive bash in the same container that `kist run` makes. Arguments are bash's.\n\n"
      "  kist shell\n"
@@ -252,6 +266,7 @@ constexpr VerbSpec kMachineVerbs[] = {
 constexpr VerbGroup kGroups[] = {{"the project and its environment", kProjectVerbs},
                                  {"containers", kContainerVerbs},
                                  {"containers as archives and images", kContainerArchiveVerbs},
+                                 {"networks", kNetworkVerbs},
                                  {"volumes", kVolumeVerbs},
                                  {"images", kImageVerbs},
                                  {"this machine", kMachineVerbs}};
@@ -271,13 +286,14 @@ std::vector<std::string> joined_words(std::vector<std::string> args) {
   if (args.size() < 2) return args;
   constexpr struct {
     std::string_view group, word, verb;
-  } kOther[] = {{"volume", "list", "volume ls"}, {"volume", "remove", "volume rm"}, {"container", "ls", "ps"},
+  } kOther[] = {{"volume", "list", "volume ls"}, {"volume", "remove", "volume rm"}, {"network", "list", "network ls"},
+                {"network", "remove", "network rm"}, {"container", "ls", "ps"},
                 {"container", "list", "ps"},     {"container", "remove", "rm"}};
   std::string verb = args[0] + " " + args[1];
   for (const auto& other : kOther)
     if (args[0] == other.group && args[1] == other.word) verb = other.verb;
   // "container stop" is "stop"; an image is none of its business.
-  bool of_containers = args[0] == "container" && args[1] == "run";
+  bool of_containers = args[0] == "container" && (args[1] == "run" || args[1] == "create");
   const auto belongs = [&](const VerbSpec& known) { return args[0] == "container" && known.name == args[1]; };
   of_containers = of_containers || std::any_of(std::begin(kContainerVerbs), std::end(kContainerVerbs), belongs) ||
                   std::any_of(std::begin(kContainerArchiveVerbs), std::end(kContainerArchiveVerbs), belongs);

@@ -18,35 +18,29 @@ namespace {
 // One end: a path of the host, or of a container.
 class End {
  public:
-  static Result<End> of(const std::string& text, const Here& here) {
-    End out;
-    const auto [container, path] = split_container_path(text);
-    out.given = path;
-    if (container.empty()) {
-      out.path_ = launch::host_path(path, here.host.working_dir);
-      return out;
-    }
-    const auto record = TRY(here.record(container));
-    auto files = TRY(open_files(here, record, {.mounts = true}));
-    out.files_.emplace(std::move(files));
-    out.path_ = launch::clean_path(path.starts_with('/') ? path : "/" + path);
-    return out;
+  static End on_host(const std::string& path, const Here& here) {
+    return End(path, launch::host_path(path, here.host.working_dir), nullptr);
+  }
+  static End inside(const std::string& path, const containers::ContainerFiles& files) {
+    return End(path, launch::clean_path(path.starts_with('/') ? path : "/" + path), &files);
   }
 
-  bool in_container() const { return files_.has_value(); }
+  bool in_container() const { return files_ != nullptr; }
   const std::string& path() const { return path_; }
   Result<os::Fd> open(const std::string& path, int flags) const {
-    if (files_) return os::open_in_root(files_->root(), path, flags);
+    if (files_ != nullptr) return os::open_in_root(files_->root(), path, flags);
     return os::open_file(path, flags);
   }
-  bool ends_with_slash() const { return given.ends_with('/'); }
-  bool means_contents() const { return given == "." || given.ends_with("/."); }
+  bool ends_with_slash() const { return given_.ends_with('/'); }
+  bool means_contents() const { return given_ == "." || given_.ends_with("/."); }
 
-  std::string given;
 
  private:
+  End(std::string given, std::string path, const containers::ContainerFiles* files)
+      : given_(std::move(given)), path_(std::move(path)), files_(files) {}
+  std::string given_;  // As it was typed: a slash at the end means something.
   std::string path_;
-  std::optional<containers::ContainerFiles> files_;
+  const containers::ContainerFiles* files_;
 };
 
 struct stat look(const os::Fd& fd) {
@@ -130,16 +124,17 @@ std::pair<std::string, std::string> split_container_path(const std::string& text
 }
 
 Result<int> copy_verb(const cli::Parsed& parsed, const Here& here) {
-  const std::string& from_text = parsed.positionals()[0];
-  const std::string& to_text = parsed.positionals()[1];
-  const bool from_container = !split_container_path(from_text).first.empty();
-  const bool to_container = !split_container_path(to_text).first.empty();
-  if (from_container && to_container) return Error(Code::invalid, "copying between containers is not supported");
-  if (!from_container && !to_container)
+  const auto from = split_container_path(parsed.positionals()[0]);
+  const auto to = split_container_path(parsed.positionals()[1]);
+  if (!from.first.empty() && !to.first.empty())
+    return Error(Code::invalid, "copying between containers is not supported");
+  if (from.first.empty() && to.first.empty())
     return Error(Code::invalid, "must specify at least one container source").hint("write it as `CONTAINER:/PATH`");
-  const End from = TRY(End::of(from_text, here));
-  const End to = TRY(End::of(to_text, here));
-  TRY(copy(from, to, parsed));
+  const auto record = TRY(here.record(from.first.empty() ? to.first : from.first));
+  TRY(with_files(here, record, {.mounts = true}, [&](const containers::ContainerFiles& files) -> Result<void> {
+    if (from.first.empty()) return copy(End::on_host(from.second, here), End::inside(to.second, files), parsed);
+    return copy(End::inside(from.second, files), End::on_host(to.second, here), parsed);
+  }));
   return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <ctime>
 
 #include "base/text.h"
+#include "container_cli/network_json.h"
 #include "container_cli/table.h"
 #include "container_cli/verb.h"
 #include "containers/health.h"
@@ -115,6 +116,17 @@ json::object config_of(const containers::Record& record) {
   return out;
 }
 
+json::object port_bindings(const containers::Record& record) {
+  json::object out;
+  for (const auto& port : record.ports) {
+    const std::string key = fmt::format("{}/{}", port.container_port, port.protocol);
+    if (!out.contains(key)) out[key] = json::array();
+    out[key].get_array().push_back(json::object{
+        {"HostIp", text(port.host_ip)}, {"HostPort", text(port.host_port == 0 ? "" : fmt::format("{}", port.host_port))}});
+  }
+  return out;
+}
+
 json::object host_config_of(const containers::Record& record) {
   const auto& limits = record.limits;
   json::array ulimits;
@@ -122,12 +134,16 @@ json::object host_config_of(const containers::Record& record) {
     ulimits.push_back(json::object{{"Name", text(limit.name)}, {"Soft", static_cast<int64_t>(limit.soft)}, {"Hard", static_cast<int64_t>(limit.hard)}});
   return {{"Binds", binds_of(record)},
           {"NetworkMode", text(record.network)},
+          {"PortBindings", port_bindings(record)},
+          {"PublishAllPorts", record.publish_all},
           {"RestartPolicy", json::object{{"Name", text(record.restart.name)}, {"MaximumRetryCount", record.restart.maximum}}},
           {"AutoRemove", record.auto_remove},
           {"LogConfig", json::object{{"Type", text(record.log_driver)}, {"Config", json::object()}}},
           {"CapAdd", null_if_empty(record.capabilities_added)},
           {"CapDrop", null_if_empty(record.capabilities_dropped)},
           {"Dns", list(record.dns_servers)},
+          {"DnsSearch", list(record.dns_search)},
+          {"DnsOptions", list(record.dns_options)},
           {"ExtraHosts", null_if_empty(record.extra_hosts)},
           {"GroupAdd", null_if_empty(record.groups)},
           {"IpcMode", text(record.ipc.empty() ? "private" : record.ipc)},
@@ -168,7 +184,7 @@ json::object describe(const Here& here, const containers::Record& record, const 
           {"HostConfig", host_config_of(record)},
           {"Mounts", mounts_of(here, record)},
           {"Config", config_of(record)},
-          {"NetworkSettings", json::object{{"Networks", json::object()}}}};
+          {"NetworkSettings", network_settings(here, record, status)}};
 }
 
 }  // namespace
@@ -179,6 +195,10 @@ Result<int> inspect_verb(const cli::Parsed& parsed, const Here& here) {
     const auto record = TRY(here.record(name));
     const auto status = TRY(here.place.status(record.id));
     all.push_back(describe(here, record, status));
+    if (!parsed.has("--size")) continue;
+    const Sizes sizes = sizes_of(here, record);
+    all.back().get_object()["SizeRw"] = sizes.written;
+    all.back().get_object()["SizeRootFs"] = sizes.written + sizes.image;
   }
   TRY(print_inspected(all, parsed.value("--format"), here.terminal));
   return 0;

@@ -1,11 +1,16 @@
 // kist ps
+#include <unistd.h>
+
 #include <algorithm>
 #include <ctime>
 
 #include "base/text.h"
+#include "container_cli/network_json.h"
 #include "container_cli/table.h"
 #include "container_cli/verb.h"
 #include "format/human.h"
+#include "networks/live.h"
+#include "networks/ports.h"
 
 namespace kist::container_cli {
 namespace {
@@ -39,6 +44,39 @@ std::string when(int64_t ns) {
   return std::string(text, ::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S %z %Z", &parts));
 }
 
+bool is_on(const Here& here, const containers::Record& record, const std::string& wanted) {
+  if (record.network == wanted) return true;
+  const auto network = here.networks.find(wanted);
+  return std::any_of(record.networks.begin(), record.networks.end(), [&](const auto& one) {
+    return one.name == wanted || (network && (one.name == network->name || network->id.starts_with(one.name)));
+  });
+}
+
+// "80", "80/udp", "80-90": ports of the host, or of the container.
+Result<bool> has_port(const Here& here, const containers::Record& record, const Status& status, bool of_host,
+                      const std::vector<std::string>& values) {
+  std::vector<std::string> has;
+  bool has_v6 = false;
+  for (const auto& port : published_ports(here, record, status, has_v6))
+    has.push_back(fmt::format("{}/{}", of_host ? port.host_port : port.container_port, port.protocol));
+  if (!of_host) has.insert(has.end(), record.exposed_ports.begin(), record.exposed_ports.end());
+  for (const std::string& value : values) {
+    const auto wanted = TRY(networks::parse_expose(value), "--filter");
+    for (const std::string& one : wanted)
+      if (std::find(has.begin(), has.end(), one) != has.end()) return true;
+  }
+  return false;
+}
+
+std::string networks_text(const Here& here, const std::string& id) {
+  const auto record = here.place.record(id);
+  if (!record) return "";
+  if (!record->is_networked()) return record->network;
+  std::vector<std::string> names;
+  for (const auto& one : record->networks) names.push_back(one.name);
+  return fmt::format("{}", fmt::join(names, ","));
+}
+
 // A filter of one key; those of the same key are alternatives.
 Result<bool> fits(const Here& here, const Status& status, const std::string& key, const std::vector<std::string>& values) {
   const auto any = [&](const auto& is) { return std::any_of(values.begin(), values.end(), is); };
@@ -57,23 +95,21 @@ Result<bool> fits(const Here& here, const Status& status, const std::string& key
   const auto record = TRY(here.place.record(status.id));
   if (key == "ancestor")
     return any([&](const std::string& v) { return record.image == v || record.image_id == v || launch::image_name(record.image) == launch::image_name(v) || record.image_id.substr(7).starts_with(v); });
-  if (key == "network") return any([&](const std::string& v) { return record.network == v; });
+  if (key == "network") return any([&](const std::string& v) { return is_on(here, record, v); });
+  if (key == "publish" || key == "expose") return has_port(here, record, status, key == "publish", values);
   if (key == "volume")
     return any([&](const std::string& v) {
       return std::any_of(record.mounts.begin(), record.mounts.end(), [&](const auto& m) { return m.source == v || m.destination == v; });
     });
-  if (key == "publish" || key == "expose") {
-    return any([&](const std::string& v) {
-      const std::string port = v.find('/') == std::string::npos ? v + "/tcp" : v;
-      if (key == "publish")
-        return std::any_of(record.ports.begin(), record.ports.end(), [&](const containers::PortRequest& p) {
-          return fmt::format("{}/{}", p.container_port, p.protocol) == port;
-        });
-      return std::find(record.exposed_ports.begin(), record.exposed_ports.end(), port) != record.exposed_ports.end();
-    });
-  }
   // Labels are the one key of which all are wanted.
   return fits_labels({{key, values}}, record.labels);
+}
+
+// As docker: "1.2kB (virtual 5.6MB)".
+std::string size_text(const Here& here, const Status& status) {
+  const auto record = here.place.record(status.id);
+  const Sizes sizes = record ? sizes_of(here, *record) : Sizes();
+  return fmt::format("{} (virtual {})", format::docker_size(sizes.written), format::docker_size(sizes.written + sizes.image));
 }
 
 Result<std::vector<Status>> statuses(const cli::Parsed& parsed, const Here& here) {
@@ -103,7 +139,11 @@ Result<std::vector<Status>> statuses(const cli::Parsed& parsed, const Here& here
 }  // namespace
 
 Result<int> ps_verb(const cli::Parsed& parsed, const Here& here) {
+  // What killed containers have left goes when somebody looks.
+  if (::geteuid() == 0) (void)networks::reconcile(here.networks).has_value();
   const auto found = TRY(statuses(parsed, here));
+  const std::string format = parsed.value("--format");
+  const bool wants_networks = format == "json" || format.find("Networks") != std::string::npos;
   const bool whole = parsed.has("--no-trunc");
   if (parsed.has("--quiet")) {
     for (const Status& status : found) here.terminal.line(whole ? status.id : status.id.substr(0, 12));
@@ -114,19 +154,23 @@ Result<int> ps_verb(const cli::Parsed& parsed, const Here& here) {
   std::vector<Row> rows;
   for (const Status& status : found) {
     std::string command = printable(status.command, whole ? 10'000 : kCommandWidth - 1);
+    const std::string size = parsed.has("--size") ? size_text(here, status) : "0 B";
     rows.push_back({{"ID", whole ? status.id : status.id.substr(0, 12)},
                     {"Image", printable(status.image)},
                     {"Command", fmt::format("\"{}\"", command)},
                     {"CreatedAt", when(status.created_ns)},
                     {"RunningFor", about(now - status.created_ns) + " ago"},
-                    {"Ports", status.ports},
+                    {"Ports", status.is_alive() ? status.ports : ""},
+                    {"Networks", wants_networks ? networks_text(here, status.id) : ""},
                     {"State", std::string(name_of(status.phase))},
                     {"Status", status_text(status, now)},
-                    {"Names", status.name}});
+                    {"Names", status.name},
+                    {"Size", size}});
   }
-  TRY(print_rows(rows, {{"CONTAINER ID", "ID"}, {"IMAGE", "Image"}, {"COMMAND", "Command"}, {"CREATED", "RunningFor"},
-                        {"STATUS", "Status"}, {"PORTS", "Ports"}, {"NAMES", "Names"}},
-                 parsed.value("--format"), here.terminal));
+  std::vector<Column> columns = {{"CONTAINER ID", "ID"}, {"IMAGE", "Image"}, {"COMMAND", "Command"}, {"CREATED", "RunningFor"},
+                        {"STATUS", "Status"}, {"PORTS", "Ports"}, {"NAMES", "Names"}};
+  if (parsed.has("--size")) columns.push_back({"SIZE", "Size"});
+  TRY(print_rows(rows, columns, parsed.value("--format"), here.terminal));
   return 0;
 }
 

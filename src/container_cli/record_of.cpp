@@ -1,13 +1,18 @@
 #include "container_cli/record_of.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <ctime>
 #include <limits>
 
 #include "base/text.h"
+#include "bundle/seccomp_profile.h"
+#include "container_cli/network_flags.h"
 #include "cli/run_args.h"
 #include "container_cli/health_of.h"
+#include "containers/id_maps.h"
 #include "containers/log_reader.h"
 #include "containers/place.h"
 #include "containers/spec_of.h"
@@ -82,6 +87,15 @@ Result<containers::UlimitRequest> parse_ulimit(const std::string& text) {
   return out;
 }
 
+// The file's content, as docker keeps it too: the container does not change with the file.
+Result<std::string> seccomp_option(const std::string& option) {
+  const std::string path = option.substr(std::string_view("seccomp=").size());
+  std::string profile = TRY(os::read_file(path, bundle::kMaxProfileBytes), "--security-opt seccomp");
+  for (const uint64_t capabilities : {uint64_t{0}, ~uint64_t{0}})
+    TRY(bundle::read_seccomp_profile(profile, capabilities), "--security-opt seccomp='{}'", printable(path));
+  return "seccomp=" + profile;
+}
+
 Result<void> read_security(const Parsed& parsed, Record& record) {
   record.privileged = parsed.has("--privileged");
   record.capabilities_added = parsed.values("--cap-add");
@@ -91,11 +105,18 @@ Result<void> read_security(const Parsed& parsed, Record& record) {
       if (to_lower(name) != "all") TRY(containers::capability_number(name));
   for (const std::string& option : parsed.values("--security-opt")) {
     constexpr std::string_view kKnown[] = {"no-new-privileges", "no-new-privileges:true", "no-new-privileges:false",
-                                           "no-new-privileges=true", "seccomp=unconfined", "apparmor=unconfined",
+                                           "no-new-privileges=true", "seccomp=unconfined", "seccomp=builtin",
+                                           "apparmor=unconfined",
                                            "label=disable", "label:disable", "systempaths=unconfined"};
-    if (std::find(std::begin(kKnown), std::end(kKnown), option) == std::end(kKnown))
+    const bool known = std::find(std::begin(kKnown), std::end(kKnown), option) != std::end(kKnown);
+    if (!known && option.starts_with("seccomp=")) {
+      std::string with_profile = TRY(seccomp_option(option));
+      record.security_options.push_back(std::move(with_profile));
+      continue;
+    }
+    if (!known)
       return Error(Code::unsupported, "--security-opt: '{}' is not supported", printable(option))
-          .hint("no-new-privileges, seccomp=unconfined and systempaths=unconfined are");
+          .hint("no-new-privileges, seccomp=FILE, seccomp=unconfined and systempaths=unconfined are");
     record.security_options.push_back(option == "no-new-privileges=true" ? "no-new-privileges" : option);
   }
   for (const std::string& text : parsed.values("--ulimit")) {
@@ -115,20 +136,15 @@ Result<std::string> one_of(const Parsed& parsed, const char* flag, std::initiali
 }
 
 Result<void> read_namespaces(const Parsed& parsed, Record& record) {
-  record.network = TRY(one_of(parsed, "--network", {"host", "none"}, "host"));
   record.ipc = TRY(one_of(parsed, "--ipc", {"", "private", "shareable", "host", "none"}, ""));
   record.pid = TRY(one_of(parsed, "--pid", {"", "private", "host"}, ""));
   record.uts = TRY(one_of(parsed, "--uts", {"", "private", "host"}, ""));
+  const std::string ids = TRY(one_of(parsed, "--ids", {"", "single", "range", "auto"}, ""));
+  if (::geteuid() == 0 && ids == "range")
+    return Error(Code::invalid, "--ids range: root has all ids").hint("leave it out, or run as a plain user");
+  if (::geteuid() != 0) record.ids = containers::chosen_ids(ids.empty() ? "single" : ids, ::geteuid(), ::getegid());
+  if (record.ids == "range") TRY(containers::id_range(::geteuid(), ::getegid()));
   record.cgroup_parent = parsed.value("--cgroup-parent");
-  record.dns_servers = parsed.values("--dns");
-  record.dns_search = parsed.values("--dns-search");
-  record.dns_options = parsed.values("--dns-option");
-  for (const std::string& host : parsed.values("--add-host")) {
-    const size_t colon = host.find_first_of(":=");
-    if (colon == std::string::npos || colon == 0 || colon + 1 == host.size())
-      return Error(Code::invalid, "--add-host: '{}' is not NAME:ADDRESS", printable(host));
-    record.extra_hosts.push_back(host.substr(0, colon) + ":" + host.substr(colon + 1));
-  }
   for (const std::string& text : parsed.values("--sysctl")) {
     const auto [key, value] = TRY(key_value(text, "--sysctl"));
     record.sysctls.emplace(key, value);
@@ -251,7 +267,7 @@ Result<void> read_limits(const Parsed& parsed, containers::LimitRequest& limits)
   return {};
 }
 
-Result<Record> record_of(const Parsed& parsed, const launch::ReadyImage& image, const Host& host) {
+Result<Record> record_of(const Parsed& parsed, const launch::ReadyImage& image, const Host& host, std::string* warning) {
   Record record;
   record.image = parsed.value("--image");
   record.image_id = image.id;
@@ -266,12 +282,15 @@ Result<Record> record_of(const Parsed& parsed, const launch::ReadyImage& image, 
   record.open_stdin = parsed.has("--interactive");
   record.stdin_once = record.open_stdin && !parsed.has("--detach");
   record.read_only = parsed.has("--read-only");
+  record.init = parsed.has("--init");
   record.domain_name = parsed.value("--domainname");
   if (parsed.has("--shm-size")) record.shm_bytes = TRY(launch::parse_size(parsed.value("--shm-size")), "--shm-size");
   TRY(read_command(parsed, image, record));
   TRY(read_variables(parsed, host, record));
   TRY(read_security(parsed, record));
   TRY(read_namespaces(parsed, record));
+  std::string ignored;
+  TRY(read_network(parsed, ::geteuid() == 0, record, warning == nullptr ? ignored : *warning));
   TRY(read_log(parsed, record));
   TRY(read_life(parsed, image, record));
   TRY(read_limits(parsed, record.limits));

@@ -7,6 +7,7 @@
 #include "container_cli/record_of.h"
 #include "container_cli/table.h"
 #include "container_cli/verb.h"
+#include "networks/links.h"
 #include "os/child.h"
 
 namespace kist::container_cli {
@@ -20,14 +21,16 @@ Result<void> must_run(const containers::Record& record, const containers::Status
 
 struct Sample {
   bundle::Usage usage;
+  networks::Traffic traffic;
   int64_t at_ns = 0;
 };
 
-Result<Sample> sample(const Here& here, const std::string& id) {
+Result<Sample> sample(const Here& here, const std::string& id, pid_t pid) {
   timespec now = {};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   Sample out;
   out.usage = TRY(bundle::usage(here.runtime, id));
+  if (auto traffic = networks::traffic_of(pid)) out.traffic = *traffic;
   out.at_ns = now.tv_sec * 1'000'000'000 + now.tv_nsec;
   return out;
 }
@@ -57,7 +60,7 @@ Row stats_row(const containers::Status& status, const Sample& before, const Samp
           {"CPUPerc", fmt::format("{:.2f}%", cpu)},
           {"MemUsage", fmt::format("{} / {}", binary_bytes(memory), binary_bytes(limit))},
           {"MemPerc", fmt::format("{:.2f}%", static_cast<double>(memory) * 100 / static_cast<double>(limit))},
-          {"NetIO", "-- / --"},
+          {"NetIO", fmt::format("{} / {}", human_bytes(after.traffic.received_bytes), human_bytes(after.traffic.sent_bytes))},
           {"BlockIO", fmt::format("{} / {}", human_bytes(sum(usage.io_bytes, "read")), human_bytes(sum(usage.io_bytes, "write")))},
           {"PIDs", fmt::format("{}", usage.pids)}};
 }
@@ -88,7 +91,7 @@ Result<int> stats_verb(const cli::Parsed& parsed, const Here& here) {
     const auto running = TRY(measured(parsed, here));
     std::vector<Row> rows;
     for (const auto& status : running) {
-      const auto now = sample(here, status.id);
+      const auto now = sample(here, status.id, status.pid);
       if (!now) continue;
       const auto old = before.find(status.id);
       rows.push_back(stats_row(status, old == before.end() ? *now : old->second, *now, parsed.has("--no-trunc")));

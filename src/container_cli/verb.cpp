@@ -2,8 +2,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "cli/container_verbs.h"
+#include "cli/network_verbs.h"
 #include "container_cli/container_cli.h"
 #include "containers/memory_folder.h"
 
@@ -19,11 +22,16 @@ constexpr struct {
     {"start", start_verb},     {"stop", stop_verb},       {"restart", restart_verb}, {"kill", kill_verb},
     {"wait", wait_verb},       {"rm", remove_verb},       {"pause", pause_verb},     {"unpause", unpause_verb},
     {"rename", rename_verb},   {"inspect", inspect_verb}, {"top", top_verb},         {"stats", stats_verb},
-    {"update", update_verb},   {"cp", copy_verb},         {"diff", diff_verb},
+    {"update", update_verb},   {"cp", copy_verb},         {"diff", diff_verb},       {"port", port_verb},
+    {"events", events_verb},   {"container prune", container_prune_verb},
+    {"network create", network_create_verb}, {"network ls", network_list_verb},
+    {"network inspect", network_inspect_verb}, {"network rm", network_remove_verb},
+    {"network prune", network_prune_verb}, {"network connect", network_connect_verb},
+    {"network disconnect", network_disconnect_verb},
     {"volume create", volume_create_verb}, {"volume ls", volume_list_verb}, {"volume inspect", volume_inspect_verb},
     {"volume rm", volume_remove_verb}, {"volume prune", volume_prune_verb},
 };
-static_assert(std::size(kVerbs) == std::size(cli::kContainerVerbs) + std::size(cli::kVolumeVerbs));
+static_assert(std::size(kVerbs) == std::size(cli::kContainerVerbs) + std::size(cli::kNetworkVerbs) + std::size(cli::kVolumeVerbs));
 
 bool has_limits(const containers::LimitRequest& limits) { return !(limits == containers::LimitRequest()); }
 
@@ -35,7 +43,14 @@ Here here_of(const launch::Host& host, cli::Terminal& terminal) {
       containers::memory_folder(runtime_dir == host.variables.end() ? "" : runtime_dir->second,
                                 os::join(host.kist_home, "containers/passing"));
   return {host, containers::Place(host.kist_home, memory), containers::Volumes(host.kist_home, memory),
-          containers::runtime_of(memory), terminal};
+          containers::runtime_of(memory), networks::Home(host.kist_home, memory), terminal};
+}
+
+bool enters_container(std::string_view name) { return name == "exec" || name == "start" || name == "restart"; }
+
+bool is_reachable(const cli::Parsed& parsed) {
+  constexpr const char* kShared[] = {"--detach", "--volume", "--mount", "--pid", "--privileged", "--cap-add", "--network", "--init"};
+  return std::any_of(std::begin(kShared), std::end(kShared), [&](const char* flag) { return parsed.has(flag); });
 }
 
 Result<containers::Record> Here::record(std::string_view name_or_id) const {
@@ -56,7 +71,10 @@ Result<containers::StartContext> start_context(const Here& here, const container
   if (!lease.is_open())
     return Error(Code::unavailable, "the root of the image '{}' is gone", printable(record.image))
         .hint(fmt::format("`kist run --rm --image {} true` makes it again", shell_quote(record.image)));
-  containers::StartContext context{here.place, {{}, {}, {}, here.place, here.volumes}, std::move(lease)};
+  containers::StartContext context{
+      here.place,
+      {.spec = {}, .root = {}, .runtime = {}, .place = here.place, .volumes = here.volumes, .networks = here.networks},
+      std::move(lease)};
   containers::MachineHost& host = context.host;
   host.spec = {.is_root = ::geteuid() == 0,
                .uid = ::geteuid(),
@@ -77,13 +95,16 @@ Result<containers::StartContext> start_context(const Here& here, const container
   return context;
 }
 
-Result<containers::ContainerFiles> open_files(const Here& here, const containers::Record& record,
-                                              const containers::FilesWanted& wanted) {
+Result<void> with_files(const Here& here, const containers::Record& record, const containers::FilesWanted& wanted,
+                        const std::function<Result<void>(const containers::ContainerFiles&)>& body) {
   const auto image = TRY(image_of(here, record));
-  // A container whose writes are in memory cannot be looked at once it has ended.
+  // What a container of one's own writes is in memory, and seen through its process alone.
   const bool keeps_writes = os::exists(here.place.file_of(record.id, "upper")) || !here.place.is_looked_after(record.id);
   const auto context = TRY(start_context(here, record, image, keeps_writes));
-  return containers::ContainerFiles::open(context.host, record, wanted);
+  return containers::with_ids_of(context.host, record, [&]() -> Result<void> {
+    const auto files = TRY(containers::ContainerFiles::open(context.host, record, wanted));
+    return body(files);
+  });
 }
 
 int for_each(const Here& here, const std::vector<std::string>& names,

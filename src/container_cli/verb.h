@@ -24,6 +24,7 @@ struct Here {
   containers::Place place;
   containers::Volumes volumes;
   bundle::Runtime runtime;
+  networks::Home networks;
   cli::Terminal& terminal;
 
   /// Errors: not_found.
@@ -38,9 +39,10 @@ Result<containers::StartContext> start_context(const Here& here, const container
 /// The image of a container that was made before.
 Result<launch::ReadyImage> image_of(const Here& here, const containers::Record& record);
 
-/// Errors: those of start_context() and ContainerFiles::open().
-Result<containers::ContainerFiles> open_files(const Here& here, const containers::Record& record,
-                                              const containers::FilesWanted& wanted);
+/// Shows `body` the files of a container, in containers::with_ids_of().
+/// Errors: those of start_context(), ContainerFiles::open() and `body`.
+Result<void> with_files(const Here& here, const containers::Record& record, const containers::FilesWanted& wanted,
+                        const std::function<Result<void>(const containers::ContainerFiles&)>& body);
 /// "web:/etc/passwd" as its two parts; the first is empty for a path of the host.
 std::pair<std::string, std::string> split_container_path(const std::string& text);
 
@@ -49,10 +51,18 @@ std::pair<std::string, std::string> split_container_path(const std::string& text
 int for_each(const Here& here, const std::vector<std::string>& names,
              const std::function<Result<void>(const containers::Record&)>& work);
 
+struct Sizes {
+  uint64_t written = 0;  // By the container, on disk.
+  uint64_t image = 0;    // Of its root, as far as it can be looked into.
+};
+Sizes sizes_of(const Here& here, const containers::Record& record);
+
 struct Pruned {
   std::vector<std::string> removed;
   uint64_t bytes = 0;
 };
+/// Containers that do not run. Errors: invalid (a filter).
+Result<Pruned> prune_containers(const Here& here, const Filters& filters);
 /// Volumes that no container has; without `all` only those without a name.
 Result<Pruned> prune_volumes(const Here& here, const Filters& filters, bool all);
 
@@ -75,12 +85,22 @@ Result<int> top_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> stats_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> update_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> copy_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> events_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> container_prune_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> diff_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> volume_create_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> volume_list_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> volume_inspect_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> volume_remove_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> volume_prune_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> port_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> network_create_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> network_list_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> network_inspect_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> network_remove_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> network_prune_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> network_connect_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> network_disconnect_verb(const cli::Parsed& parsed, const Here& here);
 
 /// Stays with a container that runs: its output here, our input there. `attached` is a connection
 /// that has sent Frame::attach already, or none yet.

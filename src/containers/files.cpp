@@ -1,5 +1,4 @@
-// Mounts need a namespace to be made in, and a plain user needs a user namespace for that: a child goes
-// there and sends back descriptors. A mount that is attached nowhere lives for as long as somebody has
+// Mounts need a namespace to be made in: a child goes there and sends back descriptors. A mount that is attached nowhere lives for as long as somebody has
 // one open; with mounts inside it the namespace must stay, and so must the child.
 #include "containers/files.h"
 
@@ -18,34 +17,18 @@
 
 #include "base/text.h"
 #include "bundle/mount_calls.h"
+#include "bundle/spawn.h"
 #include "bundle/sync.h"
-#include "containers/accounts.h"
+#include "containers/id_maps.h"
 #include "os/kernel.h"
 
 namespace kist::containers {
 namespace {
 
-Result<void> write_file(const char* path, const std::string& text) {
-  const os::Fd file = TRY(os::open_file(path, O_WRONLY));
-  return os::write_all(file, text);
-}
-
-Result<void> enter_fresh_namespaces(const SpecHost& host) {
-  if (::unshare(host.is_root ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) != 0)
-    return Error::from_errno(errno, "make a mount namespace");
-  if (!host.is_root) {
-    TRY(write_file("/proc/self/setgroups", "deny"));
-    TRY(write_file("/proc/self/uid_map", fmt::format("0 {} 1", host.uid)));
-    TRY(write_file("/proc/self/gid_map", fmt::format("0 {} 1", host.gid)));
-  }
+Result<void> enter_fresh_namespace() {
+  if (::unshare(CLONE_NEWNS) != 0) return Error::from_errno(errno, "make a mount namespace");
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
     return Error::from_errno(errno, "make the mounts private");
-  return {};
-}
-
-Result<void> enter_namespaces_of(const os::Fd& process, bool is_root) {
-  if (::setns(process.get(), is_root ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) != 0)
-    return Error::from_errno(errno, "enter the container");
   return {};
 }
 
@@ -138,18 +121,29 @@ Result<std::vector<Attached>> mounts_of(const MachineHost& host, const Record& r
   return out;
 }
 
-Result<os::Fd> root_of_running(const os::Fd& process, bool is_root, bool mounts) {
-  TRY(enter_namespaces_of(process, is_root));
+Result<os::Fd> root_of_running(const os::Fd& process, bool mounts) {
+  if (::setns(process.get(), CLONE_NEWNS) != 0) return Error::from_errno(errno, "enter the container");
   if (mounts) return os::open_file("/", O_PATH | O_DIRECTORY);
   return bundle::copy_mount(nullptr, "/", false);
+}
+
+Result<os::Fd> user_namespace_of(const MachineHost& host, const Record& record) {
+  const Status status = TRY(host.place.status(record.id));
+  if (status.is_alive()) return os::open_file(fmt::format("/proc/{}/ns/user", status.pid), O_RDONLY);
+  IdMaps maps = single_id(host.spec.uid, host.spec.gid);
+  if (record.ids == "range") maps = TRY(id_range(host.spec.uid, host.spec.gid));
+  if (record.ids != "range" && !record.user.empty()) {
+    // Whoever the command is, its files are the caller's.
+    const auto number = parse_number(record.user.substr(0, record.user.find(':')));
+    if (number && *number < UINT32_MAX) maps.uids[0].inside = static_cast<uint32_t>(*number);
+  }
+  return bundle::make_user_namespace(maps.uids, maps.gids);
 }
 
 }  // namespace
 
 Result<ContainerFiles> ContainerFiles::open(const MachineHost& host, const Record& record, const FilesWanted& wanted) {
   ContainerFiles out;
-  out.is_root_ = host.spec.is_root;
-  out.host_ids_ = {host.spec.uid, host.spec.gid};
   const Status status = TRY(host.place.status(record.id));
   const auto ask = [&](const Body& body, bool keep) -> Result<os::Fd> {
     FromChild child = TRY(start_child(body));
@@ -162,7 +156,7 @@ Result<ContainerFiles> ContainerFiles::open(const MachineHost& host, const Recor
     const os::Fd process(static_cast<int>(::syscall(SYS_pidfd_open, status.pid, 0)));
     if (!process.is_open() || !process_lives(status))
       return Error(Code::unavailable, "container {} has just ended", printable(record.name));
-    out.root_ = TRY(ask([&] { return root_of_running(process, out.is_root_, wanted.mounts); }, false));
+    out.root_ = TRY(ask([&] { return root_of_running(process, wanted.mounts); }, false));
   } else {
     auto alive = TRY(host.place.look_after(record.id));
     if (!alive) return Error(Code::unavailable, "container {} is being started or ended", printable(record.name));
@@ -173,7 +167,7 @@ Result<ContainerFiles> ContainerFiles::open(const MachineHost& host, const Recor
     std::vector<Attached> mounts;
     if (wanted.mounts) mounts = TRY(mounts_of(host, record));
     const auto body = [&]() -> Result<os::Fd> {
-      TRY(enter_fresh_namespaces(host.spec));
+      TRY(enter_fresh_namespace());
       os::Fd root = TRY(mount_root(host.root));
       if (!mounts.empty()) TRY(attach_all(root, mounts));
       return root;
@@ -182,23 +176,31 @@ Result<ContainerFiles> ContainerFiles::open(const MachineHost& host, const Recor
   }
   if (wanted.image) {
     const auto body = [&]() -> Result<os::Fd> {
-      TRY(enter_fresh_namespaces(host.spec));
+      TRY(enter_fresh_namespace());
       return mount_image(host.root);
     };
     out.image_ = TRY(ask(body, false), "showing the image alone");
   }
   if (auto upper = os::open_file(host.root.upper, O_RDONLY | O_DIRECTORY); upper && !host.root.upper.empty())
     out.upper_ = std::move(*upper);
-  if (!out.is_root_) {
-    const Account account = TRY(find_account(out.root_, record.user, {}));
-    out.inside_ids_ = {account.uid, account.gid};
-  }
   return out;
 }
 
-std::pair<uid_t, gid_t> ContainerFiles::owner(uid_t uid, gid_t gid) const {
-  if (is_root_) return {uid, gid};
-  return {uid == host_ids_.first ? inside_ids_.first : uid, gid == host_ids_.second ? inside_ids_.second : gid};
+Result<void> with_ids_of(const MachineHost& host, const Record& record, const std::function<Result<void>()>& body) {
+  if (host.spec.is_root) return body();
+  const os::Fd users = TRY(user_namespace_of(host, record), "the ids of container {}", printable(record.name));
+  const auto inside = [&]() -> Result<os::Fd> {
+    if (::setns(users.get(), CLONE_NEWUSER) != 0) return Error::from_errno(errno, "enter the user namespace of the container");
+    TRY(body());
+    return os::open_file("/dev/null", O_RDONLY);
+  };
+  FromChild child = TRY(start_child(inside));
+  const auto done = receive_fd(child.socket);
+  child.socket = os::Fd();
+  while (::waitpid(child.pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  if (!done) return done.error();
+  return {};
 }
 
 }  // namespace kist::containers

@@ -1,15 +1,17 @@
 // The files of a container, seen from outside, whether it runs or not: for cp, diff, export, commit.
 //
-//   const ContainerFiles files = TRY(ContainerFiles::open(host, record, {.mounts = true}));
-//   const os::Fd etc = TRY(os::open_in_root(files.root(), "/etc", O_PATH));
+//   with_ids_of(host, record, [&]() -> Result<void> {
+//     const ContainerFiles files = TRY(ContainerFiles::open(host, record, {.mounts = true}));
+//     const os::Fd etc = TRY(os::open_in_root(files.root(), "/etc", O_PATH));
+//     …
 //
 // All paths in it are hostile: resolve them by os::open_in_root. Threads: open() forks; the object is for one.
 #pragma once
 
 #include <sys/types.h>
 
+#include <functional>
 #include <memory>
-#include <utility>
 
 #include "containers/machine.h"
 
@@ -22,7 +24,7 @@ struct FilesWanted {
 
 class ContainerFiles {
  public:
-  /// One that does not run cannot be started while this lives.
+  /// Called in with_ids_of(). One that does not run cannot be started while this lives.
   /// Errors: unavailable (it is being started), those of mounting.
   static Result<ContainerFiles> open(const MachineHost& host, const Record& record, const FilesWanted& wanted);
   ContainerFiles(ContainerFiles&&) noexcept = default;
@@ -32,8 +34,6 @@ class ContainerFiles {
   const os::Fd& image() const { return image_; }
   /// What it wrote, as overlayfs keeps it; not open when that is in memory.
   const os::Fd& upper() const { return upper_; }
-  /// Who owns a file, as the container sees it: a plain user's are all the one that the command is.
-  std::pair<uid_t, gid_t> owner(uid_t uid, gid_t gid) const;
 
  private:
   /// A process that keeps a mount namespace; it goes with this.
@@ -44,8 +44,11 @@ class ContainerFiles {
   ContainerFiles() = default;
   os::Fd root_, image_, upper_, alive_;
   std::unique_ptr<Keeper, Deleter> keeper_;
-  bool is_root_ = true;
-  std::pair<uid_t, gid_t> host_ids_, inside_ids_;
 };
+
+/// Runs `body` where ids are those that the container has: for root here, for a plain user in a child in
+/// its user namespace, or in one with the same ids. What `body` changes of memory may be lost, what it
+/// prints must be finished by it. Errors: those of `body`, not_found (no such ids here).
+Result<void> with_ids_of(const MachineHost& host, const Record& record, const std::function<Result<void>()>& body);
 
 }  // namespace kist::containers

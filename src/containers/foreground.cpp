@@ -69,11 +69,13 @@ Result<int> run_here(StartContext context, const Record& record, bool pass_signa
   status.pid_start = start_of_process(started->pid);
   status.supervisor = ::getpid();
   status.started_ns = now_ns();
+  status.ports = started->ports;
   (void)context.place.write(status).has_value();
   note(context.place, record, "start");
   status.exit_code = wait_for(*started, signals, machine);
   status.phase = Phase::exited;
   status.pid = 0;
+  status.ports.clear();
   status.finished_ns = now_ns();
   machine.ended(status);
   note_end(context.place, record, status);

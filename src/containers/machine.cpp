@@ -52,6 +52,8 @@ bundle::SeccompFilter default_filter() {
   return {.program = {program.begin(), program.end()}, .flags = kAllowSpeculation, .notifies = false};
 }
 
+bool has_one_id(const Record& record, bool is_root) { return !is_root && record.ids != "range"; }
+
 bool wants_filter(const Record& record) {
   if (record.privileged) return false;
   const auto& options = record.security_options;
@@ -114,13 +116,18 @@ Result<void> Container::open_volumes(const Record& record) {
 Result<Started> Container::start(const Record& record, const Streams& streams) {
   id_ = record.id;
   TRY(open_volumes(record));
-  bundle::Spec spec = TRY(spec_of(record, host_.spec));
+  SpecHost spec_host = host_.spec;
+  TRY(network_.prepare(record, spec_host));
+  bundle::Spec spec = TRY(spec_of(record, spec_host));
   bundle::CreateOptions options;
   options.bundle = host_.spec.folder;
+  options.reaper = record.init;
   if (streams.output.is_open()) options.streams = {&streams.input, &streams.output, &streams.error};
   const bundle::SeccompFilter filter = default_filter();
   if (wants_filter(record)) options.filter = &filter;
-  if (!host_.spec.is_root) {
+  const bool one_id = has_one_id(record, host_.spec.is_root);
+  options.pretend_ownership = one_id;
+  if (one_id) {
     // One id: whoever the command is inside, it is the caller outside.
     const Account account = TRY(account_in(host_.root, record));
     spec.uid_maps[0].inside = account.uid;
@@ -134,7 +141,7 @@ Result<Started> Container::start(const Record& record, const Streams& streams) {
   }
   options.mount_root = [&]() -> Result<os::Fd> {
     os::Fd root = TRY(mount_root(host_.root));
-    if (host_.spec.is_root) {
+    if (!one_id) {
       const Account account = TRY(find_account(root, record.user, record.groups));
       take_account(account, record.privileged, *spec.process);
     }
@@ -143,9 +150,14 @@ Result<Started> Container::start(const Record& record, const Streams& streams) {
   };
   // What a killed supervisor has left.
   (void)bundle::remove(host_.runtime, id_, {.force = true}).has_value();
-  bundle::Created made = TRY(bundle::create_started(host_.runtime, id_, spec, options));
+  bundle::Created made = TRY(make(record, spec, options));
   pid_ = made.pid;
-  return Started{made.pid, std::move(made.pidfd), std::move(made.terminal)};
+  return Started{made.pid, std::move(made.pidfd), std::move(made.terminal), network_.ports(record)};
+}
+
+Result<bundle::Created> Container::make(const Record&, const bundle::Spec& spec, const bundle::CreateOptions& options) {
+  const auto there = TRY(network_.enter());
+  return bundle::create_started(host_.runtime, id_, spec, options);
 }
 
 Result<void> Container::signal(int number) { return bundle::kill(host_.runtime, id_, number, {}); }
@@ -158,6 +170,7 @@ void Container::ended(Status& status) {
     status.out_of_memory = usage->oom_kills > 0;
   }
   (void)bundle::remove(host_.runtime, id_, {.force = true}).has_value();
+  network_.ended();
   if (!host_.root.work.empty()) (void)os::remove_tree(host_.root.work).has_value();
   for (const std::string& name : volumes_) {
     note_volume(host_.place, name, "unmount", {{"container", id_}, {"driver", "local"}});
@@ -173,7 +186,7 @@ Result<Started> Container::probe(const Record& record, const std::vector<std::st
   ExecRequest request;
   request.args = args;
   bundle::Created made = TRY(exec(host_.runtime, record, status, request, {&nothing, &output, &output}));
-  return Started{made.pid, std::move(made.pidfd), {}};
+  return Started{made.pid, std::move(made.pidfd), {}, {}};
 }
 
 Result<bundle::Created> exec(const bundle::Runtime& runtime, const Record& record, const Status& status,
@@ -186,6 +199,8 @@ Result<bundle::Created> exec(const bundle::Runtime& runtime, const Record& recor
         .hint(fmt::format("`kist start {}`", record.name));
   SpecHost host;
   host.is_root = ::geteuid() == 0;
+  host.uid = ::geteuid();
+  host.gid = ::getegid();
   host.unified_cgroups = has_unified_cgroups();
   Record wanted = record;
   wanted.mounts.clear();  // They are there already.
@@ -200,8 +215,10 @@ Result<bundle::Created> exec(const bundle::Runtime& runtime, const Record& recor
   const Account account =
       TRY(find_account(root, request.user.empty() ? record.user : request.user, record.groups));
   take_account(account, wanted.privileged, process);
-  if (!host.is_root) process.user.additional_gids.clear();
+  const bool one_id = has_one_id(record, host.is_root);
+  if (one_id) process.user.additional_gids.clear();
   bundle::ExecOptions options;
+  options.pretend_ownership = one_id;
   options.streams = streams;
   options.spec = &spec;
   const bundle::SeccompFilter filter = default_filter();

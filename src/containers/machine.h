@@ -4,6 +4,7 @@
 #include <string>
 
 #include "bundle/container.h"
+#include "containers/container_network.h"
 #include "containers/place.h"
 #include "containers/root_mount.h"
 #include "containers/spec_of.h"
@@ -19,11 +20,13 @@ struct MachineHost {
   bundle::Runtime runtime;
   Place place;
   Volumes volumes;
+  networks::Home networks;
 };
 
 class Container : public Machine {
  public:
-  explicit Container(MachineHost host) : host_(std::move(host)) {}
+  explicit Container(MachineHost host)
+      : host_(std::move(host)), network_(host_.networks, host_.spec.folder, !host_.root.upper.empty()) {}
   Result<Started> start(const Record& record, const Streams& streams) override;
   Result<void> signal(int number) override;
   void ended(Status& status) override;
@@ -33,6 +36,9 @@ class Container : public Machine {
  private:
   Result<void> open_volumes(const Record& record);
   MachineHost host_;
+  ContainerNetwork network_;
+  Result<bundle::Created> make(const Record& record, const bundle::Spec& spec, const bundle::CreateOptions& options);
+
   std::string id_;
   std::vector<std::string> volumes_;  // Of the record, by their names.
   pid_t pid_ = 0;

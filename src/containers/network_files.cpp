@@ -13,9 +13,11 @@ std::string hosts_of(const Record& record) {
                         : "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
                           "fe00::\tip6-localnet\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
   if (!out.empty() && !out.ends_with('\n')) out += '\n';
-  if (record.network != "host" && !record.hostname.empty()) out += fmt::format("127.0.0.1\t{}\n", record.hostname);
+  // Who is on a network is known there by its address: networks/names.h.
+  if (record.network != "host" && !record.is_networked() && !record.hostname.empty()) out += fmt::format("127.0.0.1\t{}\n", record.hostname);
   for (const std::string& line : record.extra_hosts) {
     const size_t colon = line.find(':');
+    if (line.substr(colon + 1) == "host-gateway") continue;
     out += fmt::format("{}\t{}\n", line.substr(colon + 1), line.substr(0, colon));
   }
   return out;

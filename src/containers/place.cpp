@@ -8,6 +8,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "containers/id_maps.h"
 
 namespace kist::containers {
 namespace {
@@ -98,8 +99,8 @@ Result<void> Place::remove_folder(std::string_view id) const {
   const std::string folder = folder_of(id);
   // Only what this module links to is followed.
   if (const auto real = os::read_link(folder); real && real->ends_with(fmt::format("/containers/{}", id)))
-    TRY(os::remove_tree(*real));
-  return os::remove_tree(folder);
+    TRY(remove_written(*real));
+  return remove_written(folder);
 }
 
 std::string Place::folder_of(std::string_view id) const { return os::join(os::join(folder_, "ids"), id); }

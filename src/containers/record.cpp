@@ -31,6 +31,15 @@ void fields(F& f, UlimitRequest& u) {
 }
 
 template <class F>
+void fields(F& f, NetworkRequest& n) {
+  f("name", n.name);
+  f("aliases", n.aliases);
+  f("ipv4", n.ipv4);
+  f("ipv6", n.ipv6);
+  f("mac", n.mac);
+}
+
+template <class F>
 void fields(F& f, PortRequest& p) {
   f("hostIp", p.host_ip);
   f("hostPort", p.host_port);
@@ -107,7 +116,7 @@ void fields(F& f, Record& r) {
   f("dnsSearch", r.dns_search);
   f("dnsOptions", r.dns_options);
   f("network", r.network);
-  f("networkAliases", r.network_aliases);
+  f("networks", r.networks);
   f("ports", r.ports);
   f("exposedPorts", r.exposed_ports);
   f("publishAll", r.publish_all);
@@ -115,6 +124,7 @@ void fields(F& f, Record& r) {
   f("pid", r.pid);
   f("uts", r.uts);
   f("userNamespace", r.user_namespace);
+  f("ids", r.ids);
   f("cgroupNamespace", r.cgroup_namespace);
   f("cgroupParent", r.cgroup_parent);
   f("limits", r.limits);

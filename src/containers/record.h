@@ -34,6 +34,14 @@ struct UlimitRequest {
   bool operator==(const UlimitRequest&) const = default;
 };
 
+/// A network that the container is on.
+struct NetworkRequest {
+  std::string name;
+  std::vector<std::string> aliases;
+  std::string ipv4, ipv6, mac;  // Empty: any.
+  bool operator==(const NetworkRequest&) const = default;
+};
+
 struct PortRequest {
   std::string host_ip;  // Empty: all addresses.
   uint16_t host_port = 0;  // 0: any free one.
@@ -107,12 +115,14 @@ struct Record {
   std::map<std::string, std::string> sysctls;
   std::vector<std::string> extra_hosts;  // "name:address"
   std::vector<std::string> dns_servers, dns_search, dns_options;
-  std::string network = "host";  // "host", "none", "container:ID", a network's name
-  std::vector<std::string> network_aliases;
+  // "host", "none", "container:ID", "pasta", "slirp4netns", or the first of `networks`.
+  std::string network = "host";
+  std::vector<NetworkRequest> networks;
   std::vector<PortRequest> ports;
   std::vector<std::string> exposed_ports;  // "80/tcp"
   bool publish_all = false;
   std::string ipc, pid, uts, user_namespace, cgroup_namespace;  // "", "host", "container:ID" …
+  std::string ids;  // A plain user's: "single", "range" (id_maps.h). Root has all.
   std::string cgroup_parent;
   LimitRequest limits;
   uint64_t shm_bytes = 64ull << 20;
@@ -127,6 +137,8 @@ struct Record {
   std::map<std::string, std::string> labels;
   bool operator==(const Record&) const = default;
 
+  /// Whether it is on networks of kist's own, which root alone has.
+  bool is_networked() const { return !networks.empty(); }
   /// The whole command line inside.
   std::vector<std::string> args() const;
   std::string short_id() const { return id.substr(0, 12); }

@@ -10,6 +10,8 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "bundle/seccomp_profile.h"
+#include "containers/id_maps.h"
 #include "os/files.h"
 #include "runtime/capabilities.h"
 
@@ -49,6 +51,22 @@ Result<uint64_t> capabilities_of(const Record& record) {
   return bits;
 }
 
+// None set: the built-in filter, which needs no compiling.
+Result<void> add_seccomp(const Record& record, uint64_t capabilities, bundle::Spec& spec) {
+  if (record.privileged) return {};
+  std::string_view wanted = "builtin";
+  constexpr std::string_view kOption = "seccomp=";
+  for (const std::string& option : record.security_options)
+    if (option.starts_with(kOption)) wanted = std::string_view(option).substr(kOption.size());
+  if (wanted == "unconfined") return {};
+  if (wanted != "builtin") {
+    spec.seccomp = TRY(bundle::read_seccomp_profile(wanted, capabilities), "--security-opt seccomp");
+  } else if (bundle::opens_system_calls(capabilities)) {
+    spec.seccomp = bundle::built_in_seccomp(capabilities);
+  }
+  return {};
+}
+
 std::vector<std::string> environment_of(const Record& record) {
   std::vector<std::string> env = record.env;
   const auto has = [&](std::string_view name) {
@@ -76,6 +94,7 @@ Result<void> add_process(const Record& record, Spec& spec) {
     const int resource = TRY(ulimit_number(limit.name));
     process.rlimits.push_back({resource, limit.soft, limit.hard});
   }
+  TRY(add_seccomp(record, bits, spec));
   if (record.oom_score_adj != 0) process.oom_score_adj = static_cast<int>(record.oom_score_adj);
   spec.process = std::move(process);
   return {};
@@ -109,7 +128,7 @@ void add_system_mounts(const Record& record, const SpecHost& host, Spec& spec) {
   spec.mounts.push_back(file_system("/dev", "tmpfs", MS_NOSUID | MS_STRICTATIME, "mode=755,size=65536k"));
   // In a user namespace of one id the group tty has no name.
   spec.mounts.push_back(file_system("/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
-                                    host.is_root ? "newinstance,ptmxmode=0666,mode=0620,gid=5"
+                                    host.is_root || record.ids == "range" ? "newinstance,ptmxmode=0666,mode=0620,gid=5"
                                                  : "newinstance,ptmxmode=0666,mode=0620"));
   spec.mounts.push_back(file_system("/dev/mqueue", "mqueue", kQuiet, ""));
   if (record.ipc == "host")
@@ -132,7 +151,7 @@ void add_system_mounts(const Record& record, const SpecHost& host, Spec& spec) {
   else if (own_network && os::exists("/sys/fs/cgroup"))
     spec.mounts.push_back(host_tree("/sys/fs/cgroup"));
   for (const char* name : {"hosts", "hostname", "resolv.conf"}) {
-    const std::string path = os::join(host.folder, name);
+    const std::string path = os::join(host.network_files.empty() ? host.folder : host.network_files, name);
     if (os::exists(path)) spec.mounts.push_back(bind(path, fmt::format("/etc/{}", name)));
   }
 }
@@ -231,10 +250,16 @@ Result<void> add_namespaces(const Record& record, const SpecHost& host, Spec& sp
     spec.namespaces.push_back({CLONE_NEWNET, host.network_namespace});
   else if (record.network != "host")
     fresh(CLONE_NEWNET);
-  if (!host.is_root) {
-    fresh(CLONE_NEWUSER);
+  if (!host.is_root && !host.user_namespace.empty()) {
+    spec.namespaces.push_back({CLONE_NEWUSER, host.user_namespace});
     spec.uid_maps = {{0, host.uid, 1}};
     spec.gid_maps = {{0, host.gid, 1}};
+  } else if (!host.is_root) {
+    fresh(CLONE_NEWUSER);
+    IdMaps maps = single_id(host.uid, host.gid);
+    if (record.ids == "range") maps = TRY(id_range(host.uid, host.gid));
+    spec.uid_maps = std::move(maps.uids);
+    spec.gid_maps = std::move(maps.gids);
   }
   return {};
 }

@@ -20,6 +20,8 @@ struct SpecHost {
   std::string folder;             // The container's own, with hosts, hostname and resolv.conf.
   std::map<std::string, std::string> volumes;  // Where their contents are, by their names.
   std::string network_namespace;  // To join; empty: by record.network.
+  std::string user_namespace;     // To join, of a plain user: the one that network_namespace belongs to.
+  std::string network_files;      // Folder with hosts, hostname and resolv.conf; empty: `folder`.
 };
 
 /// Errors: invalid (a capability, a limit, a device that there is not …), not_found (the source of a

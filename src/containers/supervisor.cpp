@@ -167,6 +167,7 @@ Result<void> Supervisor::begin() {
   status_.pid = running_.pid;
   status_.pid_start = start_of_process(running_.pid);
   status_.started_ns = clock_ns(CLOCK_REALTIME);
+  status_.ports = running_.ports;
   status_.error.clear();
   health_.container_began();
   write_status();
@@ -176,7 +177,11 @@ Result<void> Supervisor::begin() {
   return {};
 }
 
-void Supervisor::write_status() { (void)place_.write(status_).has_value(); }
+void Supervisor::write_status() {
+  // Another process may have renamed it.
+  if (const auto written = place_.status(record_.id)) record_.name = status_.name = written->name;
+  (void)place_.write(status_).has_value();
+}
 
 void Supervisor::tell_caller(const std::string& line) {
   if (!started_.is_open()) return;
@@ -235,20 +240,22 @@ void Supervisor::end() {
   kill_at_ns_ = kNever;
   status_.phase = Phase::exited;
   status_.pid = 0;
+  status_.ports.clear();
   status_.exit_code = status_of(how);
   status_.finished_ns = clock_ns(CLOCK_REALTIME);
   machine_.ended(status_);
-  note_end(place_, record_, status_);
   const bool long_enough = now_ns() - began_ns_ > 10 * kSecond;
   failures_in_a_row_ = long_enough ? 0 : failures_in_a_row_ + 1;
   if (!wants_restart(record_.restart, status_)) {
     write_status();
+    note_end(place_, record_, status_);
     done_ = true;
     return;
   }
   status_.phase = Phase::restarting;
   ++status_.restart_count;
   write_status();
+  note_end(place_, record_, status_);
   start_at_ns_ = now_ns() + restart_delay_ns(failures_in_a_row_);
 }
 
@@ -269,6 +276,8 @@ void Supervisor::on_time() {
   if (now_ns() >= health_.deadline()) health_.on_time();
   if (now_ns() < start_at_ns_) return;
   start_at_ns_ = kNever;
+  // It may have got another policy, name or network meanwhile.
+  if (auto now = place_.record(record_.id)) record_ = std::move(*now);
   const auto begun = begin();
   if (!begun) fail(begun.error());
 }

@@ -23,6 +23,7 @@ struct Started {
   pid_t pid = 0;
   os::Fd pidfd;
   os::Fd terminal;  // The supervisor's end, if the command has a terminal.
+  std::string ports;  // As `ps` shows them.
 };
 
 /// What a supervisor supervises; the real one makes a container, tests have others.

@@ -3,14 +3,17 @@
 // linked with what resolving, fetching and assembling need (docs/adr/0003-two-programs.md).
 #include <unistd.h>
 
+#include <climits>
 #include <cstdio>
 #include <cstring>
 
 #include "base/text.h"
+#include "bundle/reaper.h"
 #include "cli/run_args.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "container_cli/container_cli.h"
+#include "launch/image.h"
 #include "main/host.h"
 #include "os/child.h"
 #include "os/helper.h"
@@ -55,10 +58,15 @@ int run_or_exec_engine(const cli::VerbSpec& verb, const std::vector<std::string>
   const auto host = read_host();
   if (!host) return fail(host.error(), kKistFailed);
   if (parsed->has("--image")) {
+    // Begun anew, the program does not know any more where its engine lies.
+    if (container_cli::is_reachable(*parsed) && launch::find_image(host->kist_home, parsed->value("--image")))
+      runtime_cli::protect_program(argv, environ);
     cli::Terminal terminal("auto", ::getenv("NO_COLOR") != nullptr);
-    const auto status = container_cli::run_image(*parsed, *host, terminal);
+    const auto status = container_cli::run_image(*parsed, *host, terminal, verb.name == "create");
     return status ? *status : exec_engine(argv);
   }
+  if (verb.name == "create")
+    return fail(Error(Code::invalid, "kist create needs --image NAME").hint("`kist create --help`"), kKistFailed);
   if (parsed->positionals().empty() && verb.name == "run")
     return fail(Error(Code::invalid, "kist run needs CMD [ARG…]").hint("`kist run --help`"), kKistFailed);
   const auto request = cli::run_request(verb, *parsed, *host);
@@ -101,6 +109,7 @@ int run_container_verb(const cli::VerbSpec& verb, const std::vector<std::string>
   cli::Terminal terminal("auto", ::getenv("NO_COLOR") != nullptr);
   if (!parsed) return fail(parsed.error(), verb.name == "exec" ? kKistFailed : cli::exit_status(parsed.error()));
   if (parsed->has("--help")) return exec_engine(argv);
+  if (container_cli::enters_container(verb.name)) runtime_cli::protect_program(argv, environ);
   const auto host = read_host();
   if (!host) return fail(host.error(), kKistFailed);
   // What is no container may be an image.
@@ -116,6 +125,9 @@ int run_container_verb(const cli::VerbSpec& verb, const std::vector<std::string>
 }
 
 int kist_main(int argc, char** argv) {
+  if (argc == 2 && argv[0] == bundle::kReaperName)
+    if (const auto command = parse_number(argv[1]); command && *command < INT_MAX)
+      bundle::reap_for(static_cast<pid_t>(*command));
   if (argc >= 1 && is_called(argv[0], "kist-runtime"))
     return run_runtime(argv, std::vector<std::string>(argv + 1, argv + argc));
   if (argc >= 2 && std::strcmp(argv[1], "runtime") == 0)
@@ -127,7 +139,7 @@ int kist_main(int argc, char** argv) {
     const std::string& name = all[0];
     const std::vector<std::string> args(all.begin() + 1, all.end());
     if (container_cli::is_container_verb(name)) return run_container_verb(*cli::find_verb(name), args, argv);
-    if (name == "run" || name == "shell" || name == "task") return run_or_exec_engine(*cli::find_verb(name), args, argv);
+    if (name == "run" || name == "create" || name == "shell" || name == "task") return run_or_exec_engine(*cli::find_verb(name), args, argv);
   }
   return exec_engine(argv);
 }

@@ -30,7 +30,7 @@ Result<os::Fd> standard_output(const cli::Terminal& terminal, const char* instea
 
 Result<void> write_root(const containers::ContainerFiles& files, const os::Fd& to) {
   archive::TarWriter tar = TRY(archive::TarWriter::open(output_to(to)));
-  ContainerTar writer(tar, files);
+  ContainerTar writer(tar, files.root());
   const os::Fd top = TRY(os::open_at(files.root(), ".", O_RDONLY | O_DIRECTORY));
   TRY(writer.add_contents(top, ""));
   return std::move(tar).finish();
@@ -45,7 +45,7 @@ Result<void> copy_out(const containers::ContainerFiles& files, const std::string
     return Error(Code::not_found, "there is no '{}' in the container", printable(path));
   if (!source) return source.error();
   archive::TarWriter tar = TRY(archive::TarWriter::open(output_to(to)));
-  ContainerTar writer(tar, files);
+  ContainerTar writer(tar, files.root());
   TRY(writer.add_tree(*source, contents ? "." : std::string(os::name_of(path))));
   return std::move(tar).finish();
 }
@@ -75,16 +75,18 @@ Result<int> export_verb(const cli::Parsed& parsed, const environment::Context& c
   const container_cli::Here here = container_cli::here_of(context.host, terminal);
   const auto record = TRY(here.record(parsed.positionals()[0]));
   const std::string output = parsed.value("--output", "-");
-  const auto files = TRY(container_cli::open_files(here, record, {}));
+  const auto write = [&](const os::Fd& to) {
+    return container_cli::with_files(here, record, {}, [&](const auto& files) { return write_root(files, to); });
+  };
   if (output == "-") {
     const os::Fd to = TRY(standard_output(terminal, "`kist export -o FILE CONTAINER`, or redirect"));
-    TRY(write_root(files, to), "cannot export");
+    TRY(write(to), "cannot export");
   } else {
     // A file appears whole or not at all.
     const std::string path = launch::host_path(output, context.host.working_dir);
     const std::string partial = path + ".kist-partial";
     os::Fd file = TRY(os::open_file(partial, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600), "cannot export");
-    Result<void> done = write_root(files, file);
+    Result<void> done = write(file);
     if (done) done = std::move(file).close();
     if (done && std::rename(partial.c_str(), path.c_str()) != 0)
       done = Error::from_errno(errno, "rename '{}' to '{}'", printable(partial), printable(path));
@@ -105,13 +107,13 @@ Result<int> copy_tar_verb(const cli::Parsed& parsed, const environment::Context&
   if (container.empty() || from == to)
     return Error(Code::invalid, "must specify at least one container source").hint("write it as `CONTAINER:/PATH`");
   const auto record = TRY(here.record(container));
-  const auto files = TRY(container_cli::open_files(here, record, {.mounts = true}));
-  if (from == "-") {
-    TRY(copy_in(files, path, parsed.has("--archive")));
-    return 0;
-  }
-  const os::Fd out = TRY(standard_output(terminal, "redirect it, or `| tar t`"));
-  TRY(copy_out(files, path, parsed.has("--follow-link"), out));
+  os::Fd out;
+  if (from != "-") out = TRY(standard_output(terminal, "redirect it, or `| tar t`"));
+  const std::string& inside = path;
+  TRY(container_cli::with_files(here, record, {.mounts = true}, [&](const auto& files) {
+    return from == "-" ? copy_in(files, inside, parsed.has("--archive"))
+                       : copy_out(files, inside, parsed.has("--follow-link"), out);
+  }));
   return 0;
 }
 

@@ -42,13 +42,15 @@ Result<std::shared_ptr<os::Fd>> write_layer(const environment::Context& context,
   os::Fd unnamed = TRY(os::open_file(context.store.home(), O_TMPFILE | O_RDWR, 0600));
   auto file = std::make_shared<os::Fd>(std::move(unnamed));
   const Pause pause(here, record, halt);
-  const auto files = TRY(container_cli::open_files(here, record, {.image = true}));
-  const auto changes = TRY(containers::changes_of(files));
-  archive::TarWriter tar =
-      TRY(archive::TarWriter::open([&](std::string_view bytes) { return os::write_all(*file, bytes); }));
-  ContainerTar writer(tar, files);
-  TRY(writer.add_changes(changes));
-  TRY(std::move(tar).finish());
+  const auto write = [&](const containers::ContainerFiles& files) -> Result<void> {
+    const auto changes = TRY(containers::changes_of(files));
+    archive::TarWriter tar =
+        TRY(archive::TarWriter::open([&](std::string_view bytes) { return os::write_all(*file, bytes); }));
+    ContainerTar writer(tar, files.root());
+    TRY(writer.add_changes(changes));
+    return std::move(tar).finish();
+  };
+  TRY(container_cli::with_files(here, record, {.image = true}, write));
   if (::lseek(file->get(), 0, SEEK_SET) != 0) return Error::from_errno(errno, "read the layer back");
   return file;
 }

@@ -67,8 +67,7 @@ Result<void> ContainerTar::add(const os::Fd& source, const std::string& path, in
   if (::fstat(source.get(), &st) != 0) return Error::from_errno(errno, "look at '{}'", printable(path));
   const auto kind = kind_of(st.st_mode);
   if (!kind) return {};
-  const auto [uid, gid] = files_.owner(st.st_uid, st.st_gid);
-  TarEntry entry{.path = path, .kind = *kind, .mode = st.st_mode & 07777u, .uid = uid, .gid = gid,
+  TarEntry entry{.path = path, .kind = *kind, .mode = st.st_mode & 07777u, .uid = st.st_uid, .gid = st.st_gid,
                  .mtime_s = st.st_mtim.tv_sec, .device_major = major(st.st_rdev), .device_minor = minor(st.st_rdev)};
   if (!S_ISDIR(st.st_mode) && st.st_nlink > 1) {
     const auto [first, fresh] = written_.emplace(std::pair(st.st_dev, st.st_ino), path);
@@ -123,7 +122,7 @@ Result<void> ContainerTar::add_changes(const std::vector<containers::Change>& ch
       TRY(tar_.begin({.path = folder == "." ? whiteout : folder + "/" + whiteout, .mode = 0}));
       continue;
     }
-    const auto source = os::open_in_root(files_.root(), os::parent_of(change.path), O_PATH | O_DIRECTORY);
+    const auto source = os::open_in_root(root_, os::parent_of(change.path), O_PATH | O_DIRECTORY);
     if (!source) return source.error();
     const os::Fd file = TRY(os::open_at(*source, std::string(os::name_of(path)), O_PATH | O_NOFOLLOW));
     TRY(add(file, path, 0, false));

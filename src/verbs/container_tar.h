@@ -15,7 +15,7 @@ namespace kist::verbs {
 class ContainerTar {
  public:
   /// Both must outlive this.
-  ContainerTar(archive::TarWriter& tar, const containers::ContainerFiles& files) : tar_(tar), files_(files) {}
+  ContainerTar(archive::TarWriter& tar, const os::Fd& root) : tar_(tar), root_(root) {}
 
   /// `source` (O_PATH) as `path`; a folder with all that is in it. Sockets are passed over.
   Result<void> add_tree(const os::Fd& source, const std::string& path);
@@ -27,7 +27,7 @@ class ContainerTar {
  private:
   Result<void> add(const os::Fd& source, const std::string& path, int depth, bool whole);
   archive::TarWriter& tar_;
-  const containers::ContainerFiles& files_;
+  const os::Fd& root_;
   std::map<std::pair<dev_t, ino_t>, std::string> written_;
 };
 

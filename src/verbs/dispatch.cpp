@@ -1,5 +1,10 @@
 #include "verbs/dispatch.h"
 
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <ctime>
 #include <functional>
 
@@ -12,6 +17,7 @@
 #include "verbs/image_verbs.h"
 #include "verbs/machine.h"
 #include "verbs/project.h"
+#include "verbs/prune.h"
 #include "verbs/run.h"
 
 namespace kist::verbs {
@@ -20,7 +26,7 @@ namespace {
 constexpr int kKistFailed = 125;  // As docker.
 
 bool is_run(const cli::VerbSpec& verb) {
-  return verb.name == "run" || verb.name == "shell" || verb.name == "task";
+  return verb.name == "run" || verb.name == "shell" || verb.name == "task" || verb.name == "create";
 }
 
 
@@ -63,12 +69,14 @@ Result<int> run_in_context(const cli::VerbSpec& verb, const cli::Parsed& parsed,
                            const Machine& machine, cli::Terminal& terminal) {
   cli::ProgressView progress(progress_options(terminal, parsed, is_run(verb)));
   const auto work = [&](const environment::Context& context) -> Result<int> {
+    if (is_run(verb) && parsed.has("--image")) return make_image_ready(parsed.value("--image"), context);
     if (is_run(verb)) {
       const auto request = TRY(cli::run_request(verb, parsed, machine.host));
       return run_verb(context, request, terminal);
     }
     if (is_machine_verb(verb.name))
       return machine_verb(verb.name, parsed, context, machine.network, terminal);
+    if (is_prune_verb(verb.name)) return prune_verb(verb.name, parsed, context, terminal);
     if (is_container_archive_verb(verb.name)) return container_archive_verb(verb.name, parsed, context, terminal);
     if (is_image_verb(verb.name)) return image_verb(verb.name, parsed, context, terminal);
     return project_verb(verb.name, parsed, context, terminal);
@@ -125,6 +133,19 @@ std::optional<int> plain_verb(const std::vector<std::string>& args, cli::Termina
   return std::nullopt;
 }
 
+// With the image ready, the starter does as it would have done at first. As the person's shell would
+// call it: what main/ changed for the engine is changed back.
+int start_again(const std::vector<std::string>& args, const Machine& machine, cli::Terminal& terminal) {
+  std::vector<char*> argv{const_cast<char*>("kist")};
+  for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
+  argv.push_back(nullptr);
+  ::umask(machine.host.umask);
+  ::signal(SIGPIPE, SIG_DFL);
+  ::execv(machine.starter.c_str(), argv.data());
+  terminal.error(Error::from_errno(errno, "start '{}'", machine.starter));
+  return kKistFailed;
+}
+
 int run_parsed(const cli::VerbSpec& verb, const std::vector<std::string>& args,
                const Machine& machine, cli::Terminal& terminal) {
   const auto parsed = cli::parse(verb, std::vector<std::string>(args.begin() + 1, args.end()));
@@ -134,6 +155,7 @@ int run_parsed(const cli::VerbSpec& verb, const std::vector<std::string>& args,
   }
   if (parsed->has("--help")) return show_help(&verb, terminal);
   const auto status = run_in_context(verb, *parsed, machine, terminal);
+  if (status && *status == kStartAgain) return start_again(args, machine, terminal);
   if (status) return *status;
   terminal.error(status.error());
   return is_run(verb) ? kKistFailed : cli::exit_status(status.error());

@@ -73,6 +73,16 @@ class ContainerTest(lib.KistTest):
             self.run_kist("rm", "-f", *left)
         super().tearDown()
 
+    def image_with(self, name, content):
+        """A tar of the image, and one program more."""
+        out = self.project / "more.tar"
+        shutil.copy(self.root_tar, out)
+        with tarfile.open(out, "a") as tar:
+            info = tarfile.TarInfo(name)
+            info.mode, info.size = 0o755, len(content)
+            tar.addfile(info, io.BytesIO(content))
+        return out
+
     def run_kist(self, *args, input=None, **more):
         if input is None:
             return super().run_kist(*args, **more)
@@ -146,6 +156,24 @@ class Running(ContainerTest):
         self.fails(125, "error: 'net_admim' is no capability\n\nhint: did you mean `net_admin`?\n",
                    "run", "--rm", "--cap-add", "net_admim", "--image", "box", "true")
 
+    def test_capabilities_open_system_calls(self):
+        unshare = ["--image", "box", "unshare", "-m", "true"]
+        self.assertEqual(self.run_kist("run", "--rm", *unshare).status, 1)
+        self.assertEqual(self.run_kist("run", "--rm", "--cap-add", "SYS_TIME", *unshare).status, 1)
+        self.do("run", "--rm", "--cap-add", "SYS_ADMIN", *unshare)
+        # A profile as docker's: what it does not name fails as it says, what needs a capability with it.
+        rule = {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28,
+                "excludes": {"caps": ["CAP_SYS_TIME"]}}
+        self.write({"profile.json": json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}), "bad.json": "{}"})
+        make = ["--security-opt", "seccomp=profile.json", "--image", "box", "mkdir", "/tmp/x"]
+        self.assertIn("No space left", self.run_kist("run", "--rm", *make).err)
+        self.do("run", "--rm", "--cap-add", "SYS_TIME", *make)
+        self.do("run", "-d", "--name", "it", "--security-opt", "seccomp=profile.json", "--image", "box", "sleep", "100")
+        self.assertIn("No space left", self.run_kist("exec", "it", "mkdir", "/tmp/x").err)
+        bad = self.run_kist("run", "--rm", "--security-opt", "seccomp=bad.json", "--image", "box", "true")
+        self.assertEqual(bad.status, 125)
+        self.assertIn("defaultAction", bad.err)
+
     def test_mounts(self):
         data = self.make_project("data-", {"in": "from the host\n"})
         self.assertEqual(self.box("-v", f"{data}:/data", "--image", "box", "sh", "-c", "cat /data/in; echo out > /data/out"),
@@ -177,6 +205,45 @@ class Running(ContainerTest):
         self.assertEqual(process.communicate(timeout=10)[0], b"got it\n")
         self.assertEqual(process.returncode, 3)
 
+    def test_an_image_that_is_not_there(self):
+        # In a project's folder, where `kist run` without it would be something else.
+        self.write({"requirements.txt": "six\n"})
+        for detach in ([], ["-d"]):
+            self.fails(125, "error: no such image: nowhere\n\nhint: `kist images` lists what is there", "run", *detach, "--rm", "--image", "nowhere", "true")
+        self.assertEqual([path.name for path in self.project.iterdir()], ["requirements.txt"])
+
+    def test_an_image_is_made_ready_again(self):
+        for ready in (self.store / "images").glob("**/*.ready"):
+            ready.unlink()
+        self.assertEqual(self.do("run", "--rm", "--image", "box"), "of the image\n")
+        self.assertEqual(self.do("run", "--rm", "-v", f"{self.project}:/w", "--image", "box", "sh", "-c", "umask"), "0022\n")
+
+    def test_the_runtime_itself_is_not_executed(self):
+        program = self.project / "script"
+        program.write_text("#!/proc/self/exe\n")
+        program.chmod(0o755)
+        self.do("import", self.image_with("usr/bin/script", program.read_bytes()), "traps")
+        for path in ("/proc/self/exe", "/proc/self/root/proc/self/exe", "script"):
+            shown = "/usr/bin/script" if path == "script" else path
+            self.fails(126, f"error: exec: '{shown}': is the container runtime itself: permission denied",
+                       "run", "--rm", "--image", "traps", path, "--version")
+
+    def test_where_others_can_see_it_the_runtime_is_protected(self):
+        if self.user:
+            self.skipTest("a plain user's container cannot write to what belongs to root")
+        self.do("run", "-d", "--name", "it", "--image", "box", "sleep", "100")
+        process = self.start("exec", "it", "sleep", "100")
+        try:
+            for _ in range(200):
+                if self.do("top", "it", "-o", "args").count("sleep 100") == 2:
+                    break
+                time.sleep(0.02)
+            # The file lies on a mount that no namespace has: its name from its root is all there is.
+            self.assertEqual(os.readlink(f"/proc/{process.pid}/exe"), "/")
+        finally:
+            process.kill()
+            process.communicate()
+
     def test_wrong_use(self):
         self.fails(125, "error: --memory: 1m is less than the least that can start something, 6m\n",
                    "run", "--rm", "-m", "1m", "--image", "box", "true")
@@ -188,6 +255,54 @@ class Running(ContainerTest):
 
 class RunningAsUser(Running):
     user = 12345
+
+
+class Ids(ContainerTest):
+    """What a plain user's container has of ids."""
+    user = 12345
+
+    def in_a_machine_with_ranges(self, script):
+        """With a person of this id in /etc/passwd who has subordinate ids, in mounts of its own."""
+        for program in ("newuidmap", "unshare", "setpriv"):
+            if shutil.which(program) is None:
+                self.skipTest(f"{program} is not installed")
+        uid = self.user
+        self.write({"passwd": pathlib.Path("/etc/passwd").read_text() + f"ranger:x:{uid}:{uid}::/:/bin/sh\n",
+                    "group": pathlib.Path("/etc/group").read_text() + f"ranger:x:{uid}:\n",
+                    "subid": "ranger:100000:65536\n",
+                    "outer": "set -e\n" + "".join(
+                        f"mount --bind {self.project}/{ours} /etc/{theirs}\n"
+                        for ours, theirs in (("passwd", "passwd"), ("group", "group"), ("subid", "subuid"), ("subid", "subgid")))
+                    + f"exec setpriv --reuid {uid} --regid {uid} --clear-groups sh inner\n",
+                    "inner": "set -e\n" + script})
+        done = subprocess.run(["unshare", "-m", "sh", "outer"], cwd=self.project, capture_output=True, text=True, timeout=100,
+                              env={**self.environment(), "KIST": str(self.kist)})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.splitlines()
+
+    def test_changing_owners_seems_to_succeed(self):
+        script = "touch /x && chown 5:6 /x && chown -R 7 /etc && stat -c %u:%g /x; chown 5 /nowhere || echo no such file"
+        self.assertEqual(self.do("run", "--rm", "--ids", "single", "--image", "box", "sh", "-c", script), "0:0\nno such file\n")
+        self.do("run", "-d", "--name", "it", "--image", "box", "sleep", "100")
+        self.do("exec", "it", "chown", "5", "/etc/passwd")
+
+    def test_a_range_of_ids(self):
+        out = self.in_a_machine_with_ranges("""
+            $KIST run --rm --ids range --image box sh -c 'touch /x; chown 5:6 /x; stat -c %u:%g /x; id -u'
+            $KIST run --rm --ids range -u 33:44 --image box sh -c 'touch /tmp/x; stat -c %u:%g /tmp/x'
+            $KIST run --ids auto --name it --image box sh -c 'mkdir -p /d/e; touch /d/e/f; chmod 700 /d /d/e; chown -R 7:8 /d'
+            $KIST run -d --ids range --name on --image box sleep 100 > /dev/null
+            $KIST exec -u 9:9 on id -u
+            $KIST rm -f it on
+        """)
+        self.assertEqual(out, ["5:6", "0", "33:44", "9", "it", "on"])
+        self.assertEqual(list((self.store / "containers/ids").iterdir()), [], "what others own inside is gone too")
+
+    def test_no_range(self):
+        self.fails(125, "error: --ids range: /etc/subuid has no range for you\n\nhint: `sudo usermod --add-subuids "
+                   "100000-165535 --add-subgids 100000-165535 $USER`, or --ids single",
+                   "run", "--rm", "--ids", "range", "--image", "box", "true")
+        self.assertEqual(self.do("run", "--rm", "--ids", "auto", "--image", "box"), "of the image\n")
 
 
 class Detached(ContainerTest):
@@ -214,7 +329,11 @@ class Detached(ContainerTest):
         self.do("kill", "web")
         self.assertEqual(self.state("web")["ExitCode"], 137)
         self.do("rename", "web", "www")
-        self.do("rm", "www")
+        self.do("start", "www")
+        self.do("rename", "www", "w3")
+        self.do("stop", "-t", "0", "w3")
+        self.assertEqual(self.do("ps", "-a", "--format", "{{.Names}}"), "w3\n", "its supervisor has heard of it")
+        self.do("rm", "w3")
         self.assertEqual(self.do("ps", "-aq"), "")
 
     def test_writes_stay_until_it_is_removed(self):
