@@ -84,6 +84,7 @@ Result<Created> exec(const Runtime& runtime, const std::string& id, const Proces
   plan.state = record.state;
   plan.state.pid = 0;  // The new process hears its own.
   plan.personality = spec.personality;
+  plan.own_program = os::own_program();
   for (const std::string_view part : split(options.cgroup, '/'))
     if (part == "..")
       return Error(Code::invalid, "cgroup '{}' has '..' in it", printable(options.cgroup));

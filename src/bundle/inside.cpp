@@ -217,7 +217,7 @@ Result<void> init(InitPlan& plan, os::Fd& socket, const os::Fd* listener) {
   add_home(process);
   if (!plan.user_namespace) TRY(limit_self(process, socket));
   TRY(become_user(plan.process, proc, {socket.get(), listener == nullptr ? -1 : listener->get()}));
-  const std::string program = TRY(find_program(process));
+  const std::string program = TRY(find_program(plan.process));
   TRY(hear_own_pid(plan.process, socket));
   socket = TRY(wait_to_begin(socket, listener));
   plan.process.state.status = Status::created;
@@ -239,7 +239,7 @@ Result<void> enter(ProcessPlan& plan, os::Fd& socket, bool user_namespace, const
   TRY(place_streams(plan.streams));
   add_home(process);
   TRY(become_user(plan, proc, {socket.get()}));
-  const std::string program = TRY(find_program(process));
+  const std::string program = TRY(find_program(plan));
   socket = TRY(wait_to_begin(socket, nullptr));
   return execute(plan, program);
 }

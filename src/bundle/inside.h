@@ -13,6 +13,7 @@
 #include "bundle/seccomp_filter.h"
 #include "bundle/spec.h"
 #include "os/fd.h"
+#include "os/own_program.h"
 
 namespace kist::bundle {
 
@@ -26,6 +27,7 @@ struct ProcessPlan {
   StandardStreams streams;
   std::vector<os::Fd> cgroup_entrances;
   std::optional<unsigned long> personality;
+  os::OwnProgram own_program;  // Not to be executed inside.
   State state;  // For hooks and listeners; its pid comes from outside.
 };
 
@@ -80,8 +82,9 @@ Result<void> take_terminal(const Process& process, const os::Fd& root, const os:
 /// closes every descriptor but 0, 1, 2, those to preserve, and `kept`. `proc`: the host's /proc.
 Result<void> become_user(const ProcessPlan& plan, const os::Fd& proc, std::vector<int> kept);
 void close_all_but(unsigned preserved, std::vector<int> kept);
-/// The program's path. Errors: not_found, denied, as execve would have them.
-Result<std::string> find_program(const Process& process);
+/// The program's path. Errors: not_found, denied, as execve would have them; denied also for
+/// plan.own_program.
+Result<std::string> find_program(const ProcessPlan& plan);
 /// Never returns if all is well. The filter is the last thing before.
 Error execute(const ProcessPlan& plan, const std::string& program);
 

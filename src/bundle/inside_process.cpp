@@ -221,6 +221,37 @@ bool groups_are_fixed(const os::Fd& proc) {
   return text && text->starts_with("deny");
 }
 
+Result<std::string> search_program(const Process& process) {
+  const std::string& name = process.args[0];
+  const auto problem = [](const std::string& path) -> int {
+    struct stat st = {};
+    if (::stat(path.c_str(), &st) != 0) return errno;
+    if (S_ISDIR(st.st_mode)) return EISDIR;
+    // For root, the kernel wants one of the three bits; access() asks the same.
+    return ::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) == 0 ? 0 : errno;
+  };
+  if (name.find('/') != std::string::npos) {
+    const int error = problem(name);
+    if (error == 0) return name;
+    if (error == EISDIR)
+      return Error(Code::denied, "exec: '{}': is a directory: permission denied", printable(name));
+    return Error::from_errno(error, "exec: '{}'", printable(name));
+  }
+  std::string_view folders = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  for (const std::string& variable : process.env)
+    if (variable.starts_with("PATH=")) folders = std::string_view(variable).substr(5);
+  int worst = ENOENT;
+  for (const std::string_view folder : split(folders, ':')) {
+    const std::string path = folder.empty() ? "./" + name : os::join(folder, name);
+    const int error = problem(path);
+    if (error == 0) return path;
+    if (error == EACCES) worst = error;
+  }
+  if (worst == EACCES)
+    return Error(Code::denied, "exec: '{}': found in $PATH, but permission denied", printable(name));
+  return Error(Code::not_found, "exec: '{}': executable file not found in $PATH", printable(name));
+}
+
 }  // namespace
 
 void close_all_but(unsigned preserved, std::vector<int> kept) {
@@ -263,35 +294,11 @@ Result<void> become_user(const ProcessPlan& plan, const os::Fd& proc, std::vecto
   return {};
 }
 
-Result<std::string> find_program(const Process& process) {
-  const std::string& name = process.args[0];
-  const auto problem = [](const std::string& path) -> int {
-    struct stat st = {};
-    if (::stat(path.c_str(), &st) != 0) return errno;
-    if (S_ISDIR(st.st_mode)) return EISDIR;
-    // For root, the kernel wants one of the three bits; access() asks the same.
-    return ::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) == 0 ? 0 : errno;
-  };
-  if (name.find('/') != std::string::npos) {
-    const int error = problem(name);
-    if (error == 0) return name;
-    if (error == EISDIR)
-      return Error(Code::denied, "exec: '{}': is a directory: permission denied", printable(name));
-    return Error::from_errno(error, "exec: '{}'", printable(name));
-  }
-  std::string_view folders = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-  for (const std::string& variable : process.env)
-    if (variable.starts_with("PATH=")) folders = std::string_view(variable).substr(5);
-  int worst = ENOENT;
-  for (const std::string_view folder : split(folders, ':')) {
-    const std::string path = folder.empty() ? "./" + name : os::join(folder, name);
-    const int error = problem(path);
-    if (error == 0) return path;
-    if (error == EACCES) worst = error;
-  }
-  if (worst == EACCES)
-    return Error(Code::denied, "exec: '{}': found in $PATH, but permission denied", printable(name));
-  return Error(Code::not_found, "exec: '{}': executable file not found in $PATH", printable(name));
+Result<std::string> find_program(const ProcessPlan& plan) {
+  std::string program = TRY(search_program(*plan.process));
+  if (os::executes(plan.own_program, program.c_str()))
+    return Error(Code::denied, "exec: '{}': is the container runtime itself: permission denied", printable(program));
+  return program;
 }
 
 Error execute(const ProcessPlan& plan, const std::string& program) {

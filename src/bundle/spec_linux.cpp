@@ -149,8 +149,14 @@ void read_unified(const Value& json, std::map<std::string, std::string>& out) {
   });
 }
 
+}  // namespace
+
 void read_seccomp_rule(const Value& json, SeccompRule& rule) {
   json["names"].to(rule.names);
+  if (std::string name; rule.names.empty()) {
+    json["name"].to(name);  // As profiles had it before 2017.
+    if (!name.empty()) rule.names.push_back(name);
+  }
   if (rule.names.empty()) json["names"].wrong("want at least one system call");
   rule.action = static_cast<SeccompAction>(
       read_word(json["action"], seccomp_action_words(), "an action"));
@@ -167,8 +173,6 @@ void read_seccomp_rule(const Value& json, SeccompRule& rule) {
     rule.arguments.push_back(argument);
   });
 }
-
-}  // namespace
 
 void read_resource_fields(const Value& json, Resources& resources) {
   read_device_rules(json["devices"], resources.devices);

@@ -1,4 +1,4 @@
-// The parts that reading a configuration is made of; used by spec_reader.cpp alone.
+// The parts that reading a configuration is made of; used by spec_*.cpp and seccomp_profile.cpp.
 #pragma once
 
 #include <span>
@@ -14,6 +14,7 @@ uint64_t read_word(const Value& json, std::span<const Word> words, std::string_v
 void read_id_maps(const Value& json, std::vector<IdMap>& out);
 void read_linux(const Value& json, Spec& spec);
 void read_resource_fields(const Value& json, Resources& resources);
+void read_seccomp_rule(const Value& json, SeccompRule& rule);
 void read_seccomp(const Value& json, std::optional<Seccomp>& out);
 
 }  // namespace kist::bundle

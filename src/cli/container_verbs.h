@@ -59,7 +59,7 @@ constexpr FlagSpec kEntrypoint{"--entrypoint", "", "CMD", "image: instead of the
 constexpr FlagSpec kUlimit{"--ulimit", "", "NAME=SOFT[:HARD]", "image: a limit of each process", true};
 constexpr FlagSpec kCapAdd{"--cap-add", "", "NAME", "image: one more capability", true};
 constexpr FlagSpec kCapDrop{"--cap-drop", "", "NAME", "image: one less; ALL", true};
-constexpr FlagSpec kSecurity{"--security-opt", "", "OPTION", "image: no-new-privileges, seccomp=unconfined …", true};
+constexpr FlagSpec kSecurity{"--security-opt", "", "OPTION", "image: no-new-privileges, seccomp=FILE, seccomp=unconfined …", true};
 constexpr FlagSpec kDevice{"--device", "", "HOST[:INSIDE[:rwm]]", "image: a device of the host", true};
 constexpr FlagSpec kDns{"--dns", "", "ADDRESS", "image: a name server", true};
 constexpr FlagSpec kDnsSearch{"--dns-search", "", "DOMAIN", "image: where to look names up", true};
@@ -90,6 +90,18 @@ constexpr FlagSpec kUts{"--uts", "", "host|private", "image: the UTS namespace"}
 constexpr FlagSpec kDomain{"--domainname", "", "NAME", "image: domain name inside"};
 constexpr FlagSpec kSysctl{"--sysctl", "", "KEY=VALUE", "image: of its own namespaces", true};
 
+constexpr FlagSpec kDriver{"--driver", "-d", "local|tmpfs", "a folder of the store, or memory (default local)"};
+constexpr FlagSpec kOption{"--opt", "-o", "KEY=VALUE", "type=tmpfs and o=size=64m; or type=none, o=bind and device=/FOLDER", true};
+constexpr FlagSpec kVolumeLabel{"--label", "", "KEY=VALUE", "a label of the volume", true};
+constexpr FlagSpec kNamesOnly{"--quiet", "-q", "", "names only"};
+constexpr FlagSpec kVolumeFilter{"--filter", "-f", "KEY=VALUE", "only those: name, label, driver, dangling", true};
+constexpr FlagSpec kInspectFormat{"--format", "-f", "TEMPLATE", "`json`, or a Go template"};
+constexpr FlagSpec kMissingToo{"--force", "-f", "", "no error for one that is not there"};
+constexpr FlagSpec kDoNotAsk{"--force", "-f", "", "do not ask"};
+constexpr FlagSpec kAllUnused{"--all", "-a", "", "also those with a name"};
+constexpr FlagSpec kPruneFilter{"--filter", "", "KEY=VALUE", "only those: label=, label!=, until=", true};
+constexpr FlagSpec kVolumesFrom{"--volumes-from", "", "CONTAINER[:ro]", "image: what that container has mounted", true};
+
 inline constexpr std::array kPs{kAll, kQuiet, kNoTrunc, kFilter, kFormat, kLast, kLatest, kHelp};
 inline constexpr std::array kLogs{kFollow, kTail, kSince, kUntil, kTimestamps, kHelp};
 inline constexpr std::array kStop{kTime, kTimeout, kSignal, kHelp};
@@ -104,6 +116,11 @@ inline constexpr std::array kUpdate{kMemory, kMemorySwap, kReservation, kCpus, k
                                     kPids, kBlkio, kRestart, kHelp};
 inline constexpr std::array kOnlyHelp{kHelp};
 inline constexpr std::array kPrune{kForce, kFilter, kHelp};
+inline constexpr std::array kVolumeCreate{kDriver, kVolumeLabel, kOption, kHelp};
+inline constexpr std::array kVolumeList{kNamesOnly, kVolumeFilter, kFormat, kHelp};
+inline constexpr std::array kVolumeInspect{kInspectFormat, kHelp};
+inline constexpr std::array kVolumeRemove{kMissingToo, kHelp};
+inline constexpr std::array kVolumePrune{kAllUnused, kDoNotAsk, kPruneFilter, kHelp};
 }  // namespace container_flags
 
 inline constexpr VerbSpec kContainerVerbs[] = {
@@ -160,14 +177,30 @@ inline constexpr VerbSpec kContainerVerbs[] = {
     {"port", "show where the ports of a container are", "CONTAINER [PORT[/udp]]", 1, 2, false,
      "  kist port web\n"
      "  kist port web 80", container_flags::kOnlyHelp},
-    {"network", "networks of containers", "create|ls|inspect|rm|prune|connect|disconnect …", 1, 1000, true,
-     "Only root has them; a plain user's container gets one of its own by `--network pasta`.\n\n"
-     "  kist network create lab\n"
-     "  kist run -d --name db --network lab --image postgres\n"
-     "  kist network connect lab web", container_flags::kOnlyHelp},
     {"update", "change the limits of containers", "CONTAINER…", 1, 1000, false,
      "At once, if they run.\n\n"
      "  kist update --memory 2g --cpus 2 web", container_flags::kUpdate},
+};
+
+inline constexpr VerbSpec kVolumeVerbs[] = {
+    {"volume create", "make a volume", "[NAME]", 0, 1, false,
+     "A folder that outlives containers; `-v NAME:/path` makes it too. Prints its name.\n\n"
+     "  kist volume create data\n"
+     "  kist volume create --opt type=none --opt o=bind --opt device=/srv/data data\n"
+     "  kist volume create -d tmpfs --opt o=size=64m scratch", container_flags::kVolumeCreate},
+    {"volume ls", "list volumes", "", 0, 0, false,
+     "  kist volume ls\n"
+     "  kist volume ls -q --filter dangling=true", container_flags::kVolumeList},
+    {"volume inspect", "show all about volumes as JSON", "VOLUME…", 1, 1000, false,
+     "  kist volume inspect data\n"
+     "  kist volume inspect --format '{{.Mountpoint}}' data", container_flags::kVolumeInspect},
+    {"volume rm", "remove volumes and what is in them", "VOLUME…", 1, 1000, false,
+     "Not while a container, running or not, has it.\n\n"
+     "  kist volume rm data", container_flags::kVolumeRemove},
+    {"volume prune", "remove volumes that no container has", "", 0, 0, false,
+     "Those without a name; --all: those with a name too.\n\n"
+     "  kist volume prune\n"
+     "  kist volume prune -af --filter label=scratch", container_flags::kVolumePrune},
 };
 
 }  // namespace kist::cli

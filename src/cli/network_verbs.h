@@ -43,8 +43,10 @@ inline constexpr std::array kDisconnect{kForceDisconnect, kHelp};
 
 inline constexpr VerbSpec kNetworkVerbs[] = {
     {"network create", "make a network", "NAME", 1, 1, false,
-     "Containers on it reach each other, by name too; other networks' do not reach them.\n\n"
+     "Containers on it reach each other, by name too; other networks' do not reach them. Only root\n"
+     "has them; a plain user's container gets one of its own by `--network pasta`.\n\n"
      "  kist network create lab\n"
+     "  kist run -d --name db --network lab --image postgres\n"
      "  kist network create --internal --subnet 10.123.0.0/24 quiet", network_flags::kCreate},
     {"network ls", "list networks", "", 0, 0, false,
      "  kist network ls\n"

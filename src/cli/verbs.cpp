@@ -21,7 +21,7 @@ constexpr FlagSpec kJson{"--json", "", "", "print the result as JSON"};
 constexpr FlagSpec kQuiet{"--quiet", "-q", "", "print no progress"};
 constexpr FlagSpec kVerbose{"--verbose", "", "", "say more"};
 constexpr FlagSpec kProject{"--project", "", "FOLDER", "work on the project in FOLDER"};
-constexpr FlagSpec kVolume{"--volume", "-v", "SRC:DST[:ro]", "mount a folder or file of the host", true};
+constexpr FlagSpec kVolume{"--volume", "-v", "SRC:DST[:ro]", "mount a folder or file of the host; image: or a volume by its name", true};
 constexpr FlagSpec kMount{"--mount", "", "type=…,source=…,target=…", "the same, in docker's long form", true};
 constexpr FlagSpec kVariable{"--variable", "-e", "NAME[=VALUE]", "set a variable, or pass the host's on", true};
 constexpr FlagSpec kEnvFile{"--env-file", "", "FILE", "set the variables that FILE lists", true};
@@ -49,8 +49,8 @@ constexpr std::array kWithImage{
     cf::kDnsOption, cf::kAddHost, cf::kLabel, cf::kLabelFile, cf::kLogDriver, cf::kLogOpt, cf::kRestart,
     cf::kStopSignal, cf::kStopTimeout, cf::kCidFile, cf::kGroupAdd, cf::kOom, cf::kCgroupParent, cf::kIpc, cf::kPid,
     cf::kUts, cf::kDomain, cf::kSysctl, cf::kMemorySwap, cf::kReservation, cf::kCpuShares, cf::kCpuset,
-    cf::kCpusetMems, cf::kBlkio, cf::kSigProxy, cf::kDetachKeys, cf::kPublish, cf::kPublishAll, cf::kExpose,
-    cf::kIp4, cf::kIp6, cf::kMac, cf::kAlias};
+    cf::kCpusetMems, cf::kBlkio, cf::kSigProxy, cf::kDetachKeys, cf::kVolumesFrom, cf::kPublish, cf::kPublishAll,
+    cf::kExpose, cf::kIp4, cf::kIp6, cf::kMac, cf::kAlias};
 template <size_t A, size_t B>
 constexpr std::array<FlagSpec, A + B> join(const std::array<FlagSpec, A>& a, const std::array<FlagSpec, B>& b) {
   std::array<FlagSpec, A + B> out{};
@@ -252,68 +252,48 @@ constexpr VerbSpec kMachineVerbs[] = {
     {"completion", "print a completion script", "bash|zsh|fish", 1, 1, false,
      "  kist completion bash > ~/.local/share/bash-completion/completions/kist", kOnlyHelp},
     {"version", "print the version", "", 0, 0, false, "  kist version", kOnlyHelp},
-    {"help", "explain a verb", "[VERB]", 0, 1, false, "  kist help run", kHelpFlags},
+    {"help", "explain a verb", "[VERB]", 0, 2, false, "  kist help run", kHelpFlags},
 };
 
 constexpr VerbGroup kGroups[] = {{"the project and its environment", kProjectVerbs},
                                  {"containers", kContainerVerbs},
+                                 {"volumes", kVolumeVerbs},
+                                 {"networks", kNetworkVerbs},
                                  {"images", kImageVerbs},
                                  {"this machine", kMachineVerbs}};
-
-std::string all_names() {
-  std::string out;
-  for (const VerbGroup& group : kGroups)
-    for (const VerbSpec& verb : group.verbs) out += fmt::format("{}{}", out.empty() ? "" : " ", verb.name);
-  return out;
-}
-
-std::string section_of(const VerbSpec& verb) {
-  return fmt::format("\n### kist {}\n\n```text\n{}```\n", verb.name, help(verb));
-}
-
-std::string flag_names(const VerbSpec& verb) {
-  std::string out;
-  if (verb.name == "network")
-    for (const VerbSpec& inner : kNetworkVerbs) out += fmt::format("{} {} ", inner.name.substr(8), flag_names(inner));
-  for (const FlagSpec& flag : verb.flags) out += fmt::format("{}{}", out.empty() ? "" : " ", flag.name);
-  return out;
-}
-
-std::string bash_completion() {
-  std::string out = "_kist() {\n  local cur=${COMP_WORDS[COMP_CWORD]} flags=\n"
-                    "  if [ \"$COMP_CWORD\" = 1 ]; then\n"
-                    "    COMPREPLY=($(compgen -W \"" + all_names() + "\" -- \"$cur\")); return\n  fi\n"
-                    "  case ${COMP_WORDS[1]} in\n";
-  for (const VerbGroup& group : kGroups)
-    for (const VerbSpec& verb : group.verbs)
-      out += fmt::format("    {}) flags=\"{}\";;\n", verb.name, flag_names(verb));
-  return out + "  esac\n  case $cur in\n"
-               "    -*) COMPREPLY=($(compgen -W \"$flags\" -- \"$cur\"));;\n"
-               "    *) COMPREPLY=($(compgen -f -- \"$cur\"));;\n  esac\n}\n"
-               "complete -o filenames -F _kist kist\n";
-}
-
-std::string zsh_completion() {
-  return "#compdef kist\nautoload -U +X bashcompinit && bashcompinit\n" + bash_completion();
-}
-
-std::string fish_completion() {
-  std::string out = "complete -c kist -n __fish_use_subcommand -f\n";
-  for (const VerbGroup& group : kGroups) {
-    for (const VerbSpec& verb : group.verbs) {
-      out += fmt::format("complete -c kist -n __fish_use_subcommand -a {} -d {}\n", verb.name,
-                         shell_quote(verb.summary));
-      for (const FlagSpec& flag : verb.flags)
-        out += fmt::format("complete -c kist -n '__fish_seen_subcommand_from {}' -l {} -d {}\n",
-                           verb.name, flag.name.substr(2), shell_quote(flag.help));
-    }
-  }
-  return out;
-}
 
 }  // namespace
 
 std::span<const VerbGroup> verb_groups() { return kGroups; }
+
+bool is_group(std::string_view word) {
+  for (const VerbGroup& group : kGroups)
+    for (const VerbSpec& verb : group.verbs)
+      if (verb.name.starts_with(word) && verb.name.substr(word.size()).starts_with(' ')) return true;
+  return false;
+}
+
+std::vector<std::string> joined_words(std::vector<std::string> args) {
+  if (args.size() < 2) return args;
+  constexpr struct {
+    std::string_view group, word, verb;
+  } kOther[] = {{"volume", "list", "volume ls"}, {"volume", "remove", "volume rm"}, {"container", "ls", "ps"},
+                {"network", "list", "network ls"}, {"network", "remove", "network rm"},
+                {"container", "list", "ps"},     {"container", "remove", "rm"}};
+  std::string verb = args[0] + " " + args[1];
+  for (const auto& other : kOther)
+    if (args[0] == other.group && args[1] == other.word) verb = other.verb;
+  // "container stop" is "stop"; an image is none of its business.
+  bool of_containers = args[0] == "container" && args[1] == "run";
+  for (const VerbSpec& known : kContainerVerbs) of_containers = of_containers || (args[0] == "container" && known.name == args[1]);
+  if (of_containers) verb = args[1];
+  if (find_verb(verb) == nullptr || verb == args[0]) return args;
+  const bool inspected = of_containers && verb == "inspect";
+  args.erase(args.begin());
+  args[0] = std::move(verb);
+  if (inspected) args.insert(args.begin() + 1, "--type=container");
+  return args;
+}
 
 const VerbSpec* find_verb(std::string_view name) {
   for (const VerbGroup& group : kGroups)
@@ -329,13 +309,20 @@ std::string overview() {
       "usage: kist VERB [FLAGS] [ARG…]\n\nfirst: kist run python your_script.py\n";
   for (const VerbGroup& group : kGroups) {
     out += fmt::format("\n{}:\n", group.title);
-    for (const VerbSpec& verb : group.verbs) out += fmt::format("  {:12}{}\n", verb.name, verb.summary);
+    for (const VerbSpec& verb : group.verbs) out += fmt::format("  {:15} {}\n", verb.name, verb.summary);
   }
   return out + "\n`kist VERB --help` explains a verb.\n";
 }
 
 Error unknown_verb(std::string_view name) {
   std::vector<std::string> names;
+  if (is_group(name)) {
+    for (const VerbGroup& group : kGroups)
+      for (const VerbSpec& verb : group.verbs)
+        if (verb.name.starts_with(fmt::format("{} ", name))) names.emplace_back(verb.name.substr(name.size() + 1));
+    return Error(Code::invalid, "kist {} wants one of: {}", name, fmt::join(names, ", "))
+        .hint(fmt::format("`kist {} {} --help`", name, names.front()));
+  }
   for (const VerbGroup& group : kGroups)
     for (const VerbSpec& verb : group.verbs) names.emplace_back(verb.name);
   Error error(Code::invalid, "kist has no verb '{}'", printable(name));
@@ -348,20 +335,10 @@ std::string reference() {
   std::string out = "# Reference\n\nWritten by `kist help --markdown`; do not edit.\n";
   for (const VerbGroup& group : kGroups) {
     out += fmt::format("\n## {}\n", group.title);
-    for (const VerbSpec& verb : group.verbs) {
-      out += section_of(verb);
-      if (verb.name == "network")
-        for (const VerbSpec& inner : kNetworkVerbs) out += section_of(inner);
-    }
+    for (const VerbSpec& verb : group.verbs)
+      out += fmt::format("\n### kist {}\n\n```text\n{}```\n", verb.name, help(verb));
   }
   return out;
-}
-
-Result<std::string> completion(std::string_view shell) {
-  if (shell == "bash") return bash_completion();
-  if (shell == "zsh") return zsh_completion();
-  if (shell == "fish") return fish_completion();
-  return Error(Code::invalid, "no completion for shell '{}', only bash, zsh and fish", printable(shell));
 }
 
 }  // namespace kist::cli

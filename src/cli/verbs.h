@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cli/flags.h"
 
@@ -17,6 +18,11 @@ struct VerbGroup {
 std::span<const VerbGroup> verb_groups();
 /// Null when there is no such verb.
 const VerbSpec* find_verb(std::string_view name);
+/// Whether there are verbs of two words that begin with this one ("volume").
+bool is_group(std::string_view word);
+/// A command line whose verb has two words as one whose first argument is the verb: "volume ls -q" as
+/// {"volume ls", "-q"}. docker's other spellings too: "container ls" as "ps".
+std::vector<std::string> joined_words(std::vector<std::string> args);
 /// The text of `kist help`.
 std::string overview();
 /// An error with the nearest verb as a hint.

@@ -15,6 +15,12 @@ namespace kist::container_cli {
 /// Whether `name` is one of the verbs of run().
 bool is_container_verb(std::string_view name);
 
+/// Whether the verb starts a process in a container that others can see or change meanwhile: then the
+/// program's own file has to be protected first (runtime_cli::protect_program).
+bool enters_container(std::string_view name);
+/// The same of `kist run --image`. A new container that shares nothing has nobody in it who could.
+bool is_reachable(const cli::Parsed& parsed);
+
 /// Whether there is a container of this name or id.
 bool is_container(std::string_view name, const launch::Host& host);
 

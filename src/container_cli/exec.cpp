@@ -104,14 +104,19 @@ Result<int> exec_verb(const cli::Parsed& parsed, const Here& here) {
     if (!input || detach) streams.input = &nothing;
     if (detach) streams.output = streams.error = &nothing;
   }
+  const std::string command = fmt::format("{}", fmt::join(request.args, " "));
+  containers::note(here.place, record, "exec_create: " + command);
   auto made = containers::exec(here.runtime, record, status, request, streams);
   if (!made) {
     here.terminal.error(made.error());
     return containers::exit_code_of(made.error());
   }
+  containers::note(here.place, record, "exec_start: " + command);
   if (detach) return 0;
   if (made->terminal.is_open()) join_terminals(made->terminal, input);
-  return status_of(made->pid);
+  const int exit_code = status_of(made->pid);
+  containers::note(here.place, record, "exec_die", {{"exitCode", fmt::format("{}", exit_code)}});
+  return exit_code;
 }
 
 }  // namespace kist::container_cli

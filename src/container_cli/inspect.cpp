@@ -4,8 +4,8 @@
 
 #include "base/text.h"
 #include "container_cli/network_json.h"
+#include "container_cli/table.h"
 #include "container_cli/verb.h"
-#include "format/template.h"
 
 namespace kist::container_cli {
 namespace {
@@ -53,14 +53,40 @@ json::object state_of(const containers::Status& status) {
   return out;
 }
 
-json::array mounts_of(const containers::Record& record) {
+json::array mounts_of(const Here& here, const containers::Record& record) {
   json::array out;
-  for (const auto& mount : record.mounts)
-    out.push_back(json::object{{"Type", text(mount.type)}, {"Source", text(mount.source)},
-                               {"Destination", text(mount.destination)}, {"Mode", mount.read_only ? "ro" : ""},
-                               {"RW", !mount.read_only},
-                               {"Propagation", text(mount.propagation.empty() ? "rprivate" : mount.propagation)}});
+  for (const auto& mount : record.mounts) {
+    json::object one{{"Type", text(mount.type)}};
+    std::string source = mount.source;
+    std::string mode = mount.read_only ? "ro" : "";
+    if (mount.type == "volume") {
+      const auto volume = here.volumes.find(mount.source);
+      source = volume ? here.volumes.data_path(*volume) : "";
+      one["Name"] = text(mount.source);
+      one["Driver"] = text(volume ? volume->driver : "local");
+      if (mode.empty()) mode = "z";
+    }
+    one["Source"] = text(source);
+    one["Destination"] = text(mount.destination);
+    one["Mode"] = text(mode);
+    one["RW"] = !mount.read_only;
+    one["Propagation"] = text(mount.type == "bind" && mount.propagation.empty() ? "rprivate" : mount.propagation);
+    out.push_back(std::move(one));
+  }
   return out;
+}
+
+// As docker's HostConfig.Binds: "SOURCE:TARGET[:OPTIONS]".
+json::value binds_of(const containers::Record& record) {
+  std::vector<std::string> out;
+  for (const auto& mount : record.mounts) {
+    if (mount.type == "tmpfs") continue;
+    std::string options = mount.read_only ? "ro" : "";
+    if (mount.no_copy) options += options.empty() ? "nocopy" : ",nocopy";
+    if (!mount.propagation.empty()) options += (options.empty() ? "" : ",") + mount.propagation;
+    out.push_back(mount.source + ":" + mount.destination + (options.empty() ? "" : ":" + options));
+  }
+  return null_if_empty(out);
 }
 
 json::object config_of(const containers::Record& record) {
@@ -99,7 +125,8 @@ json::object host_config_of(const containers::Record& record) {
   json::array ulimits;
   for (const auto& limit : record.ulimits)
     ulimits.push_back(json::object{{"Name", text(limit.name)}, {"Soft", static_cast<int64_t>(limit.soft)}, {"Hard", static_cast<int64_t>(limit.hard)}});
-  return {{"NetworkMode", text(record.network)},
+  return {{"Binds", binds_of(record)},
+          {"NetworkMode", text(record.network)},
           {"PortBindings", port_bindings(record)},
           {"PublishAllPorts", record.publish_all},
           {"RestartPolicy", json::object{{"Name", text(record.restart.name)}, {"MaximumRetryCount", record.restart.maximum}}},
@@ -148,7 +175,7 @@ json::object describe(const Here& here, const containers::Record& record, const 
           {"Platform", "linux"},
           {"LogPath", text(record.log_driver == "none" ? "" : here.place.file_of(record.id, "log"))},
           {"HostConfig", host_config_of(record)},
-          {"Mounts", mounts_of(record)},
+          {"Mounts", mounts_of(here, record)},
           {"Config", config_of(record)},
           {"NetworkSettings", network_settings(here, record, status)}};
 }
@@ -162,16 +189,7 @@ Result<int> inspect_verb(const cli::Parsed& parsed, const Here& here) {
     const auto status = TRY(here.place.status(record.id));
     all.push_back(describe(here, record, status));
   }
-  if (!parsed.has("--format")) {
-    here.terminal.line(json::serialize(all));
-    return 0;
-  }
-  const std::string format = parsed.value("--format") == "json" ? "{{json .}}" : parsed.value("--format");
-  const auto shape = TRY(format::Template::parse(format), "--format");
-  for (const json::value& one : all) {
-    const std::string line = TRY(shape.render(one), "--format");
-    here.terminal.line(line);
-  }
+  TRY(print_inspected(all, parsed.value("--format"), here.terminal));
   return 0;
 }
 

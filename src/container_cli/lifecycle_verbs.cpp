@@ -69,7 +69,9 @@ Result<int> restart_verb(const cli::Parsed& parsed, const Here& here) {
   const StopHow how = TRY(stop_how(parsed));
   return for_each(here, parsed.positionals(), [&](const Record& record) -> Result<void> {
     TRY(stop_one(here, record, how));
-    return start_one(here, record);
+    TRY(start_one(here, record));
+    containers::note(here.place, record, "restart");
+    return {};
   });
 }
 
@@ -91,16 +93,18 @@ Result<int> wait_verb(const cli::Parsed& parsed, const Here& here) {
 
 Result<int> remove_verb(const cli::Parsed& parsed, const Here& here) {
   const bool force = parsed.has("--force");
+  const bool with_volumes = parsed.has("--volumes");
   if (!force)
     return for_each(here, parsed.positionals(), [&](const Record& record) {
-      return containers::remove(here.place, here.runtime, record, false);
+      return containers::remove(here.place, here.volumes, here.runtime, record, {.with_volumes = with_volumes});
     });
   // As docker: who is not there need not be removed.
   std::vector<std::string> there;
   for (const std::string& name : parsed.positionals())
     if (here.place.find(name)) there.push_back(name);
   return for_each(here, there, [&](const Record& record) {
-    return containers::remove(here.place, here.runtime, record, true);
+    return containers::remove(here.place, here.volumes, here.runtime, record,
+                              {.force = true, .with_volumes = with_volumes});
   });
 }
 
@@ -118,7 +122,9 @@ Result<int> unpause_verb(const cli::Parsed& parsed, const Here& here) {
 
 Result<int> rename_verb(const cli::Parsed& parsed, const Here& here) {
   Record record = TRY(here.record(parsed.positionals()[0]));
+  const std::string before = record.name;
   TRY(here.place.rename(record, parsed.positionals()[1]));
+  containers::note(here.place, record, "rename", {{"oldName", "/" + before}});
   return 0;
 }
 

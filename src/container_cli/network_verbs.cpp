@@ -5,12 +5,10 @@
 #include <set>
 
 #include "base/text.h"
-#include "cli/network_verbs.h"
 #include "container_cli/network_flags.h"
 #include "container_cli/network_json.h"
 #include "container_cli/table.h"
 #include "container_cli/verb.h"
-#include "format/template.h"
 #include "networks/live.h"
 
 namespace kist::container_cli {
@@ -177,16 +175,7 @@ Result<int> inspect(const cli::Parsed& parsed, const Here& here) {
     else here.terminal.error(network.error());
     if (!network) status = 1;
   }
-  const std::string format = parsed.value("--format") == "json" ? "{{json .}}" : parsed.value("--format");
-  if (format.empty()) {
-    here.terminal.line(boost::json::serialize(all));
-    return status;
-  }
-  const auto shape = TRY(format::Template::parse(format), "--format");
-  for (const boost::json::value& one : all) {
-    const std::string line = TRY(shape.render(one), "--format");
-    here.terminal.line(line);
-  }
+  TRY(print_inspected(all, parsed.value("--format"), here.terminal));
   return status;
 }
 
@@ -317,32 +306,14 @@ Result<int> disconnect(const cli::Parsed& parsed, const Here& here) {
   return 0;
 }
 
-constexpr struct {
-  std::string_view name;
-  Result<int> (*verb)(const cli::Parsed&, const Here&);
-} kVerbs[] = {{"create", create}, {"ls", list},       {"inspect", inspect},     {"rm", remove},
-              {"prune", prune},   {"connect", connect}, {"disconnect", disconnect}};
-static_assert(std::size(kVerbs) == std::size(cli::kNetworkVerbs));
-
 }  // namespace
 
-Result<int> network_verb(const cli::Parsed& parsed, const Here& here) {
-  std::string name = parsed.positionals().front();
-  if (name == "list") name = "ls";
-  if (name == "remove") name = "rm";
-  const std::vector<std::string> args(parsed.positionals().begin() + 1, parsed.positionals().end());
-  std::vector<std::string> known;
-  for (size_t i = 0; i < std::size(kVerbs); ++i) {
-    known.emplace_back(kVerbs[i].name);
-    if (kVerbs[i].name != name) continue;
-    const cli::Parsed inner = TRY(cli::parse(cli::kNetworkVerbs[i], args));
-    if (!inner.has("--help")) return kVerbs[i].verb(inner, here);
-    here.terminal.text(cli::help(cli::kNetworkVerbs[i]));
-    return 0;
-  }
-  Error error(Code::invalid, "kist network has no verb '{}'", printable(name));
-  if (const auto near = nearest(name, known)) return std::move(error).hint(fmt::format("did you mean `kist network {}`?", *near));
-  return std::move(error).hint(fmt::format("one of {}", fmt::join(known, ", ")));
-}
+Result<int> network_create_verb(const cli::Parsed& parsed, const Here& here) { return create(parsed, here); }
+Result<int> network_list_verb(const cli::Parsed& parsed, const Here& here) { return list(parsed, here); }
+Result<int> network_inspect_verb(const cli::Parsed& parsed, const Here& here) { return inspect(parsed, here); }
+Result<int> network_remove_verb(const cli::Parsed& parsed, const Here& here) { return remove(parsed, here); }
+Result<int> network_prune_verb(const cli::Parsed& parsed, const Here& here) { return prune(parsed, here); }
+Result<int> network_connect_verb(const cli::Parsed& parsed, const Here& here) { return connect(parsed, here); }
+Result<int> network_disconnect_verb(const cli::Parsed& parsed, const Here& here) { return disconnect(parsed, here); }
 
 }  // namespace kist::container_cli

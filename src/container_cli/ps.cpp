@@ -18,12 +18,6 @@ namespace {
 using containers::Phase;
 using containers::Status;
 
-int64_t now_ns() {
-  timespec now = {};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
-}
-
 std::string about(int64_t span_ns) { return format::docker_duration(span_ns / 1'000'000'000); }
 
 // As docker words it: "Up 2 minutes (healthy)", "Exited (0) 3 seconds ago".
@@ -91,8 +85,13 @@ Result<bool> fits(const Here& here, const Status& status, const std::string& key
   if (key == "status") return any([&](const std::string& v) { return name_of(status.phase) == v; });
   if (key == "exited") return status.phase == Phase::exited && any([&](const std::string& v) { return v == fmt::format("{}", status.exit_code); });
   if (key == "health") return any([&](const std::string& v) { return (status.health.empty() ? "none" : status.health) == v; });
-  if (key != "label" && key != "ancestor" && key != "volume" && key != "network" && key != "publish" && key != "expose")
-    return Error(Code::invalid, "--filter: '{}' is no key, want id, name, status, exited, health, label, ancestor, volume, network, publish or expose", printable(key));
+  if (key == "before" || key == "since") {
+    for (const std::string& v : values) {
+      const auto other = TRY(here.record(v));
+      if (key == "before" ? status.created_ns >= other.created_ns : status.created_ns <= other.created_ns) return false;
+    }
+    return true;
+  }
   const auto record = TRY(here.place.record(status.id));
   if (key == "ancestor")
     return any([&](const std::string& v) { return record.image == v || record.image_id == v || launch::image_name(record.image) == launch::image_name(v) || record.image_id.substr(7).starts_with(v); });
@@ -102,26 +101,13 @@ Result<bool> fits(const Here& here, const Status& status, const std::string& key
     return any([&](const std::string& v) {
       return std::any_of(record.mounts.begin(), record.mounts.end(), [&](const auto& m) { return m.source == v || m.destination == v; });
     });
-  return any([&](const std::string& v) {
-    const size_t equals = v.find('=');
-    const auto found = record.labels.find(v.substr(0, equals));
-    return found != record.labels.end() && (equals == std::string::npos || found->second == v.substr(equals + 1));
-  });
-}
-
-Result<std::map<std::string, std::vector<std::string>>> filters_of(const cli::Parsed& parsed) {
-  std::map<std::string, std::vector<std::string>> out;
-  for (const std::string& text : parsed.values("--filter")) {
-    const size_t equals = text.find('=');
-    if (equals == std::string::npos || equals == 0)
-      return Error(Code::invalid, "--filter: '{}' is not KEY=VALUE", printable(text));
-    out[text.substr(0, equals)].push_back(text.substr(equals + 1));
-  }
-  return out;
+  // Labels are the one key of which all are wanted.
+  return fits_labels({{key, values}}, record.labels);
 }
 
 Result<std::vector<Status>> statuses(const cli::Parsed& parsed, const Here& here) {
-  const auto filters = TRY(filters_of(parsed));
+  const auto filters = TRY(filters_of(parsed, {"id", "name", "status", "exited", "health", "label", "label!", "ancestor", "volume",
+                                               "network", "publish", "expose", "before", "since"}));
   const bool last = parsed.has("--last") || parsed.has("--latest");
   const bool all = parsed.has("--all") || last || filters.contains("status") || filters.contains("exited");
   std::vector<Status> out;

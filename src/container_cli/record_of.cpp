@@ -8,8 +8,9 @@
 #include <limits>
 
 #include "base/text.h"
-#include "container_cli/network_flags.h"
+#include "bundle/seccomp_profile.h"
 #include "cli/run_args.h"
+#include "container_cli/network_flags.h"
 #include "containers/log_reader.h"
 #include "containers/place.h"
 #include "containers/spec_of.h"
@@ -65,51 +66,6 @@ Result<void> read_variables(const Parsed& parsed, const Host& host, Record& reco
   return {};
 }
 
-// "SOURCE:TARGET[:OPTIONS]", "VOLUME:TARGET", "TARGET".
-Result<containers::MountRequest> parse_volume(const std::string& text, const Host& host) {
-  const auto parts = split(text, ':');
-  containers::MountRequest out;
-  const bool alone = parts.size() == 1;
-  const std::string_view source = alone ? std::string_view() : parts[0];
-  out.destination = std::string(alone ? parts[0] : parts[1]);
-  if (parts.size() > 3 || !out.destination.starts_with('/') || (!alone && source.empty()))
-    return Error(Code::invalid, "'{}' is not SOURCE:TARGET[:ro], with TARGET an absolute path", printable(text));
-  if (alone || (source[0] != '/' && source[0] != '.' && source[0] != '~'))
-    return Error(Code::unsupported, "'{}': volumes with a name are not there yet", printable(text))
-        .hint("name a folder of the host: `-v /folder:/inside`");
-  const runtime::Mount mount = TRY(launch::parse_volume(fmt::format("{}:{}", source, out.destination), host));
-  out.type = "bind";
-  out.source = mount.source;
-  for (const std::string_view option : split(parts.size() == 3 ? parts[2] : "rw", ',')) {
-    if (option == "ro") out.read_only = true;
-    else if (option == "rslave" || option == "rshared" || option == "rprivate" || option == "slave" ||
-             option == "shared" || option == "private") out.propagation = option;
-    else if (option != "rw" && option != "z" && option != "Z")
-      return Error(Code::invalid, "'{}' is no option of a volume, want ro, rw, rslave, rshared or rprivate",
-                   printable(option));
-  }
-  return out;
-}
-
-Result<void> read_mounts(const Parsed& parsed, const Host& host, Record& record) {
-  for (const std::string& text : parsed.values("--volume")) {
-    auto mount = TRY(parse_volume(text, host), "-v {}", printable(text));
-    record.mounts.push_back(std::move(mount));
-  }
-  for (const std::string& text : parsed.values("--mount")) {
-    const runtime::Mount mount = TRY(launch::parse_mount(text, host), "--mount {}", printable(text));
-    record.mounts.push_back({.type = mount.type == runtime::Mount::Type::tmpfs ? "tmpfs" : "bind",
-                             .source = mount.source, .destination = mount.target, .read_only = mount.read_only,
-                             .size_bytes = mount.size_bytes, .mode = mount.mode});
-  }
-  for (const std::string& text : parsed.values("--tmpfs")) {
-    const runtime::Mount mount = TRY(launch::parse_tmpfs(text), "--tmpfs {}", printable(text));
-    record.mounts.push_back({.type = "tmpfs", .source = {}, .destination = mount.target,
-                             .size_bytes = mount.size_bytes, .mode = mount.mode});
-  }
-  return {};
-}
-
 // "nofile=1024:2048"
 Result<containers::UlimitRequest> parse_ulimit(const std::string& text) {
   auto [name, values] = TRY(key_value(text, "--ulimit"));
@@ -129,6 +85,15 @@ Result<containers::UlimitRequest> parse_ulimit(const std::string& text) {
   return out;
 }
 
+// The file's content, as docker keeps it too: the container does not change with the file.
+Result<std::string> seccomp_option(const std::string& option) {
+  const std::string path = option.substr(std::string_view("seccomp=").size());
+  std::string profile = TRY(os::read_file(path, bundle::kMaxProfileBytes), "--security-opt seccomp");
+  for (const uint64_t capabilities : {uint64_t{0}, ~uint64_t{0}})
+    TRY(bundle::read_seccomp_profile(profile, capabilities), "--security-opt seccomp='{}'", printable(path));
+  return "seccomp=" + profile;
+}
+
 Result<void> read_security(const Parsed& parsed, Record& record) {
   record.privileged = parsed.has("--privileged");
   record.capabilities_added = parsed.values("--cap-add");
@@ -138,11 +103,18 @@ Result<void> read_security(const Parsed& parsed, Record& record) {
       if (to_lower(name) != "all") TRY(containers::capability_number(name));
   for (const std::string& option : parsed.values("--security-opt")) {
     constexpr std::string_view kKnown[] = {"no-new-privileges", "no-new-privileges:true", "no-new-privileges:false",
-                                           "no-new-privileges=true", "seccomp=unconfined", "apparmor=unconfined",
+                                           "no-new-privileges=true", "seccomp=unconfined", "seccomp=builtin",
+                                           "apparmor=unconfined",
                                            "label=disable", "label:disable", "systempaths=unconfined"};
-    if (std::find(std::begin(kKnown), std::end(kKnown), option) == std::end(kKnown))
+    const bool known = std::find(std::begin(kKnown), std::end(kKnown), option) != std::end(kKnown);
+    if (!known && option.starts_with("seccomp=")) {
+      std::string filter = TRY(seccomp_option(option));
+      record.security_options.push_back(std::move(filter));
+      continue;
+    }
+    if (!known)
       return Error(Code::unsupported, "--security-opt: '{}' is not supported", printable(option))
-          .hint("no-new-privileges, seccomp=unconfined and systempaths=unconfined are");
+          .hint("no-new-privileges, seccomp=FILE, seccomp=unconfined and systempaths=unconfined are");
     record.security_options.push_back(option == "no-new-privileges=true" ? "no-new-privileges" : option);
   }
   for (const std::string& text : parsed.values("--ulimit")) {
@@ -309,7 +281,6 @@ Result<Record> record_of(const Parsed& parsed, const launch::ReadyImage& image, 
   if (parsed.has("--shm-size")) record.shm_bytes = TRY(launch::parse_size(parsed.value("--shm-size")), "--shm-size");
   TRY(read_command(parsed, image, record));
   TRY(read_variables(parsed, host, record));
-  TRY(read_mounts(parsed, host, record));
   TRY(read_security(parsed, record));
   TRY(read_namespaces(parsed, record));
   std::string ignored;

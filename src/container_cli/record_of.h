@@ -8,7 +8,7 @@
 
 namespace kist::container_cli {
 
-/// `warning`: what was asked for and has no effect; may be null.
+/// Without its mounts: mounts_of.h. `warning`: what was asked for and has no effect; may be null.
 /// Errors: invalid (which flag, got, wanted), not_found (an --env-file, the source of a mount).
 Result<containers::Record> record_of(const cli::Parsed& parsed, const launch::ReadyImage& image,
                                      const launch::Host& host, std::string* warning = nullptr);

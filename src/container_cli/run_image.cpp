@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "container_cli/container_cli.h"
+#include "container_cli/mounts_of.h"
 #include "container_cli/record_of.h"
 #include "container_cli/verb.h"
 
@@ -44,6 +45,23 @@ Result<int> start(const Here& here, const cli::Parsed& parsed, const launch::Rea
                                .detach_keys = parsed.value("--detach-keys", "ctrl-p,ctrl-q")}, std::move(connection));
 }
 
+// The container and the volumes that it names; with either all or none of those without a name.
+Result<void> make(const Here& here, const MountPlan& plan, Record& record, containers::Status& status, bool passing) {
+  if (plan.volumes.empty()) return here.place.make(record, status, passing);
+  const auto lock = TRY(here.volumes.hold(os::FileLock::Mode::shared));
+  for (const containers::Volume& volume : plan.volumes) {
+    const bool known = volume.driver == "local" && volume.options.empty() && here.volumes.exists(volume.name);
+    if (known) continue;
+    TRY(here.volumes.create(volume));
+    containers::note_volume(here.place, volume.name, "create", {{"driver", volume.driver}});
+  }
+  const auto made = here.place.make(record, status, passing);
+  if (made) return {};
+  for (const containers::Volume& volume : plan.volumes)
+    if (volume.anonymous) (void)here.volumes.remove(volume).has_value();
+  return made;
+}
+
 Result<int> run(const Here& here, const cli::Parsed& parsed, const launch::ReadyImage& image) {
   if (parsed.has("--detach") && parsed.has("--rm") && parsed.has("--restart"))
     return Error(Code::invalid, "--rm and --restart exclude each other");
@@ -56,18 +74,22 @@ Result<int> run(const Here& here, const cli::Parsed& parsed, const launch::Ready
   std::string command;
   for (const std::string& arg : record.args()) command += (command.empty() ? "" : " ") + shell_quote(arg);
   status.command = command;
-  TRY(here.place.make(record, status, is_own(parsed, record)));
+  const MountPlan plan = TRY(mounts_of(parsed, image, here));
+  record.mounts = plan.mounts;
+  TRY(make(here, plan, record, status, is_own(parsed, record)));
+  containers::note(here.place, record, "create");
   if (const std::string path = parsed.value("--cidfile"); !path.empty()) {
     const auto file = os::open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0644);
     if (!file) {
-      (void)here.place.remove(record).has_value();
+      (void)containers::discard(here.place, here.volumes, record, true).has_value();
       return Error(file.error()).context("--cidfile").hint("remove the old file");
     }
     TRY(os::write_all(*file, record.id));
   }
   auto done = start(here, parsed, image, record);
   const bool remove_here = record.auto_remove && !parsed.has("--detach") && !here.place.is_looked_after(record.id);
-  if (remove_here && os::exists(here.place.folder_of(record.id))) (void)here.place.remove(record).has_value();
+  if (remove_here && os::exists(here.place.folder_of(record.id)))
+    (void)containers::discard(here.place, here.volumes, record, true).has_value();
   return done;
 }
 

@@ -94,6 +94,19 @@ Result<void> print_rows(const std::vector<Row>& rows, const std::vector<Column>&
   return {};
 }
 
+Result<void> print_inspected(const boost::json::array& all, std::string_view format, cli::Terminal& terminal) {
+  if (format.empty()) {
+    terminal.line(boost::json::serialize(all));
+    return {};
+  }
+  const auto shape = TRY(format::Template::parse(format == "json" ? "{{json .}}" : format), "--format");
+  for (const boost::json::value& one : all) {
+    const std::string line = TRY(shape.render(one), "--format");
+    terminal.line(line);
+  }
+  return {};
+}
+
 std::string binary_bytes(uint64_t bytes) {
   constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
   auto value = static_cast<double>(bytes);

@@ -1,6 +1,7 @@
 // What lists print: columns, JSON, or a template.
 #pragma once
 
+#include <boost/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,6 +23,9 @@ struct Column {
 /// (format/template.h) over these fields, after "table " with titles. Errors: invalid.
 Result<void> print_rows(const std::vector<Row>& rows, const std::vector<Column>& columns, std::string_view format,
                         cli::Terminal& terminal);
+
+/// What `inspect` shows: all as one list of JSON, or each through the template `format`. Errors: invalid.
+Result<void> print_inspected(const boost::json::array& all, std::string_view format, cli::Terminal& terminal);
 
 /// "1.5GiB", with binary units, as docker's stats.
 std::string binary_bytes(uint64_t bytes);

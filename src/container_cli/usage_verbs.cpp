@@ -139,12 +139,15 @@ Result<int> update_verb(const cli::Parsed& parsed, const Here& here) {
     if (status.is_alive()) {
       containers::SpecHost host;
       host.folder = here.place.folder_of(record.id);
-      host.volumes = os::join(here.host.kist_home, "volumes");
+      record.mounts.clear();
       auto spec = TRY(containers::spec_of(record, host));
+      record.mounts = old.mounts;
       spec.resources.devices.clear();
       TRY(bundle::update(here.runtime, record.id, spec.resources));
     }
-    return here.place.write(record);
+    TRY(here.place.write(record));
+    containers::note(here.place, record, "update");
+    return {};
   });
 }
 

@@ -2,8 +2,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "cli/container_verbs.h"
+#include "cli/network_verbs.h"
 #include "container_cli/container_cli.h"
 #include "containers/memory_folder.h"
 
@@ -19,9 +22,15 @@ constexpr struct {
     {"start", start_verb},     {"stop", stop_verb},       {"restart", restart_verb}, {"kill", kill_verb},
     {"wait", wait_verb},       {"rm", remove_verb},       {"pause", pause_verb},     {"unpause", unpause_verb},
     {"rename", rename_verb},   {"inspect", inspect_verb}, {"top", top_verb},         {"stats", stats_verb},
-    {"update", update_verb},   {"port", port_verb},       {"network", network_verb},
+    {"update", update_verb},   {"port", port_verb},
+    {"volume create", volume_create_verb}, {"volume ls", volume_list_verb}, {"volume inspect", volume_inspect_verb},
+    {"volume rm", volume_remove_verb}, {"volume prune", volume_prune_verb},
+    {"network create", network_create_verb}, {"network ls", network_list_verb},
+    {"network inspect", network_inspect_verb}, {"network rm", network_remove_verb},
+    {"network prune", network_prune_verb}, {"network connect", network_connect_verb},
+    {"network disconnect", network_disconnect_verb},
 };
-static_assert(std::size(kVerbs) == std::size(cli::kContainerVerbs));
+static_assert(std::size(kVerbs) == std::size(cli::kContainerVerbs) + std::size(cli::kVolumeVerbs) + std::size(cli::kNetworkVerbs));
 
 bool has_limits(const containers::LimitRequest& limits) { return !(limits == containers::LimitRequest()); }
 
@@ -32,8 +41,15 @@ Here here_of(const launch::Host& host, cli::Terminal& terminal) {
   const std::string memory =
       containers::memory_folder(runtime_dir == host.variables.end() ? "" : runtime_dir->second,
                                 os::join(host.kist_home, "containers/passing"));
-  return {host, containers::Place(host.kist_home, memory), containers::runtime_of(memory),
-          networks::Home(host.kist_home, memory), terminal};
+  return {host, containers::Place(host.kist_home, memory), containers::Volumes(host.kist_home, memory),
+          containers::runtime_of(memory), networks::Home(host.kist_home, memory), terminal};
+}
+
+bool enters_container(std::string_view name) { return name == "exec" || name == "start" || name == "restart"; }
+
+bool is_reachable(const cli::Parsed& parsed) {
+  constexpr const char* kShared[] = {"--detach", "--volume", "--mount", "--pid", "--privileged", "--cap-add"};
+  return std::any_of(std::begin(kShared), std::end(kShared), [&](const char* flag) { return parsed.has(flag); });
 }
 
 Result<containers::Record> Here::record(std::string_view name_or_id) const {
@@ -54,14 +70,14 @@ Result<containers::StartContext> start_context(const Here& here, const container
   if (!lease.is_open())
     return Error(Code::unavailable, "the root of the image '{}' is gone", printable(record.image))
         .hint(fmt::format("`kist run --rm --image {} true` makes it again", shell_quote(record.image)));
-  containers::StartContext context{here.place, {.spec = {}, .root = {}, .runtime = {}, .networks = here.networks}, std::move(lease)};
+  containers::StartContext context{here.place, {{}, {}, {}, here.networks, here.place, here.volumes}, std::move(lease)};
   containers::MachineHost& host = context.host;
   host.spec = {.is_root = ::geteuid() == 0,
                .uid = ::geteuid(),
                .gid = ::getegid(),
                .unified_cgroups = containers::has_unified_cgroups(),
                .folder = here.place.folder_of(record.id),
-               .volumes = os::join(here.host.kist_home, "volumes"),
+               .volumes = {},
                .network_namespace = {}};
   host.root.source = {.erofs_image = image.erofs_image, .lowers = image.lowers, .objects = image.objects};
   if (keeps_writes) {

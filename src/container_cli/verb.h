@@ -7,7 +7,9 @@
 
 #include "cli/flags.h"
 #include "cli/terminal.h"
+#include "container_cli/filters.h"
 #include "containers/lifecycle.h"
+#include "containers/notes.h"
 #include "containers/place.h"
 #include "launch/image.h"
 #include "launch/request.h"
@@ -19,6 +21,7 @@ inline constexpr int kKistFailed = 125;  // As docker.
 struct Here {
   const launch::Host& host;
   containers::Place place;
+  containers::Volumes volumes;
   bundle::Runtime runtime;
   networks::Home networks;
   cli::Terminal& terminal;
@@ -40,6 +43,13 @@ Result<launch::ReadyImage> image_of(const Here& here, const containers::Record& 
 int for_each(const Here& here, const std::vector<std::string>& names,
              const std::function<Result<void>(const containers::Record&)>& work);
 
+struct Pruned {
+  std::vector<std::string> removed;
+  uint64_t bytes = 0;
+};
+/// Volumes that no container has; without `all` only those without a name.
+Result<Pruned> prune_volumes(const Here& here, const Filters& filters, bool all);
+
 // One function a verb: the exit status.
 Result<int> ps_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> logs_verb(const cli::Parsed& parsed, const Here& here);
@@ -58,8 +68,19 @@ Result<int> inspect_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> top_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> stats_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> update_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> volume_create_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> volume_list_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> volume_inspect_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> volume_remove_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> volume_prune_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> port_verb(const cli::Parsed& parsed, const Here& here);
-Result<int> network_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> network_create_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> network_list_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> network_inspect_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> network_remove_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> network_prune_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> network_connect_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> network_disconnect_verb(const cli::Parsed& parsed, const Here& here);
 
 /// Stays with a container that runs: its output here, our input there. `attached` is a connection
 /// that has sent Frame::attach already, or none yet.

@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "containers/lifecycle.h"
+#include "containers/notes.h"
 
 namespace kist::containers {
 namespace {
@@ -70,12 +71,14 @@ Result<int> run_here(StartContext context, const Record& record, bool pass_signa
   status.started_ns = now_ns();
   status.ports = started->ports;
   (void)context.place.write(status).has_value();
+  note(context.place, record, "start");
   status.exit_code = wait_for(*started, signals, machine);
   status.phase = Phase::exited;
   status.pid = 0;
   status.ports.clear();
   status.finished_ns = now_ns();
   machine.ended(status);
+  note_end(context.place, record, status);
   if (!record.auto_remove) (void)context.place.write(status).has_value();
   return status.exit_code;
 }

@@ -13,6 +13,7 @@
 
 #include "base/text.h"
 #include "containers/control.h"
+#include "containers/notes.h"
 
 namespace kist::containers {
 namespace {
@@ -33,9 +34,10 @@ Error not_running(const Record& record) {
   const int kept[] = {alive.get(), started.get(), client.get(), context.lease.get()};
   for (int fd = 3; fd < 1024; ++fd)
     if (std::find(std::begin(kept), std::end(kept), fd) == std::end(kept)) ::close(fd);
+  const Volumes volumes = context.host.volumes;
   Container machine(std::move(context.host));
   const int status = supervise(context.place, record, machine, std::move(started), std::move(client));
-  if (record.auto_remove) (void)context.place.remove(record).has_value();
+  if (record.auto_remove) (void)discard(context.place, volumes, record, true).has_value();
   ::_exit(status);
 }
 
@@ -113,11 +115,15 @@ Result<void> stop(const Place& place, const bundle::Runtime& runtime, const Reco
   if (signal == 0) signal = TRY(signal_number(record.stop_signal));
   // A halted process takes no signal but the last.
   if (status.phase == Phase::paused) TRY(bundle::resume(runtime, record.id));
+  note(place, record, "kill", {{"signal", fmt::format("{}", signal)}});
   if (const auto socket = connect_to(place.file_of(record.id, "control"))) {
     TRY(send_frame(*socket, Frame::stop, number_bytes(static_cast<uint32_t>(signal), 4) +
                                              number_bytes(static_cast<uint32_t>(timeout_s), 4)));
     int exit_code = 0;
-    if (wait_for_end(*socket, exit_code)) return {};
+    if (wait_for_end(*socket, exit_code)) {
+      note(place, record, "stop");
+      return {};
+    }
   }
   const Status left = TRY(place.status(record.id));
   if (!process_lives(left)) return {};
@@ -125,6 +131,7 @@ Result<void> stop(const Place& place, const bundle::Runtime& runtime, const Reco
   wait_for_process(left, timeout_s < 0 ? -1 : timeout_s * 1000);
   if (process_lives(left)) TRY(bundle::kill(runtime, record.id, SIGKILL, {}));  // All in its pid namespace go with it.
   wait_for_process(left, 10'000);
+  note(place, record, "stop");
   return {};
 }
 
@@ -137,6 +144,7 @@ Result<void> kill(const Place& place, const bundle::Runtime& runtime, const Reco
     if (status.phase == Phase::paused) TRY(bundle::resume(runtime, record.id));
   }
   TRY(bundle::kill(runtime, record.id, signal, {}));
+  note(place, record, "kill", {{"signal", fmt::format("{}", signal)}});
   // What is killed is gone when this returns, as a script expects.
   int exit_code = 0;
   if (signal == SIGKILL && (!socket || !wait_for_end(*socket, exit_code))) wait_for_process(status, 10'000);
@@ -156,16 +164,17 @@ Result<int> wait(const Place& place, const Record& record) {
   return status.exit_code;
 }
 
-Result<void> remove(const Place& place, const bundle::Runtime& runtime, const Record& record, bool force) {
+Result<void> remove(const Place& place, const Volumes& volumes, const bundle::Runtime& runtime, const Record& record,
+                    const RemoveHow& how) {
   const Status status = TRY(place.status(record.id));
   if (status.is_alive() || status.phase == Phase::restarting) {
-    if (!force)
+    if (!how.force)
       return Error(Code::invalid, "container {} is running", printable(record.name))
           .hint(fmt::format("`kist stop {0}` first, or `kist rm -f {0}`", record.name));
     TRY(stop(place, runtime, record, SIGKILL, 0));
   }
   TRY(bundle::remove(runtime, record.id, {.force = true}));
-  return place.remove(record);
+  return discard(place, volumes, record, how.with_volumes);
 }
 
 Result<std::vector<pid_t>> processes(const bundle::Runtime& runtime, const Record& record, const Status& status) {
@@ -190,7 +199,9 @@ Result<void> pause(const Place& place, const bundle::Runtime& runtime, const Rec
     return Error(Code::invalid, "container {} is {}", printable(record.name), halt ? "paused already" : "not paused");
   TRY(halt ? bundle::pause(runtime, record.id) : bundle::resume(runtime, record.id));
   status.phase = halt ? Phase::paused : Phase::running;
-  return place.write(status);
+  TRY(place.write(status));
+  note(place, record, halt ? "pause" : "unpause");
+  return {};
 }
 
 }  // namespace kist::containers

@@ -39,8 +39,13 @@ Result<void> stop(const Place& place, const bundle::Runtime& runtime, const Reco
 Result<void> kill(const Place& place, const bundle::Runtime& runtime, const Record& record, int signal);
 /// Waits until it has ended; its exit status.
 Result<int> wait(const Place& place, const Record& record);
-/// `force`: kills it first. Errors: invalid (it runs).
-Result<void> remove(const Place& place, const bundle::Runtime& runtime, const Record& record, bool force);
+struct RemoveHow {
+  bool force = false;         // Kill it first.
+  bool with_volumes = false;  // Those without a name that it alone has.
+};
+/// Errors: invalid (it runs).
+Result<void> remove(const Place& place, const Volumes& volumes, const bundle::Runtime& runtime, const Record& record,
+                    const RemoveHow& how);
 /// The processes inside, as the host counts them; where there are no cgroups of its own, those in the
 /// pid namespace of the first. Errors: invalid (it does not run).
 Result<std::vector<pid_t>> processes(const bundle::Runtime& runtime, const Record& record, const Status& status);

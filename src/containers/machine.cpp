@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "containers/accounts.h"
+#include "containers/notes.h"
 #include "runtime/capabilities.h"
 #include "runtime/seccomp.h"
 
@@ -57,6 +58,33 @@ bool wants_filter(const Record& record) {
   return std::find(options.begin(), options.end(), "seccomp=unconfined") == options.end();
 }
 
+// What the image has where an empty volume goes, as docker does it.
+Result<void> fill_volumes(const MachineHost& host, const Record& record, const os::Fd& root) {
+  // In a farm of links files of one content are one inode, whatever the image says.
+  const CopyOptions options{.owner = {}, .hard_links = !host.root.source.erofs_image.empty()};
+  for (const MountRequest& mount : record.mounts) {
+    if (mount.type != "volume" || mount.no_copy) continue;
+    const auto there = os::open_in_root(root, mount.destination, O_PATH);
+    if (!there && there.error().code() == Code::not_found) continue;
+    if (!there) return there.error();
+    const auto folder = os::open_in_root(root, mount.destination, O_RDONLY | O_DIRECTORY);
+    if (!folder)
+      return Error(Code::invalid, "the volume '{}' cannot be mounted on '{}', which is no folder in the image", mount.source,
+                   printable(mount.destination));
+    TRY(host.volumes.fill(mount.source, *folder, options));
+  }
+  return {};
+}
+
+// The memory of a volume goes with the last container that uses it.
+void close_volume(const MachineHost& host, const std::string& name, const std::string& id) {
+  const auto volume = host.volumes.find(name);
+  if (!volume || !volume->is_memory()) return;
+  const auto lock = host.volumes.hold(os::FileLock::Mode::exclusive);
+  const auto users = users_of(host.place, name, true);
+  if (lock && users && (users->empty() || *users == std::vector<std::string>{id})) host.volumes.close(name);
+}
+
 }  // namespace
 
 bool has_unified_cgroups() {
@@ -68,8 +96,24 @@ bundle::Runtime runtime_of(const std::string& memory_folder) {
   return {.state_root = os::join(memory_folder, "runtime"), .systemd_cgroups = false, .rootless = {}, .warn = {}};
 }
 
+Result<void> Container::open_volumes(const Record& record) {
+  volumes_.clear();
+  for (const MountRequest& mount : record.mounts) {
+    if (mount.type != "volume") continue;
+    // Removed by force, or by hand: as docker, a new one.
+    if (!host_.volumes.exists(mount.source)) TRY(host_.volumes.create({.name = mount.source}));
+    host_.spec.volumes[mount.source] = TRY(host_.volumes.open(mount.source));
+    volumes_.push_back(mount.source);
+    note_volume(host_.place, mount.source, "mount",
+                {{"container", record.id}, {"destination", mount.destination}, {"driver", "local"},
+                 {"propagation", mount.propagation}, {"read/write", mount.read_only ? "false" : "true"}});
+  }
+  return {};
+}
+
 Result<Started> Container::start(const Record& record, const Streams& streams) {
   id_ = record.id;
+  TRY(open_volumes(record));
   SpecHost spec_host = host_.spec;
   TRY(network_.prepare(record, spec_host));
   bundle::Spec spec = TRY(spec_of(record, spec_host));
@@ -96,6 +140,7 @@ Result<Started> Container::start(const Record& record, const Streams& streams) {
       const Account account = TRY(find_account(root, record.user, record.groups));
       take_account(account, record.privileged, *spec.process);
     }
+    if (!volumes_.empty()) TRY(fill_volumes(host_, record, root));
     return root;
   };
   // What a killed supervisor has left.
@@ -122,6 +167,10 @@ void Container::ended(Status& status) {
   (void)bundle::remove(host_.runtime, id_, {.force = true}).has_value();
   network_.ended();
   if (!host_.root.work.empty()) (void)os::remove_tree(host_.root.work).has_value();
+  for (const std::string& name : volumes_) {
+    note_volume(host_.place, name, "unmount", {{"container", id_}, {"driver", "local"}});
+    close_volume(host_, name, id_);
+  }
 }
 
 Result<Started> Container::probe(const Record& record, const std::vector<std::string>& args, const os::Fd& output) {
@@ -147,6 +196,7 @@ Result<bundle::Created> exec(const bundle::Runtime& runtime, const Record& recor
   host.is_root = ::geteuid() == 0;
   host.unified_cgroups = has_unified_cgroups();
   Record wanted = record;
+  wanted.mounts.clear();  // They are there already.
   wanted.tty = request.tty;
   wanted.privileged = record.privileged || request.privileged;
   const bundle::Spec spec = TRY(spec_of(wanted, host));

@@ -9,6 +9,7 @@
 #include "containers/root_mount.h"
 #include "containers/spec_of.h"
 #include "containers/supervisor.h"
+#include "containers/volumes.h"
 
 namespace kist::containers {
 
@@ -18,6 +19,8 @@ struct MachineHost {
   RootMount root;
   bundle::Runtime runtime;
   networks::Home networks;
+  Place place;
+  Volumes volumes;
 };
 
 class Container : public Machine {
@@ -31,11 +34,13 @@ class Container : public Machine {
                         const os::Fd& output) override;
 
  private:
+  Result<void> open_volumes(const Record& record);
   MachineHost host_;
   ContainerNetwork network_;
   Result<bundle::Created> make(const Record& record, const bundle::Spec& spec, const bundle::CreateOptions& options);
 
   std::string id_;
+  std::vector<std::string> volumes_;  // Of the record, by their names.
   pid_t pid_ = 0;
 };
 

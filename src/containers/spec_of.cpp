@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "bundle/seccomp_profile.h"
 #include "os/files.h"
 #include "runtime/capabilities.h"
 
@@ -49,6 +50,22 @@ Result<uint64_t> capabilities_of(const Record& record) {
   return bits;
 }
 
+// None set: the built-in filter, which needs no compiling.
+Result<void> add_seccomp(const Record& record, uint64_t capabilities, bundle::Spec& spec) {
+  if (record.privileged) return {};
+  std::string_view wanted = "builtin";
+  constexpr std::string_view kOption = "seccomp=";
+  for (const std::string& option : record.security_options)
+    if (option.starts_with(kOption)) wanted = std::string_view(option).substr(kOption.size());
+  if (wanted == "unconfined") return {};
+  if (wanted != "builtin") {
+    spec.seccomp = TRY(bundle::read_seccomp_profile(wanted, capabilities), "--security-opt seccomp");
+  } else if (bundle::opens_system_calls(capabilities)) {
+    spec.seccomp = bundle::built_in_seccomp(capabilities);
+  }
+  return {};
+}
+
 std::vector<std::string> environment_of(const Record& record) {
   std::vector<std::string> env = record.env;
   const auto has = [&](std::string_view name) {
@@ -76,6 +93,7 @@ Result<void> add_process(const Record& record, Spec& spec) {
     const int resource = TRY(ulimit_number(limit.name));
     process.rlimits.push_back({resource, limit.soft, limit.hard});
   }
+  TRY(add_seccomp(record, bits, spec));
   if (record.oom_score_adj != 0) process.oom_score_adj = static_cast<int>(record.oom_score_adj);
   spec.process = std::move(process);
   return {};
@@ -137,24 +155,44 @@ void add_system_mounts(const Record& record, const SpecHost& host, Spec& spec) {
   }
 }
 
+// docker's defaults, and what its --tmpfs takes.
+bundle::Mount tmpfs_of(const MountRequest& wanted) {
+  unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | (wanted.read_only ? MS_RDONLY : 0);
+  std::string data = fmt::format("mode={:o}", wanted.mode);
+  if (wanted.size_bytes != 0) data += fmt::format(",size={}", wanted.size_bytes);
+  constexpr struct {
+    std::string_view name;
+    unsigned long set, cleared;
+  } kWords[] = {{"ro", MS_RDONLY, 0},   {"rw", 0, MS_RDONLY},     {"exec", 0, MS_NOEXEC}, {"noexec", MS_NOEXEC, 0},
+                {"suid", 0, MS_NOSUID}, {"nosuid", MS_NOSUID, 0}, {"dev", 0, MS_NODEV},   {"nodev", MS_NODEV, 0},
+                {"noatime", MS_NOATIME, 0}};
+  for (const std::string_view option : split(wanted.options, ',')) {
+    const auto word = std::find_if(std::begin(kWords), std::end(kWords), [&](const auto& w) { return w.name == option; });
+    if (word != std::end(kWords)) flags = (flags | word->set) & ~word->cleared;
+    else if (!option.empty()) data += fmt::format(",{}", option);
+  }
+  return file_system(wanted.destination.c_str(), "tmpfs", flags, std::move(data));
+}
+
 Result<void> add_mount(const MountRequest& wanted, const SpecHost& host, Spec& spec) {
   if (wanted.type == "tmpfs") {
-    std::string data = fmt::format("mode={:o}", wanted.mode);
-    if (wanted.size_bytes != 0) data += fmt::format(",size={}", wanted.size_bytes);
-    spec.mounts.push_back(file_system(wanted.destination.c_str(), "tmpfs",
-                                      MS_NOSUID | MS_NODEV | MS_NOEXEC | (wanted.read_only ? MS_RDONLY : 0),
-                                      std::move(data)));
+    spec.mounts.push_back(tmpfs_of(wanted));
     return {};
   }
-  const std::string source =
-      wanted.type == "volume" ? os::join(os::join(host.volumes, wanted.source), "data") : wanted.source;
+  std::string source = wanted.source;
+  if (wanted.type == "volume") {
+    const auto volume = host.volumes.find(wanted.source);
+    if (volume == host.volumes.end()) return Error(Code::not_found, "no such volume: {}", printable(wanted.source));
+    source = volume->second;
+  }
   if (!os::exists(source))
     return Error(Code::not_found, "the source of the mount '{}' does not exist", printable(source))
         .hint(fmt::format("`mkdir -p {}`", shell_quote(source)));
   bundle::Mount mount = bind(source, wanted.destination, wanted.recursive);
   if (wanted.read_only) mount.options.recursive_set = MOUNT_ATTR_RDONLY;
-  if (wanted.propagation == "rslave" || wanted.propagation == "slave") mount.options.propagation = {MS_SLAVE | MS_REC};
-  if (wanted.propagation == "rshared" || wanted.propagation == "shared") mount.options.propagation = {MS_SHARED | MS_REC};
+  const std::string& propagation = wanted.propagation;
+  if (propagation == "rslave" || propagation == "slave") mount.options.propagation = {MS_SLAVE | MS_REC};
+  if (propagation == "rshared" || propagation == "shared") mount.options.propagation = {MS_SHARED | MS_REC};
   spec.mounts.push_back(std::move(mount));
   return {};
 }

@@ -1,6 +1,7 @@
 // A record as the runtime specification has it: docker's defaults, and what was asked for over them.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,7 @@ struct SpecHost {
   uint32_t gid = 0;
   bool unified_cgroups = false;   // /sys/fs/cgroup is version 2.
   std::string folder;             // The container's own, with hosts, hostname and resolv.conf.
-  std::string volumes;            // Where named volumes are: VOLUMES/<name>/data.
+  std::map<std::string, std::string> volumes;  // Where their contents are, by their names.
   std::string network_namespace;  // To join; empty: by record.network.
   std::string user_namespace;     // To join, of a plain user: the one that network_namespace belongs to.
   std::string network_files;      // Folder with hosts, hostname and resolv.conf; empty: `folder`.

@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "containers/clients.h"
 #include "containers/log_writer.h"
+#include "containers/notes.h"
 
 extern "C" const char __executable_start;
 extern "C" const char etext;
@@ -168,6 +169,7 @@ Result<void> Supervisor::begin() {
   status_.error.clear();
   write_status();
   tell_caller("ok");
+  note(place_, record_, "start");
   let_go_of_program_pages();
   return {};
 }
@@ -234,6 +236,7 @@ void Supervisor::end() {
   status_.exit_code = status_of(how);
   status_.finished_ns = clock_ns(CLOCK_REALTIME);
   machine_.ended(status_);
+  note_end(place_, record_, status_);
   const bool long_enough = now_ns() - began_ns_ > 10 * kSecond;
   failures_in_a_row_ = long_enough ? 0 : failures_in_a_row_ + 1;
   if (!wants_restart(record_.restart, status_)) {

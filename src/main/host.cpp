@@ -89,6 +89,8 @@ std::string sibling_program(const char* name) {
   const std::string folder = self ? os::parent_of(*self) : std::string(".");
   std::string beside = os::join(folder, name);
   if (os::exists(beside)) return beside;
+  // Installed, the engine lies in PREFIX/libexec/kist and kist in PREFIX/bin.
+  if (std::string_view(name) == "kist") return os::join(os::parent_of(os::parent_of(folder)), "bin/kist");
   return os::join(os::parent_of(folder), fmt::format("libexec/kist/{}", name));
 }
 

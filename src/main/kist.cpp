@@ -11,6 +11,7 @@
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 #include "container_cli/container_cli.h"
+#include "launch/image.h"
 #include "main/host.h"
 #include "os/child.h"
 #include "os/helper.h"
@@ -55,6 +56,9 @@ int run_or_exec_engine(const cli::VerbSpec& verb, const std::vector<std::string>
   const auto host = read_host();
   if (!host) return fail(host.error(), kKistFailed);
   if (parsed->has("--image")) {
+    // Begun anew, the program does not know any more where its engine lies.
+    if (container_cli::is_reachable(*parsed) && launch::find_image(host->kist_home, parsed->value("--image")))
+      runtime_cli::protect_program(argv, environ);
     cli::Terminal terminal("auto", ::getenv("NO_COLOR") != nullptr);
     const auto status = container_cli::run_image(*parsed, *host, terminal);
     return status ? *status : exec_engine(argv);
@@ -101,6 +105,7 @@ int run_container_verb(const cli::VerbSpec& verb, const std::vector<std::string>
   cli::Terminal terminal("auto", ::getenv("NO_COLOR") != nullptr);
   if (!parsed) return fail(parsed.error(), verb.name == "exec" ? kKistFailed : cli::exit_status(parsed.error()));
   if (parsed->has("--help")) return exec_engine(argv);
+  if (container_cli::enters_container(verb.name)) runtime_cli::protect_program(argv, environ);
   const auto host = read_host();
   if (!host) return fail(host.error(), kKistFailed);
   // What is no container may be an image.
@@ -121,13 +126,11 @@ int kist_main(int argc, char** argv) {
   if (argc == 2 && (std::strcmp(argv[1], "--version") == 0 || std::strcmp(argv[1], "version") == 0))
     return std::puts("kist " KIST_VERSION) < 0 ? 1 : 0;
   if (argc >= 2) {
-    const std::string_view name = argv[1];
-    const cli::VerbSpec* verb =
-        name == "run" || name == "shell" || name == "task" ? cli::find_verb(name) : nullptr;
-    if (container_cli::is_container_verb(name))
-      return run_container_verb(*cli::find_verb(name), std::vector<std::string>(argv + 2, argv + argc), argv);
-    if (verb != nullptr)
-      return run_or_exec_engine(*verb, std::vector<std::string>(argv + 2, argv + argc), argv);
+    const auto all = cli::joined_words(std::vector<std::string>(argv + 1, argv + argc));
+    const std::string& name = all[0];
+    const std::vector<std::string> args(all.begin() + 1, all.end());
+    if (container_cli::is_container_verb(name)) return run_container_verb(*cli::find_verb(name), args, argv);
+    if (name == "run" || name == "shell" || name == "task") return run_or_exec_engine(*cli::find_verb(name), args, argv);
   }
   return exec_engine(argv);
 }

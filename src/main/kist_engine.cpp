@@ -18,10 +18,11 @@ int main(int argc, char** argv) {
     kist::cli::Terminal("auto", true).error(host.error());
     return 125;
   }
-  const auto machine = kist::read_machine(std::move(*host));
+  auto machine = kist::read_machine(std::move(*host));
   if (!machine) {
     kist::cli::Terminal("auto", true).error(machine.error());
     return 125;
   }
+  machine->starter = kist::sibling_program("kist");
   return kist::verbs::dispatch(std::vector<std::string>(argv + 1, argv + argc), *machine);
 }

@@ -13,6 +13,7 @@
 #include <csignal>
 
 #include "os/kernel.h"
+#include "os/own_program.h"
 #include "runtime/capabilities.h"
 #include "runtime/inside.h"
 #include "runtime/seccomp.h"
@@ -101,7 +102,10 @@ constexpr uint32_t kNotFound = 127;
   int worst = ENOENT;
   const char* path = plan.candidates[0].c_str();
   for (const std::string& candidate : plan.candidates) {
-    ::execve(candidate.c_str(), plan.argv.data(), plan.envp.data());
+    if (os::executes(plan.own_program, candidate.c_str()))
+      errno = EACCES;
+    else
+      ::execve(candidate.c_str(), plan.argv.data(), plan.envp.data());
     if (errno == ENOENT || errno == ENOTDIR) {
       // It is there, so what is not is its interpreter or its loader.
       if (::access(candidate.c_str(), F_OK) != 0) continue;

@@ -205,6 +205,7 @@ Result<Plan> make_plan(const ContainerSpec& spec) {
   plan.passwd_field = fmt::format(":{}:", spec.uid);
   plan.group_field = fmt::format(":{}:", spec.gid);
   plan.candidates = candidates(spec);
+  plan.own_program = os::own_program();
   plan.argv = pointers(spec.args);
   plan.envp = pointers(spec.env);
   lay_out_fds(plan);

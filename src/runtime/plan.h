@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "os/own_program.h"
 #include "runtime/container.h"
 
 namespace kist::runtime {
@@ -42,6 +43,7 @@ struct Plan {
   mutable std::vector<PlannedMount> mounts;  // Mutable: the child fills in what it has opened.
 
   std::vector<std::string> candidates;  // Paths to try to execute, in order.
+  os::OwnProgram own_program;           // Not to be executed inside.
   std::vector<char*> argv;
   std::vector<char*> envp;
   std::vector<int> fds;               // fds[i] becomes i inside.

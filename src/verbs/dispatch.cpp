@@ -1,5 +1,10 @@
 #include "verbs/dispatch.h"
 
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <ctime>
 #include <functional>
 
@@ -62,6 +67,7 @@ Result<int> run_in_context(const cli::VerbSpec& verb, const cli::Parsed& parsed,
                            const Machine& machine, cli::Terminal& terminal) {
   cli::ProgressView progress(progress_options(terminal, parsed, is_run(verb)));
   const auto work = [&](const environment::Context& context) -> Result<int> {
+    if (is_run(verb) && parsed.has("--image")) return make_image_ready(parsed.value("--image"), context);
     if (is_run(verb)) {
       const auto request = TRY(cli::run_request(verb, parsed, machine.host));
       return run_verb(context, request, terminal);
@@ -106,7 +112,8 @@ std::optional<int> plain_verb(const std::vector<std::string>& args, cli::Termina
       return 0;
     }
     if (args.size() < 2) return show_help(nullptr, terminal);
-    if (const cli::VerbSpec* verb = cli::find_verb(args[1])) return show_help(verb, terminal);
+    const auto named = cli::joined_words({args.begin() + 1, args.end()});
+    if (const cli::VerbSpec* verb = cli::find_verb(named[0])) return show_help(verb, terminal);
     terminal.error(cli::unknown_verb(args[1]));
     return 2;
   }
@@ -122,6 +129,19 @@ std::optional<int> plain_verb(const std::vector<std::string>& args, cli::Termina
   return std::nullopt;
 }
 
+// With the image ready, the starter does as it would have done at first. As the person's shell would
+// call it: what main/ changed for the engine is changed back.
+int start_again(const std::vector<std::string>& args, const Machine& machine, cli::Terminal& terminal) {
+  std::vector<char*> argv{const_cast<char*>("kist")};
+  for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
+  argv.push_back(nullptr);
+  ::umask(machine.host.umask);
+  ::signal(SIGPIPE, SIG_DFL);
+  ::execv(machine.starter.c_str(), argv.data());
+  terminal.error(Error::from_errno(errno, "start '{}'", machine.starter));
+  return kKistFailed;
+}
+
 int run_parsed(const cli::VerbSpec& verb, const std::vector<std::string>& args,
                const Machine& machine, cli::Terminal& terminal) {
   const auto parsed = cli::parse(verb, std::vector<std::string>(args.begin() + 1, args.end()));
@@ -131,6 +151,7 @@ int run_parsed(const cli::VerbSpec& verb, const std::vector<std::string>& args,
   }
   if (parsed->has("--help")) return show_help(&verb, terminal);
   const auto status = run_in_context(verb, *parsed, machine, terminal);
+  if (status && *status == kStartAgain) return start_again(args, machine, terminal);
   if (status) return *status;
   terminal.error(status.error());
   return is_run(verb) ? kKistFailed : cli::exit_status(status.error());
@@ -139,7 +160,7 @@ int run_parsed(const cli::VerbSpec& verb, const std::vector<std::string>& args,
 }  // namespace
 
 int dispatch(const std::vector<std::string>& given, const Machine& machine) {
-  const std::vector<std::string> args = without_image_word(given);
+  const std::vector<std::string> args = cli::joined_words(without_image_word(given));
   if (args.size() == 2 && args[0] == engine::kBytecodeJob) return bytecode_job(args[1], machine);
   const bool no_color = machine.host.variables.count("NO_COLOR") != 0;
   cli::Terminal terminal("auto", no_color);

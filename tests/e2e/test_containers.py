@@ -73,6 +73,16 @@ class ContainerTest(lib.KistTest):
             self.run_kist("rm", "-f", *left)
         super().tearDown()
 
+    def image_with(self, name, content):
+        """A tar of the image, and one program more."""
+        out = self.project / "more.tar"
+        shutil.copy(self.root_tar, out)
+        with tarfile.open(out, "a") as tar:
+            info = tarfile.TarInfo(name)
+            info.mode, info.size = 0o755, len(content)
+            tar.addfile(info, io.BytesIO(content))
+        return out
+
     def run_kist(self, *args, input=None, **more):
         if input is None:
             return super().run_kist(*args, **more)
@@ -146,6 +156,24 @@ class Running(ContainerTest):
         self.fails(125, "error: 'net_admim' is no capability\n\nhint: did you mean `net_admin`?\n",
                    "run", "--rm", "--cap-add", "net_admim", "--image", "box", "true")
 
+    def test_capabilities_open_system_calls(self):
+        unshare = ["--image", "box", "unshare", "-m", "true"]
+        self.assertEqual(self.run_kist("run", "--rm", *unshare).status, 1)
+        self.assertEqual(self.run_kist("run", "--rm", "--cap-add", "SYS_TIME", *unshare).status, 1)
+        self.do("run", "--rm", "--cap-add", "SYS_ADMIN", *unshare)
+        # A profile as docker's: what it does not name fails as it says, what needs a capability with it.
+        rule = {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28,
+                "excludes": {"caps": ["CAP_SYS_TIME"]}}
+        self.write({"profile.json": json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}), "bad.json": "{}"})
+        make = ["--security-opt", "seccomp=profile.json", "--image", "box", "mkdir", "/tmp/x"]
+        self.assertIn("No space left", self.run_kist("run", "--rm", *make).err)
+        self.do("run", "--rm", "--cap-add", "SYS_TIME", *make)
+        self.do("run", "-d", "--name", "it", "--security-opt", "seccomp=profile.json", "--image", "box", "sleep", "100")
+        self.assertIn("No space left", self.run_kist("exec", "it", "mkdir", "/tmp/x").err)
+        bad = self.run_kist("run", "--rm", "--security-opt", "seccomp=bad.json", "--image", "box", "true")
+        self.assertEqual(bad.status, 125)
+        self.assertIn("defaultAction", bad.err)
+
     def test_mounts(self):
         data = self.make_project("data-", {"in": "from the host\n"})
         self.assertEqual(self.box("-v", f"{data}:/data", "--image", "box", "sh", "-c", "cat /data/in; echo out > /data/out"),
@@ -176,6 +204,45 @@ class Running(ContainerTest):
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.communicate(timeout=10)[0], b"got it\n")
         self.assertEqual(process.returncode, 3)
+
+    def test_an_image_that_is_not_there(self):
+        # In a project's folder, where `kist run` without it would be something else.
+        self.write({"requirements.txt": "six\n"})
+        for detach in ([], ["-d"]):
+            self.fails(125, "error: no such image: nowhere\n\nhint: `kist images` lists what is there", "run", *detach, "--rm", "--image", "nowhere", "true")
+        self.assertEqual([path.name for path in self.project.iterdir()], ["requirements.txt"])
+
+    def test_an_image_is_made_ready_again(self):
+        for ready in (self.store / "images").glob("**/*.ready"):
+            ready.unlink()
+        self.assertEqual(self.do("run", "--rm", "--image", "box"), "of the image\n")
+        self.assertEqual(self.do("run", "--rm", "-v", f"{self.project}:/w", "--image", "box", "sh", "-c", "umask"), "0022\n")
+
+    def test_the_runtime_itself_is_not_executed(self):
+        program = self.project / "script"
+        program.write_text("#!/proc/self/exe\n")
+        program.chmod(0o755)
+        self.do("import", self.image_with("usr/bin/script", program.read_bytes()), "traps")
+        for path in ("/proc/self/exe", "/proc/self/root/proc/self/exe", "script"):
+            shown = "/usr/bin/script" if path == "script" else path
+            self.fails(126, f"error: exec: '{shown}': is the container runtime itself: permission denied",
+                       "run", "--rm", "--image", "traps", path, "--version")
+
+    def test_where_others_can_see_it_the_runtime_is_protected(self):
+        if self.user:
+            self.skipTest("a plain user's container cannot write to what belongs to root")
+        self.do("run", "-d", "--name", "it", "--image", "box", "sleep", "100")
+        process = self.start("exec", "it", "sleep", "100")
+        try:
+            for _ in range(200):
+                if self.do("top", "it", "-o", "args").count("sleep 100") == 2:
+                    break
+                time.sleep(0.02)
+            # The file lies on a mount that no namespace has: its name from its root is all there is.
+            self.assertEqual(os.readlink(f"/proc/{process.pid}/exe"), "/")
+        finally:
+            process.kill()
+            process.communicate()
 
     def test_wrong_use(self):
         self.fails(125, "error: --memory: 1m is less than the least that can start something, 6m\n",

@@ -1,5 +1,6 @@
 // bundle::read_spec: a hostile config.json is refused or becomes a Spec whose words are all known.
 #include "bundle/cgroup_settings.h"
+#include "bundle/seccomp_profile.h"
 #include "bundle/spec_reader.h"
 #include "bundle/spec_writer.h"
 #include "bundle/state_folder.h"
@@ -25,7 +26,10 @@ std::vector<std::string> seeds() {
       "rdma":{"mlx":{"hcaHandles":1}},"unified":{"memory.high":"1"}},
     "seccomp":{"defaultAction":"SCMP_ACT_ERRNO","architectures":["SCMP_ARCH_X86_64"],"flags":["SECCOMP_FILTER_FLAG_LOG"],
       "syscalls":[{"names":["read"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":1,"op":"SCMP_CMP_EQ"}]}]},
-    "rootfsPropagation":"rslave","maskedPaths":["/proc/x"],"sysctl":{"net.a":"1"},"personality":{"domain":"LINUX"}}})"};
+    "rootfsPropagation":"rslave","maskedPaths":["/proc/x"],"sysctl":{"net.a":"1"},"personality":{"domain":"LINUX"}}})",
+    R"({"defaultAction":"SCMP_ACT_ERRNO","archMap":[{"architecture":"SCMP_ARCH_X86_64","subArchitectures":["SCMP_ARCH_X86"]}],
+      "syscalls":[{"names":["bpf"],"action":"SCMP_ACT_ALLOW","includes":{"caps":["CAP_SYS_ADMIN"],"minKernel":"4.8"},
+      "excludes":{"arches":["s390"]}}]})"};
 }
 
 }  // namespace kist::fuzz
@@ -34,6 +38,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace kist;
   const std::string_view bytes = fuzz::text_of(data, size);
   (void)bundle::parse_record(bytes).has_value();
+  (void)bundle::read_seccomp_profile(bytes, 1u << 21).has_value();
   const auto spec = bundle::read_spec(bytes);
   if (!spec) return 0;
   fuzz::expect(!spec->root_path.empty(), "a root has a path");
