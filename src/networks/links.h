@@ -47,6 +47,7 @@ struct Inside {
   std::string name;
   std::vector<Held> addresses;
   std::vector<Address> gateways;  // Default routes; at most one of a family.
+  std::array<uint8_t, 6> mac{};   // For its link-local address, if one of `addresses` is IPv6.
 };
 /// `inside`: opened in the container's namespace. Loopback comes up too.
 Result<void> raise_inside(const Netlink& inside, const std::vector<Inside>& interfaces);
