@@ -198,7 +198,8 @@ Result<void> lay_cables(const Netlink& host, const Netlink& inner, const os::Fd&
   TRY(raise_inside(inner, insides));
   for (const Joining& joining : joinings) {
     const auto mac = TRY(parse_mac(joining.endpoint.mac));
-    TRY(raise_cable(host, {joining.endpoint.outside, joining.bridge, space, joining.endpoint.inside, mac, 0}));
+    TRY(raise_cable(host, {joining.endpoint.outside, joining.bridge, space, joining.endpoint.inside, mac, 0,
+                           !joining.endpoint.ports.empty()}));
   }
   return {};
 }

@@ -152,6 +152,16 @@ Result<void> raise_cable(const Netlink& host, const Cable& cable) {
   const uint32_t index = host.index_of(cable.outside);
   Batch batch;
   if (has_v6()) keep_quiet(batch, index, cable.outside);
+  if (cable.reflects) {
+    // Where bridges are filtered (br_netfilter), what is sent back to where it came from is dropped else.
+    batch.begin(RTM_NEWLINK, 0, link(index), fmt::format("let '{}' send back", cable.outside));
+    batch.open(IFLA_LINKINFO);
+    batch.text(IFLA_INFO_SLAVE_KIND, "bridge");
+    batch.open(IFLA_INFO_SLAVE_DATA);
+    batch.byte(IFLA_BRPORT_MODE, 1);
+    batch.close();
+    batch.close();
+  }
   bring_up(batch, index, cable.outside);
   TRY(host.send(batch));
   // That the cable has two ends now reaches the bridge by a worker of the kernel, and until then it

@@ -36,6 +36,7 @@ struct Cable {
   std::string inside;     // "eth0"
   std::array<uint8_t, 6> mac;
   unsigned mtu = 0;
+  bool reflects = false;  // What the container sends may come back to it: a port of its own on the host.
 };
 /// Both ends are down.
 Result<void> make_cable(const Netlink& host, const Cable& cable);

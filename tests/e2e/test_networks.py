@@ -459,7 +459,7 @@ class Killed(NetworkTest):
 
     def test_others_rules_are_not_touched(self):
         subprocess.run(["nft", "-f", "-"], input="table inet mine { chain x { type filter hook forward priority 5; "
-                       "policy accept; counter comment \"kist was here not\"; } }", text=True, check=True)
+                       "policy accept;\ncounter comment \"of somebody else\"\n}\n}\n", text=True, check=True)
         self.addCleanup(subprocess.run, ["nft", "delete", "table", "inet", "mine"], check=True)
         self.before = (self.before[0], rules())
         handles = output("nft", "-a", "list", "table", "inet", "mine")
