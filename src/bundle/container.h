@@ -81,6 +81,9 @@ struct CreateOptions {
   /// fsmount(2)). It runs in a copy of this process, so what it changes is seen inside alone: it may
   /// fill in spec.process->user from the root's own accounts.
   std::function<Result<os::Fd>()> mount_root;
+  /// Called outside when the namespaces are there, owned and mapped, and nothing else: the first
+  /// process waits. Later it hides itself from its own user. An error ends it.
+  std::function<Result<void>(pid_t)> on_namespaces;
   /// A filter that is compiled already; used when spec.seccomp is empty. Must outlive the call.
   const SeccompFilter* filter = nullptr;
   /// chown(2) and its kin answer success and do nothing: for a container with one id.

@@ -348,6 +348,7 @@ Result<void> start_process(Making& making, const StateFolder& folder, bool begin
   making.created.pidfd = os::Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if ((making.record.namespaces & CLONE_NEWUSER) != 0)
     TRY(write_id_maps(pid, spec.uid_maps, spec.gid_maps));
+  if (making.options.on_namespaces) TRY(making.options.on_namespaces(pid));
   set_kill_score(making.runtime, pid, *spec.process);
   TRY(tell(making, Step::mapped, pid));
   // With nothing to agree upon on the way, nobody waits for anybody until the command has begun.

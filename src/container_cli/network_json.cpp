@@ -119,7 +119,7 @@ std::vector<networks::PublishedPort> published_ports(const Here& here, const con
   std::vector<networks::PublishedPort> out;
   has_v6 = false;
   if (!status.is_alive()) return out;
-  for (const Endpoint& endpoint : networks::endpoints_of(here.networks, record.id)) {
+  for (const Endpoint& endpoint : containers::endpoints_of(here.networks, here.place, record)) {
     out.insert(out.end(), endpoint.ports.begin(), endpoint.ports.end());
     has_v6 = has_v6 || !endpoint.ipv6.empty();
   }
@@ -132,7 +132,7 @@ json::object network_settings(const Here& here, const containers::Record& record
   json::object networks;
   Endpoint first;
   if (status.is_alive()) {
-    for (const Endpoint& endpoint : networks::endpoints_of(here.networks, record.id)) {
+    for (const Endpoint& endpoint : containers::endpoints_of(here.networks, here.place, record)) {
       networks[endpoint.network_name] = endpoint_json(endpoint, record);
       if (endpoint.network_name == networks::kDefaultNetwork) first = endpoint;
     }
@@ -144,7 +144,7 @@ json::object network_settings(const Here& here, const containers::Record& record
       networks[wish.name] = endpoint_json(none, record);
     }
   }
-  if (!record.is_networked()) networks[record.network] = endpoint_json({}, record);
+  if (!record.is_networked() && !networks.contains(record.network)) networks[record.network] = endpoint_json({}, record);
   json::object out{{"Bridge", ""},
                    {"SandboxID", ""},
                    {"SandboxKey", text(status.is_alive() ? fmt::format("/proc/{}/ns/net", status.pid) : "")},

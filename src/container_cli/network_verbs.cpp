@@ -9,7 +9,6 @@
 #include "container_cli/network_json.h"
 #include "container_cli/table.h"
 #include "container_cli/verb.h"
-#include "format/template.h"
 #include "networks/live.h"
 
 namespace kist::container_cli {
@@ -176,16 +175,7 @@ Result<int> inspect(const cli::Parsed& parsed, const Here& here) {
     else here.terminal.error(network.error());
     if (!network) status = 1;
   }
-  const std::string format = parsed.value("--format") == "json" ? "{{json .}}" : parsed.value("--format");
-  if (format.empty()) {
-    here.terminal.line(boost::json::serialize(all));
-    return status;
-  }
-  const auto shape = TRY(format::Template::parse(format), "--format");
-  for (const boost::json::value& one : all) {
-    const std::string line = TRY(shape.render(one), "--format");
-    here.terminal.line(line);
-  }
+  TRY(print_inspected(all, parsed.value("--format"), here.terminal));
   return status;
 }
 

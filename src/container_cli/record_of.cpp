@@ -9,9 +9,9 @@
 
 #include "base/text.h"
 #include "bundle/seccomp_profile.h"
-#include "container_cli/network_flags.h"
 #include "cli/run_args.h"
 #include "container_cli/health_of.h"
+#include "container_cli/network_flags.h"
 #include "containers/id_maps.h"
 #include "containers/log_reader.h"
 #include "containers/place.h"

@@ -1,11 +1,16 @@
 #include "containers/container_network.h"
 
+#include <poll.h>
+#include <unistd.h>
+
 #include "base/text.h"
+#include "networks/user_network.h"
 #include "os/files.h"
 
 namespace kist::containers {
 namespace {
 
+constexpr std::string_view kContainer = "container:";
 constexpr std::string_view kHostGateway = "host-gateway";
 
 networks::AttachRequest request_of(const Record& record, const std::string& folder) {
@@ -37,6 +42,8 @@ std::vector<networks::Endpoint> read_remembered(const std::string& path) {
 }  // namespace
 
 Result<void> ContainerNetwork::prepare(const Record& record, SpecHost& host) {
+  if (record.network.starts_with(kContainer)) return share(record, host);
+  if (is_served(record)) return networks::check_user_network(record.network);
   if (!record.is_networked()) return {};
   networks::AttachRequest request = request_of(record, folder_);
   if (remembers_) request.before = read_remembered(os::join(folder_, "network"));
@@ -52,6 +59,49 @@ Result<std::optional<networks::Inhabited>> ContainerNetwork::enter() const {
   return std::optional<networks::Inhabited>(std::move(there));
 }
 
+// As docker: its names and addresses are the other's.
+Result<void> ContainerNetwork::share(const Record& record, SpecHost& host) const {
+  const std::string id = TRY(place_.find(record.network.substr(kContainer.size())), "--network {}", printable(record.network));
+  const Status other = TRY(place_.status(id));
+  if (!other.is_alive())
+    return Error(Code::invalid, "cannot join the network of a container that does not run: container {} is not running",
+                 printable(other.name))
+        .hint(fmt::format("`kist start {}`", other.name));
+  const Record theirs = TRY(place_.record(id));
+  host.network_files = place_.folder_of(id);
+  if (theirs.network == "host" && !host.is_root)
+    return Error(Code::unsupported, "container {} is on the host's network, which a plain user's container cannot join by another",
+                 printable(theirs.name))
+        .hint("`--network host`");
+  host.network_namespace = fmt::format("/proc/{}/ns/net", other.pid);
+  if (!host.is_root) host.user_namespace = fmt::format("/proc/{}/ns/user", other.pid);
+  return {};
+}
+
+bool ContainerNetwork::is_served(const Record& record) {
+  return record.network == "pasta" || record.network == "slirp4netns";
+}
+
+Result<void> ContainerNetwork::serve(const Record& record, pid_t pid) {
+  networks::UserNetworkRequest request;
+  request.program = record.network;
+  request.process = pid;
+  request.folder = folder_;
+  for (const PortRequest& port : record.ports)
+    request.ports.push_back({port.host_ip, port.host_port, port.container_port, port.protocol});
+  networks::UserNetwork network = TRY(networks::serve_user_network(request));
+  networks::Endpoint endpoint;
+  endpoint.container = record.id;
+  endpoint.name = record.name;
+  endpoint.network_name = network.program;
+  endpoint.ports = std::move(network.ports);
+  ending_ = std::move(network.ending);
+  attachment_.endpoints = {std::move(endpoint)};
+  // Whoever inspects it has nowhere else to look.
+  remember();
+  return {};
+}
+
 void ContainerNetwork::remember() const {
   std::string text;
   for (const networks::Endpoint& endpoint : attachment_.endpoints) text += networks::encode(endpoint);
@@ -62,6 +112,11 @@ void ContainerNetwork::ended() {
   // What was connected later goes too.
   if (!attachment_.empty()) networks::detach(home_, networks::endpoints_of(home_, attachment_.endpoints.front().container));
   attachment_ = {};
+  // Its ports are wanted again by the next start.
+  constexpr int kPatienceMs = 2000;
+  pollfd event = {ending_.get(), POLLIN, 0};
+  if (ending_.is_open()) (void)::poll(&event, 1, kPatienceMs);
+  ending_ = os::Fd();
 }
 
 std::string ContainerNetwork::ports(const Record& record) const {
@@ -72,6 +127,12 @@ std::string ContainerNetwork::ports(const Record& record) const {
     v6 = v6 || !endpoint.ipv6.empty();
   }
   return networks::ports_text(published, record.exposed_ports, v6);
+}
+
+std::vector<networks::Endpoint> endpoints_of(const networks::Home& home, const Place& place, const Record& record) {
+  if (record.is_networked()) return networks::endpoints_of(home, record.id);
+  if (ContainerNetwork::is_served(record)) return read_remembered(place.file_of(record.id, "network"));
+  return {};
 }
 
 }  // namespace kist::containers

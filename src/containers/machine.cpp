@@ -155,7 +155,9 @@ Result<Started> Container::start(const Record& record, const Streams& streams) {
   return Started{made.pid, std::move(made.pidfd), std::move(made.terminal), network_.ports(record)};
 }
 
-Result<bundle::Created> Container::make(const Record&, const bundle::Spec& spec, const bundle::CreateOptions& options) {
+Result<bundle::Created> Container::make(const Record& record, const bundle::Spec& spec, bundle::CreateOptions options) {
+  if (ContainerNetwork::is_served(record))
+    options.on_namespaces = [&](pid_t pid) { return network_.serve(record, pid); };
   const auto there = TRY(network_.enter());
   return bundle::create_started(host_.runtime, id_, spec, options);
 }

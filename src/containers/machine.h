@@ -26,7 +26,7 @@ struct MachineHost {
 class Container : public Machine {
  public:
   explicit Container(MachineHost host)
-      : host_(std::move(host)), network_(host_.networks, host_.spec.folder, !host_.root.upper.empty()) {}
+      : host_(std::move(host)), network_(host_.networks, host_.place, host_.spec.folder, !host_.root.upper.empty()) {}
   Result<Started> start(const Record& record, const Streams& streams) override;
   Result<void> signal(int number) override;
   void ended(Status& status) override;
@@ -37,7 +37,7 @@ class Container : public Machine {
   Result<void> open_volumes(const Record& record);
   MachineHost host_;
   ContainerNetwork network_;
-  Result<bundle::Created> make(const Record& record, const bundle::Spec& spec, const bundle::CreateOptions& options);
+  Result<bundle::Created> make(const Record& record, const bundle::Spec& spec, bundle::CreateOptions options);
 
   std::string id_;
   std::vector<std::string> volumes_;  // Of the record, by their names.

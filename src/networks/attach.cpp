@@ -172,7 +172,7 @@ std::vector<Inside> insides_of(const std::vector<Joining>& joinings, bool has_ro
   std::vector<Inside> out;
   for (const Joining& joining : joinings) {
     const Endpoint& endpoint = joining.endpoint;
-    Inside inside{endpoint.inside, held_by(endpoint), {}};
+    Inside inside{endpoint.inside, held_by(endpoint), {}, parse_mac(endpoint.mac).value_or(std::array<uint8_t, 6>{})};
     if (const auto gateway = Address::parse(endpoint.gateway4); gateway && !has_route4) {
       inside.gateways.push_back(*gateway);
       has_route4 = true;
@@ -198,7 +198,8 @@ Result<void> lay_cables(const Netlink& host, const Netlink& inner, const os::Fd&
   TRY(raise_inside(inner, insides));
   for (const Joining& joining : joinings) {
     const auto mac = TRY(parse_mac(joining.endpoint.mac));
-    TRY(raise_cable(host, {joining.endpoint.outside, joining.bridge, space, joining.endpoint.inside, mac, 0}));
+    TRY(raise_cable(host, {joining.endpoint.outside, joining.bridge, space, joining.endpoint.inside, mac, 0,
+                           !joining.endpoint.ports.empty()}));
   }
   return {};
 }
@@ -338,7 +339,7 @@ Result<void> disconnect(const Home& home, const Endpoint& endpoint, pid_t pid) {
     if (const auto v4 = Address::parse(other.gateway4)) gateways.push_back(*v4);
     if (const auto v6 = Address::parse(other.gateway6)) gateways.push_back(*v6);
     if (gateways.empty()) continue;
-    const auto routed = raise_inside(inner, {{other.inside, {}, gateways}});
+    const auto routed = raise_inside(inner, {{other.inside, {}, gateways, {}}});
     if (!routed && routed.error().code() != Code::exists) return routed.error();
     break;
   }

@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "os/files.h"
 
@@ -46,7 +48,8 @@ void add_address(Batch& batch, uint32_t index, const Held& held) {
     add_address_bytes(batch, IFA_BROADCAST, Subnet::of(held.address, held.bits).last());
 }
 
-// No link-local addresses: what is not asked for is not there.
+// No link-local addresses by themselves: what is not asked for is not there, and they would come a
+// second late, after the kernel has looked for others who have them.
 void keep_quiet(Batch& batch, uint32_t index, const std::string& name) {
   batch.begin(RTM_SETLINK, 0, link(index), fmt::format("set up the interface '{}'", name));
   batch.open(IFLA_AF_SPEC);
@@ -54,6 +57,19 @@ void keep_quiet(Batch& batch, uint32_t index, const std::string& name) {
   batch.byte(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
   batch.close();
   batch.close();
+}
+
+bool has_any_v6(const std::vector<Held>& all) {
+  return std::any_of(all.begin(), all.end(), [](const Held& held) { return held.address.is_v6(); });
+}
+
+// Neighbours are asked for from one, when what is sent comes from elsewhere (RFC 4291, appendix A).
+Held link_local(const std::array<uint8_t, 6>& mac) {
+  Number value = 0xfe80;
+  value <<= 48;
+  for (const unsigned byte : {mac[0] ^ 2u, mac[1] + 0u, mac[2] + 0u, 0xffu, 0xfeu, mac[3] + 0u, mac[4] + 0u, mac[5] + 0u})
+    value = value << 8 | byte;
+  return {Address::of(value, true), 64};
 }
 
 void bring_up(Batch& batch, uint32_t index, const std::string& name) {
@@ -93,6 +109,7 @@ Result<void> make_bridge(const Netlink& host, const BridgeLink& bridge) {
   Batch rest;
   if (has_v6()) keep_quiet(rest, index, bridge.name);
   for (const Held& held : bridge.addresses) add_address(rest, index, held);
+  if (has_any_v6(bridge.addresses)) add_address(rest, index, link_local(mac));
   bring_up(rest, index, bridge.name);
   auto done = host.send(rest);
   if (!done) (void)remove_link(host, bridge.name).has_value();
@@ -135,6 +152,16 @@ Result<void> raise_cable(const Netlink& host, const Cable& cable) {
   const uint32_t index = host.index_of(cable.outside);
   Batch batch;
   if (has_v6()) keep_quiet(batch, index, cable.outside);
+  if (cable.reflects) {
+    // Where bridges are filtered (br_netfilter), what is sent back to where it came from is dropped else.
+    batch.begin(RTM_NEWLINK, 0, link(index), fmt::format("let '{}' send back", cable.outside));
+    batch.open(IFLA_LINKINFO);
+    batch.text(IFLA_INFO_SLAVE_KIND, "bridge");
+    batch.open(IFLA_INFO_SLAVE_DATA);
+    batch.byte(IFLA_BRPORT_MODE, 1);
+    batch.close();
+    batch.close();
+  }
   bring_up(batch, index, cable.outside);
   TRY(host.send(batch));
   // That the cable has two ends now reaches the bridge by a worker of the kernel, and until then it
@@ -157,6 +184,7 @@ Result<void> raise_inside(const Netlink& inside, const std::vector<Inside>& inte
     const uint32_t index = inside.index_of(one.name);
     if (has_v6()) keep_quiet(batch, index, one.name);
     for (const Held& held : one.addresses) add_address(batch, index, held);
+    if (has_any_v6(one.addresses)) add_address(batch, index, link_local(one.mac));
     bring_up(batch, index, one.name);
     for (const Address& gateway : one.gateways) {
       rtmsg route = {};

@@ -36,6 +36,7 @@ struct Cable {
   std::string inside;     // "eth0"
   std::array<uint8_t, 6> mac;
   unsigned mtu = 0;
+  bool reflects = false;  // What the container sends may come back to it: a port of its own on the host.
 };
 /// Both ends are down.
 Result<void> make_cable(const Netlink& host, const Cable& cable);
@@ -47,6 +48,7 @@ struct Inside {
   std::string name;
   std::vector<Held> addresses;
   std::vector<Address> gateways;  // Default routes; at most one of a family.
+  std::array<uint8_t, 6> mac{};   // For its link-local address, if one of `addresses` is IPv6.
 };
 /// `inside`: opened in the container's namespace. Loopback comes up too.
 Result<void> raise_inside(const Netlink& inside, const std::vector<Inside>& interfaces);

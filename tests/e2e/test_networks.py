@@ -1,0 +1,564 @@
+#!/usr/bin/env python3
+"""Networks of containers: real bridges, real traffic, real ports; and nothing left of any of it."""
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+import lib
+import test_containers
+
+TUN = pathlib.Path("/dev/net/tun")
+
+
+def output(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def links():
+    """Names of the host's interfaces."""
+    return sorted(os.listdir("/sys/class/net"))
+
+
+def rules():
+    return output("nft", "list", "ruleset")
+
+
+def free_port(kind=socket.SOCK_STREAM):
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def fetch(host, port, timeout=5):
+    """What a server of one page says; None: the connection is refused, or nobody answers."""
+    try:
+        with socket.create_connection((host, port), timeout=timeout) as connection:
+            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            answer = b""
+            while part := connection.recv(4096):
+                answer += part
+            return answer.split(b"\r\n\r\n", 1)[1].decode().strip()
+    except (OSError, IndexError):  # A program between may take the connection and drop it.
+        return None
+
+
+def host_address():
+    return re.search(r"src (\S+)", output("ip", "-4", "route", "get", "192.0.2.1"))[1]
+
+
+SERVE = "mkdir -p /w; echo {name} > /w/index.html; exec httpd -f -p {port} -h /w"
+# busybox has no server of UDP.
+ECHO = """
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("0.0.0.0", 80))
+print(flush=True)
+while True:
+    data, where = server.recvfrom(100)
+    server.sendto(data, where)
+"""
+
+
+class NetworkTest(test_containers.ContainerTest):
+    @classmethod
+    def setUpClass(cls):
+        if not shutil.which("nft") or not shutil.which("ip"):
+            raise unittest.SkipTest("nftables or iproute2 is not installed")
+        super().setUpClass()
+
+    def setUp(self):
+        super().setUp()
+        self.before = (links(), rules())
+        self.addCleanup(self.nothing_is_left)
+
+    def nothing_is_left(self):
+        self.do("network", "prune", "-f")
+        # The kernel takes namespaces apart in its own time.
+        self.until(lambda: (links(), rules()) == self.before, seconds=20)
+
+    def serve(self, name, *args, port=80):
+        self.do("run", "-d", "--name", name, *args, "--image", "box", "sh", "-c", SERVE.format(name=name, port=port))
+
+    def pings(self, name, target, *flags):
+        return self.run_kist("exec", name, "ping", "-c1", "-W1", *flags, target).status == 0
+
+    def echo_udp(self, name):
+        """Answers on the container's port 80 of UDP."""
+        space = self.settings(name)["SandboxKey"]
+        process = subprocess.Popen(["nsenter", f"--net={space}", sys.executable, "-c", ECHO], stdout=subprocess.PIPE)
+        process.stdout.readline()
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+
+    def fetch_in(self, name, host, port):
+        """As fetch(), from inside of a container. busybox's wget dies of names."""
+        done = self.run_kist("exec", name, "sh", "-c", f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 2 {host} {port}")
+        return done.out.split("\r\n\r\n", 1)[1].strip() if done.status == 0 and done.out else None
+
+    def settings(self, name):
+        return json.loads(self.do("inspect", name))[0]["NetworkSettings"]
+
+    def address(self, name, network="bridge"):
+        return self.settings(name)["Networks"][network]["IPAddress"]
+
+
+class Bridge(NetworkTest):
+    def test_default_network(self):
+        seen = self.box("--network", "bridge", "--image", "box", "sh", "-c", "ip -4 -o a show eth0; ip r; cat /etc/hosts; hostname")
+        address = re.search(r"inet (\S+)/20", seen)[1]
+        gateway = re.search(r"default via (\S+)", seen)[1]
+        host = seen.split()[-1]
+        self.assertIn(f"{address}\t{host}\n", seen)
+        self.assertEqual(gateway, address.rsplit(".", 1)[0] + ".1")
+        self.box("--network", "bridge", "--image", "box", "ping", "-c1", "-W1", gateway)
+        self.box("--network", "bridge", "--image", "box", "ping", "-c1", "-W1", host_address())
+
+    def test_first_packet_is_not_lost(self):
+        began = time.monotonic()
+        gateway = re.search(r"via (\S+)", self.box("--network", "bridge", "--image", "box", "ip", "r"))[1]
+        for _ in range(5):
+            self.box("--network", "bridge", "--image", "box", "ping", "-c1", "-W5", gateway)
+        self.assertLess(time.monotonic() - began, 4, "each would take a second if the first packet were lost")
+
+    def test_reaches_what_the_host_reaches(self):
+        # A server that only the host's namespace has, at an address of another interface.
+        with socket.socket() as server:
+            server.bind((host_address(), 0))
+            server.listen(1)
+            heard = []
+
+            def hear():
+                connection, where = server.accept()
+                connection.close()
+                heard.append(where[0])
+            thread = threading.Thread(target=hear)
+            thread.start()
+            self.box("--network", "bridge", "--image", "box", "nc", "-w", "2", host_address(), server.getsockname()[1])
+            thread.join(5)
+        self.assertEqual(len(heard), 1)
+
+    def test_published_ports(self):
+        port, local = free_port(), free_port()
+        self.serve("web", "-p", f"{port}:80", "-p", f"{port}:80/udp", "-p", f"127.0.0.1:{local}:80")
+        self.until(lambda: fetch("127.0.0.1", port) == "web")
+        self.assertEqual(fetch(host_address(), port), "web")
+        self.assertEqual(fetch("127.0.0.1", local), "web")
+        self.assertIsNone(fetch(host_address(), local), "only 127.0.0.1")
+        self.assertIsNone(fetch("::1", port), "refused at once: the kernel leads nothing from there to a bridge")
+        self.echo_udp("web")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            udp.settimeout(5)
+            udp.connect(("127.0.0.1", port))
+            udp.send(b"ping")
+            self.assertEqual(udp.recv(10), b"ping")
+        # From another container, and from itself, by the host's address.
+        for name in ("other", "web"):
+            if name == "other":
+                self.do("run", "-d", "--name", "other", "--network", "bridge", "--image", "box", "sleep", "1000")
+            self.assertEqual(self.fetch_in(name, host_address(), port), "web")
+        self.assertEqual(self.do("port", "web", "80/udp"), f"0.0.0.0:{port}\n")
+        self.assertEqual(self.do("ps", "--filter", f"publish={port}", "--format", "{{.Names}} {{.Ports}}"),
+                         f"web 0.0.0.0:{port}->80/tcp, 0.0.0.0:{port}->80/udp, 127.0.0.1:{local}->80/tcp\n")
+        self.assertEqual(self.settings("web")["Ports"]["80/udp"], [{"HostIp": "0.0.0.0", "HostPort": f"{port}"}])
+        self.assertRegex(self.do("stats", "--no-stream", "--format", "{{.NetIO}}", "web"), r"[1-9].* / .*[1-9]")
+        self.do("stop", "-t", "0", "web")
+        self.assertIsNone(fetch("127.0.0.1", port))
+        self.assertEqual(self.do("port", "web"), "")
+
+    def test_ranges_and_random_ports(self):
+        first = free_port()
+        self.serve("web", "-p", "80", "-P", "--expose", "90-91", "-p", f"127.0.0.1:{first}:70")
+        port = int(self.do("port", "web", "80").rsplit(":", 1)[1])
+        self.until(lambda: fetch("127.0.0.1", port) == "web")
+        self.assertEqual(len(self.do("port", "web").splitlines()), 4)
+        # It keeps what it has.
+        address = self.address("web")
+        self.do("restart", "-t", "0", "web")
+        self.assertEqual(int(self.do("port", "web", "80").rsplit(":", 1)[1]), port)
+        self.assertEqual(self.address("web"), address)
+        began = time.monotonic()
+        self.until(lambda: fetch("127.0.0.1", port, timeout=0.5) == "web")
+        self.assertLess(time.monotonic() - began, 3)
+
+    def test_taken_ports(self):
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            port = other.getsockname()[1]
+            self.fails(125, f"error: failed to bind host port for 0.0.0.0:{port}/tcp: address already in use",
+                       "run", "--rm", "-p", f"{port}:80", "--image", "box", "true")
+        self.serve("web", "-p", f"{port}:80")
+        self.fails(125, f"error: Bind for 127.0.0.1:PORT/tcp failed: port is already allocated\n\n"
+                   f"hint: `kist ps --filter publish={port}` shows by whom",
+                   "run", "--rm", "-p", f"127.0.0.1:{port}:80", "--image", "box", "true")
+        # And nobody else can listen there.
+        with socket.socket() as other, self.assertRaises(OSError):
+            other.bind(("127.0.0.1", port))
+        self.assertEqual(self.box("-p", f"{port}:80/udp", "--image", "box", "echo", "fine"), "fine\n")
+
+    def test_wrong_use(self):
+        for text, message in (
+                ("x", "invalid port specification: \"x\": 'x' is no port or range, want 1 to 65535"),
+                ("80:80:80:80", 'invalid port specification: "80:80:80:80", want [[IP:]HOST-PORT:]PORT[/udp]'),
+                ("1-3:1-2", 'invalid port specification: "1-3:1-2": the ranges have 3 and 2 ports')):
+            self.fails(125, "error: " + message, "run", "--rm", "-p", text, "--image", "box", "true")
+        self.fails(125, "error: network nope not found\n\nhint: `kist network ls` lists them",
+                   "run", "--rm", "--network", "nope", "--image", "box", "true")
+        done = self.run_kist("run", "--rm", "--network", "host", "-p", "80:80", "--image", "box", "true")
+        self.assertEqual((done.status, done.err),
+                         (0, "warning: Published ports are discarded when using host network mode\n"))
+        self.fails(125, "error: user specified IP address is supported on user defined networks only\n\n"
+                   "hint: `kist network create --subnet 10.123.0.0/24 NAME`",
+                   "run", "--rm", "--network", "bridge", "--ip", "10.92.0.9", "--image", "box", "true")
+        self.fails(125, "error: port 80 cannot be published at [::1]: the kernel leads nothing from there to a bridge\n\n"
+                   "hint: `-p 127.0.0.1:PORT:80`", "run", "--rm", "-p", "[::1]:8080:80", "--image", "box", "true")
+        self.assertEqual(self.do("ps", "-aq"), "")
+
+
+class Networks(NetworkTest):
+    def test_names_come_and_go(self):
+        self.do("network", "create", "lab")
+        self.do("run", "-d", "--name", "one", "--network", "lab", "--image", "box", "sleep", "1000")
+        self.do("run", "-d", "--name", "two", "--network", "lab", "--network-alias", "second", "--hostname", "deux",
+                "--image", "box", "sleep", "1000")
+        ident = self.do("ps", "-q", "--filter", "name=two").strip()
+        for name in ("two", "second", "deux", ident):
+            self.assertTrue(self.pings("one", name), name)
+        self.assertTrue(self.pings("two", "one"))
+        address = self.address("two", "lab")
+        self.assertIn(f"{address}\ttwo second {ident} deux\n", self.do("exec", "one", "cat", "/etc/hosts"))
+        self.do("stop", "-t", "0", "two")
+        self.assertNotIn("\ttwo", self.do("exec", "one", "cat", "/etc/hosts"))
+        self.do("start", "two")
+        self.assertEqual(self.address("two", "lab"), address)
+        self.assertIn(f"{address}\ttwo", self.do("exec", "one", "cat", "/etc/hosts"))
+        self.do("rm", "-f", "one", "two")
+        self.assertEqual(self.do("network", "rm", "lab"), "lab\n")
+
+    def test_networks_do_not_reach_each_other(self):
+        port = free_port()
+        self.do("network", "create", "red")
+        self.do("network", "create", "blue")
+        self.serve("rr", "--network", "red", "-p", f"{port}:80")
+        self.serve("bb", "--network", "blue")
+        red, blue = self.address("rr", "red"), self.address("bb", "blue")
+        self.until(lambda: fetch(red, 80) == "rr")  # The host does.
+        self.until(lambda: fetch(blue, 80) == "bb")
+        self.assertFalse(self.pings("rr", blue))
+        self.assertFalse(self.pings("bb", red))
+        self.assertIsNone(self.fetch_in("bb", red, 80))
+        # What is published is for all.
+        self.assertEqual(self.fetch_in("bb", host_address(), port), "rr")
+        self.do("network", "connect", "--alias", "azure", "blue", "rr")
+        self.assertTrue(self.pings("rr", "bb"))
+        self.assertTrue(self.pings("bb", "azure"))
+        self.assertEqual(self.do("exec", "rr", "ip", "r").count("default"), 1)
+        self.fails(1, "error: endpoint with name rr already exists in network blue", "network", "connect", "blue", "rr")
+        self.do("network", "disconnect", "red", "rr")
+        self.assertIn("default via " + blue.rsplit(".", 1)[0] + ".1", self.do("exec", "rr", "ip", "r"))
+        self.assertFalse(self.pings("bb", red))
+        self.do("restart", "-t", "0", "rr")
+        self.assertEqual(list(self.settings("rr")["Networks"]), ["blue"])
+        self.fails(1, "error: container rr is not connected to network red", "network", "disconnect", "red", "rr")
+        done = self.run_kist("network", "rm", "blue")
+        self.assertEqual(done.status, 1)
+        self.assertIn("network blue has active endpoints", done.err)
+
+    def test_internal(self):
+        self.do("network", "create", "--internal", "quiet")
+        self.do("run", "-d", "--name", "one", "--network", "quiet", "--image", "box", "sleep", "1000")
+        self.do("run", "-d", "--name", "two", "--network", "quiet", "--image", "box", "sleep", "1000")
+        self.assertTrue(self.pings("one", "two"))
+        self.assertNotIn("default", self.do("exec", "one", "ip", "r"))
+        gateway = self.address("one", "quiet").rsplit(".", 1)[0] + ".1"
+        self.do("exec", "--privileged", "one", "ip", "r", "add", "default", "via", gateway)
+        self.assertFalse(self.pings("one", "192.0.2.1"), "also with a route of its own making")
+        self.fails(125, "error: ports cannot be published: network quiet is internal",
+                   "run", "--rm", "--network", "quiet", "-p", "8080:80", "--image", "box", "true")
+
+    def test_ipv6(self):
+        if not pathlib.Path("/proc/sys/net/ipv6").exists():
+            self.skipTest("this host has no IPv6")
+        port = free_port()
+        self.do("network", "create", "--ipv6", "six")
+        self.do("network", "create", "--subnet", "fd77::/64", "--subnet", "10.177.0.0/24", "seven")
+        self.serve("one", "--network", "six", "-p", f"{port}:80")
+        self.serve("two", "--network", "seven", "--ip6", "fd77::77", "--ip", "10.177.0.77", "--mac-address", "02:00:00:00:00:07")
+        self.do("network", "connect", "seven", "one")
+        self.assertTrue(self.pings("one", "fd77::77", "-6"))
+        self.assertTrue(self.pings("two", "one", "-6"))
+        two = self.settings("two")["Networks"]["seven"]
+        self.assertEqual((two["IPAddress"], two["GlobalIPv6Address"], two["MacAddress"], two["IPv6Gateway"]),
+                         ("10.177.0.77", "fd77::77", "02:00:00:00:00:07", "fd77::1"))
+        mine = re.search(r"inet6 (\S+)/\d+ scope global", output("ip", "-6", "a"))
+        if mine:
+            self.until(lambda: fetch(mine[1], port) == "one")
+        self.assertIn(f"[::]:{port}->80/tcp", self.do("ps", "--filter", "name=one", "--format", "{{.Ports}}"))
+        self.fails(125, "error: Address already in use: 10.177.0.77 is container "
+                   f"{self.do('ps', '-q', '--filter', 'name=two').strip()}'s",
+                   "run", "--rm", "--network", "seven", "--ip", "10.177.0.77", "--image", "box", "true")
+
+    def test_addresses_run_out(self):
+        self.do("network", "create", "--subnet", "10.178.0.0/29", "--ip-range", "10.178.0.4/31", "tiny")
+        for name in ("one", "two"):
+            self.do("run", "-d", "--name", name, "--network", "tiny", "--image", "box", "sleep", "1000")
+        done = self.run_kist("run", "--rm", "--network", "tiny", "--image", "box", "true")
+        self.assertEqual(done.status, 125)
+        self.assertIn("no available IPv4 addresses on this network's address pool: 10.178.0.4/31", done.err)
+        self.do("rm", "-f", "one")
+        self.box("--network", "tiny", "--image", "box", "true")
+
+    def test_make_and_list(self):
+        ident = self.do("network", "create", "--label", "a=b", "--subnet", "10.179.0.0/24", "--gateway", "10.179.0.9", "lab").strip()
+        self.assertRegex(ident, "^[0-9a-f]{64}$")
+        self.assertEqual(self.do("network", "ls", "--filter", "label=a=b", "--format", "{{.ID}} {{.Name}} {{.Driver}} {{.Scope}}"),
+                         f"{ident[:12]} lab bridge local\n")
+        self.assertIn("NETWORK ID     NAME", self.do("network", "ls"))
+        shown = json.loads(self.do("network", "inspect", "lab"))[0]
+        self.assertEqual(shown["IPAM"]["Config"], [{"Subnet": "10.179.0.0/24", "Gateway": "10.179.0.9"}])
+        self.fails(1, "error: network with name lab already exists\n\nhint: `kist network rm lab`, or another name",
+                   "network", "create", "lab")
+        done = self.run_kist("network", "create", "--subnet", "10.179.0.128/25", "other")
+        self.assertIn("Pool overlaps with other one on this address space", done.err)
+        done = self.run_kist("network", "create", "--subnet", host_address() + "/32", "other")
+        self.assertNotEqual(done.status, 0)
+        for name in ("host", "bridge"):
+            self.assertIn("operation is not permitted on predefined", self.run_kist("network", "create", name).err)
+        self.fails(1, "error: network nope not found\n\nhint: `kist network ls` lists them", "network", "rm", "nope")
+        self.do("network", "rm", "-f", "nope")
+        self.do("run", "-d", "--name", "one", "--network", "lab", "--image", "box", "sleep", "1000")
+        self.do("stop", "-t", "0", "one")
+        self.assertEqual(self.do("network", "prune", "-f"), "", "a container names it")
+        self.do("rm", "one")
+        self.assertEqual(self.do("network", "prune", "-f"), "Deleted Networks:\nlab\n\n")
+
+    def test_container_shares_anothers(self):
+        self.do("network", "create", "lab")
+        self.serve("web", "--network", "lab")
+        self.do("run", "-d", "--name", "side", "--network", "container:web", "--image", "box", "sleep", "1000")
+        self.until(lambda: self.fetch_in("side", "127.0.0.1", 80) == "web")
+        self.assertIn(self.address("web", "lab"), self.do("exec", "side", "cat", "/etc/hosts"))
+        self.do("stop", "-t", "0", "web")
+        done = self.run_kist("run", "--rm", "--network", "container:web", "--image", "box", "true")
+        self.assertEqual(done.status, 125)
+        self.assertIn("container web is not running", done.err)
+
+    def test_names_of_the_host_and_resolver(self):
+        seen = self.box("--network", "bridge", "--add-host", "up:host-gateway", "--add-host", "db:10.1.2.3",
+                        "--dns", "10.1.1.1", "--dns-search", "lan", "--dns-option", "ndots:2",
+                        "--image", "box", "sh", "-c", "cat /etc/hosts /etc/resolv.conf; ip r")
+        gateway = re.search(r"default via (\S+)", seen)[1]
+        self.assertIn(f"{gateway}\tup\n", seen)
+        self.assertIn("10.1.2.3\tdb\n", seen)
+        self.assertIn("nameserver 10.1.1.1\nsearch lan\noptions ndots:2\n", seen)
+
+
+class Killed(NetworkTest):
+    def network_state(self):
+        """What kist holds of containers on networks: leases and members."""
+        live = pathlib.Path("/run/kist/networks")
+        if not live.exists():
+            live = pathlib.Path(f"/dev/shm/kist-{os.getuid()}/networks")
+        return sorted(str(p) for p in live.glob("*/*/*"))
+
+    def start_published(self):
+        self.do("network", "create", "lab")
+        port = free_port()
+        self.do("run", "-d", "--name", "other", "--network", "lab", "--image", "box", "sleep", "1000")
+        self.left = self.network_state()
+        self.serve("web", "--network", "lab", "-p", f"{port}:80")
+        self.until(lambda: fetch("127.0.0.1", port) == "web")
+        status = dict(line.split(" ", 1) for line in
+                      (self.store / "containers/ids" / self.do("ps", "-q", "--no-trunc", "--filter", "name=web").strip() / "status")
+                      .read_text().splitlines() if " " in line)
+        return port, int(status["supervisor"]), int(status["pid"])
+
+    def is_gone(self, port):
+        self.do("ps")
+        return (self.network_state() == self.left and f"{port}" not in rules()
+                and "\tweb" not in self.do("exec", "other", "cat", "/etc/hosts"))
+
+    def test_the_container(self):
+        port, _, pid = self.start_published()
+        os.kill(pid, signal.SIGKILL)
+        self.until(lambda: self.is_gone(port))
+
+    def test_the_supervisor(self):
+        port, supervisor, pid = self.start_published()
+        os.kill(supervisor, signal.SIGKILL)
+        self.do("ps")
+        self.assertEqual(fetch("127.0.0.1", port), "web", "it goes on")
+        self.fails(125, f"error: Bind for 0.0.0.0:{port}/tcp failed: port is already allocated\n\n"
+                   f"hint: `kist ps --filter publish={port}` shows by whom",
+                   "run", "--rm", "-p", f"{port}:80", "--image", "box", "true")
+        os.kill(pid, signal.SIGKILL)
+        self.until(lambda: self.is_gone(port))
+
+    def test_both(self):
+        port, supervisor, pid = self.start_published()
+        os.kill(supervisor, signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
+        self.until(lambda: self.is_gone(port))
+        self.do("start", "web")
+        self.until(lambda: fetch("127.0.0.1", port) == "web")
+
+    def test_in_the_foreground(self):
+        port = free_port()
+        process = self.start("run", "--rm", "-p", f"{port}:80", "--image", "box", "sh", "-c", "echo ready; sleep 1000")
+        self.assertEqual(process.stdout.readline(), b"ready\n")
+        self.assertIn(f"{port}", rules())
+        pid = int(self.do("inspect", "--format", "{{.State.Pid}}", self.do("ps", "-q").strip()))
+        process.kill()
+        os.kill(pid, signal.SIGKILL)
+        process.communicate()
+        self.until(lambda: self.do("ps") and f"{port}" not in rules())
+        self.assertEqual(self.network_state(), [])
+
+    def test_while_it_starts(self):
+        # Wherever it dies, the next one starts, and nothing stays.
+        for step in range(25):
+            process = self.start("run", "--rm", "--name", f"n{step}", "-p", "18123:80", "--image", "box", "true")
+            time.sleep(step * 0.001)
+            process.kill()
+            process.communicate()
+        self.until(lambda: self.run_kist("run", "--rm", "-p", "18123:80", "--image", "box", "true").status == 0)
+        self.until(lambda: self.do("ps") and "18123" not in rules() and self.network_state() == [])
+
+    def test_rules_that_somebody_flushed_come_back(self):
+        port, _, _ = self.start_published()
+        subprocess.run(["nft", "delete", "table", "inet", "kist"], check=True)
+        self.assertIsNone(fetch("127.0.0.1", port, timeout=1))
+        self.do("ps")
+        self.assertEqual(fetch("127.0.0.1", port), "web")
+
+    def test_reboot(self):
+        # What a reboot takes: processes, interfaces, rules, all in memory.
+        port, supervisor, pid = self.start_published()
+        other = int(self.do("inspect", "--format", "{{.State.Pid}}", "other"))
+        for one in (supervisor, pid, other):
+            os.kill(one, signal.SIGKILL)
+        time.sleep(0.3)
+        subprocess.run(["nft", "delete", "table", "inet", "kist"], check=True)
+        for name in links():
+            if name.startswith("kist-"):
+                subprocess.run(["ip", "link", "delete", name], check=True)
+        for folder in {pathlib.Path(p).parents[1] for p in self.network_state()}:
+            shutil.rmtree(folder)
+        self.do("start", "other", "web")
+        self.until(lambda: fetch("127.0.0.1", port) == "web")
+        self.assertTrue(self.pings("web", "other"))
+
+    def test_others_rules_are_not_touched(self):
+        subprocess.run(["nft", "-f", "-"], input="table inet mine { chain x { type filter hook forward priority 5; "
+                       "policy accept;\ncounter comment \"of somebody else\"\n}\n}\n", text=True, check=True)
+        self.addCleanup(subprocess.run, ["nft", "delete", "table", "inet", "mine"], check=True)
+        self.before = (self.before[0], rules())
+        handles = output("nft", "-a", "list", "table", "inet", "mine")
+        self.box("-p", "18124:80", "--image", "box", "true")
+        self.do("network", "prune", "-f")
+        strip = lambda text: re.sub(r"packets \d+ bytes \d+", "", text)
+        self.assertEqual(strip(output("nft", "-a", "list", "table", "inet", "mine")), strip(handles))
+        self.before = (self.before[0], rules())
+
+
+class OfUser(test_containers.ContainerTest):
+    """A plain user's container: pasta, or slirp4netns."""
+    user = lib.PLAIN_UID
+    program = "pasta"
+
+    def setUp(self):
+        super().setUp()
+        if not shutil.which(self.program):
+            self.skipTest(f"{self.program} is not installed")
+        if not TUN.exists() or TUN.stat().st_mode & 0o006 != 0o006:
+            self.skipTest(f"{TUN} is not open to everybody: sudo chmod 0666 {TUN}")
+
+    def helpers(self):
+        """Those of this test's containers."""
+        found = []
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                words = (process / "cmdline").read_bytes().split(b"\0")
+                if process.stat().st_uid == self.user and words[0].endswith(self.program.encode()):
+                    found.append(int(process.name))
+            except OSError:
+                pass
+        return found
+
+    def status_of(self, name):
+        ident = self.do("ps", "-q", "--no-trunc", "--filter", f"name={name}").strip()
+        lines = (self.store / "containers/ids" / ident / "status").read_text().splitlines()
+        return dict(line.split(" ", 1) for line in lines if " " in line)
+
+    def test_network_and_ports(self):
+        port, other = free_port(), free_port()
+        seen = self.box("--network", self.program, "--image", "box", "ip", "r")
+        self.assertIn("default via", seen)
+        self.do("run", "-d", "--name", "web", "--network", self.program, "-p", f"127.0.0.1:{port}:80", "-p", f"{other}:80",
+                "-p", "81", "--image", "box", "sh", "-c", SERVE.format(name="web", port=80))
+        self.until(lambda: fetch("127.0.0.1", port) == "web")
+        self.assertEqual(fetch(host_address(), other), "web")
+        self.assertIsNone(fetch(host_address(), port))
+        self.assertEqual(len(self.do("port", "web").splitlines()), 3)
+        self.assertEqual(self.do("port", "web", "80").splitlines(), [f"127.0.0.1:{port}", f"0.0.0.0:{other}"])
+        self.fails(125, "error: failed to bind host port for 127.0.0.1:PORT/tcp: address already in use",
+                   "run", "--rm", "--network", self.program, "-p", f"127.0.0.1:{port}:80", "--image", "box", "true")
+        self.do("restart", "-t", "0", "web")
+        self.until(lambda: fetch("127.0.0.1", port) == "web")
+        self.do("run", "-d", "--name", "side", "--network", "container:web", "--image", "box", "sleep", "1000")
+        answer = self.do("exec", "side", "sh", "-c", "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 2 127.0.0.1 80")
+        self.assertTrue(answer.endswith("web\n"), answer)
+        self.do("rm", "-f", "side", "web")
+        self.until(lambda: not self.helpers())
+
+    def test_it_goes_with_the_container(self):
+        for kill_supervisor in (False, True):
+            self.do("run", "-d", "--name", "web", "--network", self.program, "--image", "box", "sleep", "1000")
+            status = self.status_of("web")
+            self.assertEqual(len(self.helpers()), 1)
+            if kill_supervisor:
+                os.kill(int(status["supervisor"]), signal.SIGKILL)
+                time.sleep(0.1)
+                self.assertEqual(len(self.helpers()), 1, "the container goes on, and so does its network")
+            os.kill(int(status["pid"]), signal.SIGKILL)
+            self.until(lambda: not self.helpers())
+            self.do("rm", "-f", "web")
+
+
+class OfUserBySlirp(OfUser):
+    program = "slirp4netns"
+
+
+class UserAdvice(test_containers.ContainerTest):
+    user = lib.PLAIN_UID
+
+    def test_networks_need_root(self):
+        self.fails(125, "error: --network bridge: networks of kist's own need root\n\n"
+                   "hint: `--network pasta` gives a plain user's container a network and published ports",
+                   "run", "--rm", "--network", "bridge", "--image", "box", "true")
+        self.fails(1, "error: networks of containers need root\n\n"
+                   "hint: `--network pasta` gives a plain user's container a network and published ports",
+                   "network", "create", "lab")
+        self.assertEqual(self.do("network", "ls", "-q").count("\n"), 2)
+
+    def test_closed_device(self):
+        if not shutil.which("pasta"):
+            self.skipTest("pasta is not installed")
+        if not TUN.exists() or TUN.stat().st_mode & 0o006:
+            self.skipTest(f"{TUN} is open to everybody here, or not there")
+        self.fails(125, "error: this user may not open '/dev/net/tun', which a network of its own needs\n\n"
+                   "hint: `sudo chmod 0666 /dev/net/tun`, or `--network host`",
+                   "run", "--rm", "-p", "80", "--image", "box", "true")
+
+
+if __name__ == "__main__":
+    lib.main()
