@@ -16,6 +16,7 @@ import sys
 import time
 
 import groups_assembly
+import groups_containers
 import groups_peers
 import groups_run
 import groups_runtime
@@ -27,6 +28,7 @@ GROUPS = {"start": groups_run.start, "rate": groups_run.rates, "version": groups
           "base": groups_assembly.base, "env100": groups_assembly.env100,
           "memory": groups_assembly.memory, "change": groups_assembly.change,
           "runtime": groups_runtime.runtime,
+          "containers": groups_containers.containers,
           "mmdebstrap": groups_peers.mmdebstrap, "podman": groups_peers.podman_build}
 
 

@@ -49,7 +49,7 @@ Here here_of(const launch::Host& host, cli::Terminal& terminal) {
 bool enters_container(std::string_view name) { return name == "exec" || name == "start" || name == "restart"; }
 
 bool is_reachable(const cli::Parsed& parsed) {
-  constexpr const char* kShared[] = {"--detach", "--volume", "--mount", "--pid", "--privileged", "--cap-add", "--network", "--init"};
+  constexpr const char* kShared[] = {"--detach", "--volume", "--mount", "--pid", "--privileged", "--cap-add", "--init"};
   return std::any_of(std::begin(kShared), std::end(kShared), [&](const char* flag) { return parsed.has(flag); });
 }
 
