@@ -85,6 +85,8 @@ struct CreateOptions {
   std::function<Result<void>(pid_t)> on_namespaces;
   /// A filter that is compiled already; used when spec.seccomp is empty. Must outlive the call.
   const SeccompFilter* filter = nullptr;
+  /// chown(2) and its kin answer success and do nothing: for a container with one id.
+  bool pretend_ownership = false;
 };
 
 struct Created {
@@ -116,6 +118,7 @@ struct ExecOptions {
   /// What the container was made from, where no config_bytes were kept; and the filter that it got.
   const Spec* spec = nullptr;
   const SeccompFilter* filter = nullptr;
+  bool pretend_ownership = false;
 };
 /// One more process in a running container. Its parent is the caller, who must wait for it.
 Result<Created> exec(const Runtime& runtime, const std::string& id, const Process& process,

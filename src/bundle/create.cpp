@@ -258,6 +258,7 @@ Result<void> prepare(Making& making, const StateFolder& folder) {
   plan.process.preserve_fds = making.options.preserve_fds;
   plan.process.streams = making.options.streams;
   plan.process.personality = spec.personality;
+  plan.process.pretend_ownership = making.options.pretend_ownership;
   plan.process.own_program = os::own_program();
   plan.process.state = making.record.state;
   if (!making.options.no_new_keyring) plan.keyring = "_ses." + making.record.state.id;

@@ -84,6 +84,7 @@ Result<Created> exec(const Runtime& runtime, const std::string& id, const Proces
   plan.state = record.state;
   plan.state.pid = 0;  // The new process hears its own.
   plan.personality = spec.personality;
+  plan.pretend_ownership = options.pretend_ownership;
   plan.own_program = os::own_program();
   for (const std::string_view part : split(options.cgroup, '/'))
     if (part == "..")

@@ -21,6 +21,7 @@ namespace kist::bundle {
 struct ProcessPlan {
   const Process* process = nullptr;
   const SeccompFilter* filter = nullptr;  // Null: none.
+  bool pretend_ownership = false;         // A second filter (pretend_ownership.h).
   os::Fd agent;  // Connected; gets the filter's listener, if it has one.
   std::string seccomp_metadata;
   unsigned preserve_fds = 0;

@@ -26,6 +26,7 @@
 #include "bundle/hooks.h"
 #include "bundle/inside.h"
 #include "bundle/mount_calls.h"
+#include "bundle/pretend_ownership.h"
 #include "bundle/sync.h"
 #include "os/files.h"
 #include "os/kernel.h"
@@ -190,6 +191,8 @@ std::string listener_text(const ProcessPlan& plan) {
 }
 
 Result<void> install_filter(const ProcessPlan& plan) {
+  // First: a filter of the configuration may not allow another one.
+  if (plan.pretend_ownership) TRY(install_seccomp(ownership_filter()));
   if (plan.filter == nullptr) return {};
   // Worked out before: afterwards every call may be one that waits for the agent.
   const std::string text = plan.filter->notifies ? listener_text(plan) : std::string();

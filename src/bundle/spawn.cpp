@@ -168,6 +168,27 @@ Result<void> write_id_maps(pid_t pid, const std::vector<IdMap>& uids,
   return {};
 }
 
+Result<bool> run_mapped(const std::vector<IdMap>& uids, const std::vector<IdMap>& gids,
+                        const std::function<bool()>& body) {
+  SocketPair pair = TRY(make_socket_pair());
+  const pid_t pid = TRY(clone_process(CLONE_NEWUSER, SIGCHLD));
+  if (pid == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    pair.outside = os::Fd();
+    const bool mapped = expect(pair.inside, Step::mapped).has_value();
+    const bool root = mapped && ::setresgid(0, 0, 0) == 0 && ::setresuid(0, 0, 0) == 0;
+    ::_exit(root && body() ? 0 : 1);
+  }
+  pair.inside = os::Fd();
+  const Result<void> written = write_id_maps(pid, uids, gids);
+  if (written) (void)send(pair.outside, Step::mapped).has_value();
+  pair.outside = os::Fd();
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+  if (!written) return written.error();
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 Result<os::Fd> make_user_namespace(const std::vector<IdMap>& uids, const std::vector<IdMap>& gids) {
   const pid_t pid = TRY(clone_process(CLONE_NEWUSER, SIGCHLD));
   if (pid == 0) {

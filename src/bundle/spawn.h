@@ -34,6 +34,10 @@ Result<pid_t> spawn(const Spawn& wanted, const std::function<void()>& body);
 /// Writes the maps of the process `pid`, which is in a new user namespace: directly, or by
 /// newuidmap(1) and newgidmap(1) where only they may.
 Result<void> write_id_maps(pid_t pid, const std::vector<IdMap>& uids, const std::vector<IdMap>& gids);
+/// Runs `body` as root of a new user namespace with these maps, in a copy of this process, and waits
+/// for it. True when it returned true. Errors: those of making the maps.
+Result<bool> run_mapped(const std::vector<IdMap>& uids, const std::vector<IdMap>& gids,
+                        const std::function<bool()>& body);
 /// A user namespace with these maps and nobody in it, for mounts.
 Result<os::Fd> make_user_namespace(const std::vector<IdMap>& uids, const std::vector<IdMap>& gids);
 

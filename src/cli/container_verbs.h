@@ -86,6 +86,7 @@ constexpr FlagSpec kMac{"--mac-address", "", "MAC", "image: of its interface"};
 constexpr FlagSpec kAlias{"--network-alias", "", "NAME", "image: one more name on the network", true};
 constexpr FlagSpec kIpc{"--ipc", "", "host|private", "image: the IPC namespace"};
 constexpr FlagSpec kPid{"--pid", "", "host|private", "image: the pid namespace"};
+constexpr FlagSpec kIds{"--ids", "", "single|range|auto", "image: a plain user's own id alone, or those of /etc/subuid too"};
 constexpr FlagSpec kUts{"--uts", "", "host|private", "image: the UTS namespace"};
 constexpr FlagSpec kDomain{"--domainname", "", "NAME", "image: domain name inside"};
 constexpr FlagSpec kSysctl{"--sysctl", "", "KEY=VALUE", "image: of its own namespaces", true};

@@ -1,4 +1,4 @@
-// `kist network …`: docker's verbs of the same name. Each is parsed by its own table.
+// `kist network …`: docker's verbs of the same name.
 #pragma once
 
 #include <array>
@@ -44,7 +44,7 @@ inline constexpr std::array kDisconnect{kForceDisconnect, kHelp};
 inline constexpr VerbSpec kNetworkVerbs[] = {
     {"network create", "make a network", "NAME", 1, 1, false,
      "Containers on it reach each other, by name too; other networks' do not reach them. Only root\n"
-     "has them; a plain user's container gets one of its own by `--network pasta`.\n\n"
+     "has networks; a plain user's container gets one of its own by `--network pasta`.\n\n"
      "  kist network create lab\n"
      "  kist run -d --name db --network lab --image postgres\n"
      "  kist network create --internal --subnet 10.123.0.0/24 quiet", network_flags::kCreate},

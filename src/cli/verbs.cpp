@@ -49,8 +49,8 @@ constexpr std::array kWithImage{
     cf::kDnsOption, cf::kAddHost, cf::kLabel, cf::kLabelFile, cf::kLogDriver, cf::kLogOpt, cf::kRestart,
     cf::kStopSignal, cf::kStopTimeout, cf::kCidFile, cf::kGroupAdd, cf::kOom, cf::kCgroupParent, cf::kIpc, cf::kPid,
     cf::kUts, cf::kDomain, cf::kSysctl, cf::kMemorySwap, cf::kReservation, cf::kCpuShares, cf::kCpuset,
-    cf::kCpusetMems, cf::kBlkio, cf::kSigProxy, cf::kDetachKeys, cf::kVolumesFrom, cf::kPublish, cf::kPublishAll,
-    cf::kExpose, cf::kIp4, cf::kIp6, cf::kMac, cf::kAlias};
+    cf::kCpusetMems, cf::kBlkio, cf::kSigProxy, cf::kDetachKeys, cf::kVolumesFrom, cf::kIds, cf::kPublish,
+    cf::kPublishAll, cf::kExpose, cf::kIp4, cf::kIp6, cf::kMac, cf::kAlias};
 template <size_t A, size_t B>
 constexpr std::array<FlagSpec, A + B> join(const std::array<FlagSpec, A>& a, const std::array<FlagSpec, B>& b) {
   std::array<FlagSpec, A + B> out{};
@@ -257,8 +257,8 @@ constexpr VerbSpec kMachineVerbs[] = {
 
 constexpr VerbGroup kGroups[] = {{"the project and its environment", kProjectVerbs},
                                  {"containers", kContainerVerbs},
-                                 {"volumes", kVolumeVerbs},
                                  {"networks", kNetworkVerbs},
+                                 {"volumes", kVolumeVerbs},
                                  {"images", kImageVerbs},
                                  {"this machine", kMachineVerbs}};
 
@@ -277,8 +277,8 @@ std::vector<std::string> joined_words(std::vector<std::string> args) {
   if (args.size() < 2) return args;
   constexpr struct {
     std::string_view group, word, verb;
-  } kOther[] = {{"volume", "list", "volume ls"}, {"volume", "remove", "volume rm"}, {"container", "ls", "ps"},
-                {"network", "list", "network ls"}, {"network", "remove", "network rm"},
+  } kOther[] = {{"volume", "list", "volume ls"}, {"volume", "remove", "volume rm"}, {"network", "list", "network ls"},
+                {"network", "remove", "network rm"}, {"container", "ls", "ps"},
                 {"container", "list", "ps"},     {"container", "remove", "rm"}};
   std::string verb = args[0] + " " + args[1];
   for (const auto& other : kOther)

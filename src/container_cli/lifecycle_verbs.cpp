@@ -94,6 +94,7 @@ Result<int> wait_verb(const cli::Parsed& parsed, const Here& here) {
 Result<int> remove_verb(const cli::Parsed& parsed, const Here& here) {
   const bool force = parsed.has("--force");
   const bool with_volumes = parsed.has("--volumes");
+  here.place.sweep();
   if (!force)
     return for_each(here, parsed.positionals(), [&](const Record& record) {
       return containers::remove(here.place, here.volumes, here.runtime, record, {.with_volumes = with_volumes});

@@ -11,6 +11,7 @@
 #include "bundle/seccomp_profile.h"
 #include "cli/run_args.h"
 #include "container_cli/network_flags.h"
+#include "containers/id_maps.h"
 #include "containers/log_reader.h"
 #include "containers/place.h"
 #include "containers/spec_of.h"
@@ -108,8 +109,8 @@ Result<void> read_security(const Parsed& parsed, Record& record) {
                                            "label=disable", "label:disable", "systempaths=unconfined"};
     const bool known = std::find(std::begin(kKnown), std::end(kKnown), option) != std::end(kKnown);
     if (!known && option.starts_with("seccomp=")) {
-      std::string filter = TRY(seccomp_option(option));
-      record.security_options.push_back(std::move(filter));
+      std::string with_profile = TRY(seccomp_option(option));
+      record.security_options.push_back(std::move(with_profile));
       continue;
     }
     if (!known)
@@ -137,6 +138,11 @@ Result<void> read_namespaces(const Parsed& parsed, Record& record) {
   record.ipc = TRY(one_of(parsed, "--ipc", {"", "private", "shareable", "host", "none"}, ""));
   record.pid = TRY(one_of(parsed, "--pid", {"", "private", "host"}, ""));
   record.uts = TRY(one_of(parsed, "--uts", {"", "private", "host"}, ""));
+  const std::string ids = TRY(one_of(parsed, "--ids", {"", "single", "range", "auto"}, ""));
+  if (::geteuid() == 0 && ids == "range")
+    return Error(Code::invalid, "--ids range: root has all ids").hint("leave it out, or run as a plain user");
+  if (::geteuid() != 0) record.ids = containers::chosen_ids(ids.empty() ? "single" : ids, ::geteuid(), ::getegid());
+  if (record.ids == "range") TRY(containers::id_range(::geteuid(), ::getegid()));
   record.cgroup_parent = parsed.value("--cgroup-parent");
   for (const std::string& text : parsed.values("--sysctl")) {
     const auto [key, value] = TRY(key_value(text, "--sysctl"));

@@ -23,14 +23,14 @@ constexpr struct {
     {"wait", wait_verb},       {"rm", remove_verb},       {"pause", pause_verb},     {"unpause", unpause_verb},
     {"rename", rename_verb},   {"inspect", inspect_verb}, {"top", top_verb},         {"stats", stats_verb},
     {"update", update_verb},   {"port", port_verb},
-    {"volume create", volume_create_verb}, {"volume ls", volume_list_verb}, {"volume inspect", volume_inspect_verb},
-    {"volume rm", volume_remove_verb}, {"volume prune", volume_prune_verb},
     {"network create", network_create_verb}, {"network ls", network_list_verb},
     {"network inspect", network_inspect_verb}, {"network rm", network_remove_verb},
     {"network prune", network_prune_verb}, {"network connect", network_connect_verb},
     {"network disconnect", network_disconnect_verb},
+    {"volume create", volume_create_verb}, {"volume ls", volume_list_verb}, {"volume inspect", volume_inspect_verb},
+    {"volume rm", volume_remove_verb}, {"volume prune", volume_prune_verb},
 };
-static_assert(std::size(kVerbs) == std::size(cli::kContainerVerbs) + std::size(cli::kVolumeVerbs) + std::size(cli::kNetworkVerbs));
+static_assert(std::size(kVerbs) == std::size(cli::kContainerVerbs) + std::size(cli::kNetworkVerbs) + std::size(cli::kVolumeVerbs));
 
 bool has_limits(const containers::LimitRequest& limits) { return !(limits == containers::LimitRequest()); }
 
@@ -48,7 +48,7 @@ Here here_of(const launch::Host& host, cli::Terminal& terminal) {
 bool enters_container(std::string_view name) { return name == "exec" || name == "start" || name == "restart"; }
 
 bool is_reachable(const cli::Parsed& parsed) {
-  constexpr const char* kShared[] = {"--detach", "--volume", "--mount", "--pid", "--privileged", "--cap-add"};
+  constexpr const char* kShared[] = {"--detach", "--volume", "--mount", "--pid", "--privileged", "--cap-add", "--network"};
   return std::any_of(std::begin(kShared), std::end(kShared), [&](const char* flag) { return parsed.has(flag); });
 }
 
@@ -70,7 +70,10 @@ Result<containers::StartContext> start_context(const Here& here, const container
   if (!lease.is_open())
     return Error(Code::unavailable, "the root of the image '{}' is gone", printable(record.image))
         .hint(fmt::format("`kist run --rm --image {} true` makes it again", shell_quote(record.image)));
-  containers::StartContext context{here.place, {{}, {}, {}, here.networks, here.place, here.volumes}, std::move(lease)};
+  containers::StartContext context{
+      here.place,
+      {.spec = {}, .root = {}, .runtime = {}, .place = here.place, .volumes = here.volumes, .networks = here.networks},
+      std::move(lease)};
   containers::MachineHost& host = context.host;
   host.spec = {.is_root = ::geteuid() == 0,
                .uid = ::geteuid(),

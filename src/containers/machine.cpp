@@ -52,6 +52,8 @@ bundle::SeccompFilter default_filter() {
   return {.program = {program.begin(), program.end()}, .flags = kAllowSpeculation, .notifies = false};
 }
 
+bool has_one_id(const Record& record, bool is_root) { return !is_root && record.ids != "range"; }
+
 bool wants_filter(const Record& record) {
   if (record.privileged) return false;
   const auto& options = record.security_options;
@@ -122,7 +124,9 @@ Result<Started> Container::start(const Record& record, const Streams& streams) {
   if (streams.output.is_open()) options.streams = {&streams.input, &streams.output, &streams.error};
   const bundle::SeccompFilter filter = default_filter();
   if (wants_filter(record)) options.filter = &filter;
-  if (!host_.spec.is_root) {
+  const bool one_id = has_one_id(record, host_.spec.is_root);
+  options.pretend_ownership = one_id;
+  if (one_id) {
     // One id: whoever the command is inside, it is the caller outside.
     const Account account = TRY(account_in(host_.root, record));
     spec.uid_maps[0].inside = account.uid;
@@ -136,7 +140,7 @@ Result<Started> Container::start(const Record& record, const Streams& streams) {
   }
   options.mount_root = [&]() -> Result<os::Fd> {
     os::Fd root = TRY(mount_root(host_.root));
-    if (host_.spec.is_root) {
+    if (!one_id) {
       const Account account = TRY(find_account(root, record.user, record.groups));
       take_account(account, record.privileged, *spec.process);
     }
@@ -196,6 +200,8 @@ Result<bundle::Created> exec(const bundle::Runtime& runtime, const Record& recor
         .hint(fmt::format("`kist start {}`", record.name));
   SpecHost host;
   host.is_root = ::geteuid() == 0;
+  host.uid = ::geteuid();
+  host.gid = ::getegid();
   host.unified_cgroups = has_unified_cgroups();
   Record wanted = record;
   wanted.mounts.clear();  // They are there already.
@@ -210,8 +216,10 @@ Result<bundle::Created> exec(const bundle::Runtime& runtime, const Record& recor
   const Account account =
       TRY(find_account(root, request.user.empty() ? record.user : request.user, record.groups));
   take_account(account, wanted.privileged, process);
-  if (!host.is_root) process.user.additional_gids.clear();
+  const bool one_id = has_one_id(record, host.is_root);
+  if (one_id) process.user.additional_gids.clear();
   bundle::ExecOptions options;
+  options.pretend_ownership = one_id;
   options.streams = streams;
   options.spec = &spec;
   const bundle::SeccompFilter filter = default_filter();

@@ -18,9 +18,9 @@ struct MachineHost {
   SpecHost spec;
   RootMount root;
   bundle::Runtime runtime;
-  networks::Home networks;
   Place place;
   Volumes volumes;
+  networks::Home networks;
 };
 
 class Container : public Machine {

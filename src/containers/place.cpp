@@ -2,12 +2,15 @@
 
 #include <fcntl.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <ctime>
 
 #include "base/text.h"
+#include "containers/id_maps.h"
 
 namespace kist::containers {
 namespace {
@@ -98,14 +101,16 @@ Result<void> Place::remove_folder(std::string_view id) const {
   const std::string folder = folder_of(id);
   // Only what this module links to is followed.
   if (const auto real = os::read_link(folder); real && real->ends_with(fmt::format("/containers/{}", id)))
-    TRY(os::remove_tree(*real));
-  return os::remove_tree(folder);
+    TRY(remove_written(*real));
+  return remove_written(folder);
 }
 
 std::string Place::folder_of(std::string_view id) const { return os::join(os::join(folder_, "ids"), id); }
 std::string Place::file_of(std::string_view id, std::string_view name) const {
   return os::join(folder_of(id), name);
 }
+
+bool Place::is_container(std::string_view id) const { return os::exists(file_of(id, "status")); }
 
 Result<void> Place::take_name(const std::string& name, const std::string& id) const {
   const std::string link = os::join(os::join(folder_, "names"), name);
@@ -114,7 +119,7 @@ Result<void> Place::take_name(const std::string& name, const std::string& id) co
     if (errno != EEXIST) return Error::from_errno(errno, "take the name '{}'", name);
     const auto owner = os::read_link(link);
     // A removal that was killed half-way left the name of nobody.
-    if (!owner || os::stamp(folder_of(*owner)))
+    if (!owner || is_container(*owner))
       return Error(Code::exists, "the name '{}' is in use by container {}", name,
                    owner ? owner->substr(0, 12) : "?")
           .hint(fmt::format("`kist rm {}`, or another --name", name));
@@ -128,23 +133,23 @@ Result<void> Place::make(Record& record, Status& status, bool passing) const {
   if (!record.name.empty()) TRY(check_name(record.name));
   TRY(os::make_folders(os::join(folder_, "names"), 0700));
   TRY(make_folder(record.id, passing));
+  status.id = record.id;
+  status.image = record.image;
+  status.created_ns = record.created_ns;
   const bool chosen = !record.name.empty();
   for (unsigned attempt = 0;; ++attempt) {
     if (!chosen) record.name = TRY(some_name(attempt));
+    status.name = record.name;
+    TRY(write(record));
+    TRY(write(status));
     const auto taken = take_name(record.name, record.id);
-    if (taken) break;
+    if (taken) return {};
     constexpr unsigned kMaxAttempts = 100;
     if (chosen || taken.error().code() != Code::exists || attempt == kMaxAttempts) {
       (void)remove_folder(record.id).has_value();
       return taken.error();
     }
   }
-  status.id = record.id;
-  status.name = record.name;
-  status.image = record.image;
-  status.created_ns = record.created_ns;
-  TRY(write(record));
-  return write(status);
 }
 
 Result<void> Place::remove(const Record& record) const {
@@ -152,6 +157,8 @@ Result<void> Place::remove(const Record& record) const {
   const auto owner = os::read_link(link);
   if (owner && *owner == record.id && ::unlink(link.c_str()) != 0 && errno != ENOENT)
     return Error::from_errno(errno, "free the name '{}'", record.name);
+  // From here on it is none any more, whatever happens to us.
+  (void)::unlink(file_of(record.id, "status").c_str());
   return remove_folder(record.id);
 }
 
@@ -174,10 +181,21 @@ Result<std::vector<std::string>> Place::ids() const {
   return TRY(os::list_folder(all));
 }
 
+void Place::sweep() const {
+  constexpr int64_t kLongAgo_s = 60;  // Whoever makes one now writes its record in no time.
+  const auto all = ids();
+  const int64_t now_s = ::time(nullptr);
+  for (const std::string& id : all ? *all : std::vector<std::string>()) {
+    struct stat st = {};
+    if (is_container(id) || ::lstat(folder_of(id).c_str(), &st) != 0) continue;
+    if (now_s - st.st_mtime > kLongAgo_s) (void)remove_folder(id).has_value();
+  }
+}
+
 Result<std::string> Place::find(std::string_view wanted) const {
   if (wanted.empty() || wanted.find('/') != std::string_view::npos || wanted[0] == '.') return no_such(wanted);
   if (const auto id = os::read_link(os::join(os::join(folder_, "names"), wanted));
-      id && os::exists(file_of(*id, "record")))
+      id && is_container(*id))
     return *id;
   if (!is_hexadecimal(wanted)) return no_such(wanted);
   const auto all = TRY(ids());

@@ -32,13 +32,16 @@ class Place {
   std::string folder_of(std::string_view id) const;
   std::string file_of(std::string_view id, std::string_view name) const;
 
-  /// Takes record.name (or, when that is empty, gives it a name that is free), and writes record
-  /// and status. A crash leaves a folder without a name, which prune removes, or nothing.
+  /// Writes record and status, and takes record.name (or, when that is empty, gives it a name that is
+  /// free). A crash leaves a container that can be found by its id alone, a folder for sweep(), or
+  /// nothing.
   /// `passing`: it goes when it ends, so its folder lies in memory, and ids/<id> is a link to it.
   /// Errors: exists (the name is taken, and by whom), invalid (a name with odd characters).
   Result<void> make(Record& record, Status& status, bool passing = false) const;
   /// Removes all of it. The name goes first.
   Result<void> remove(const Record& record) const;
+  /// Removes the folders that are no containers: of what was killed while it made or removed one.
+  void sweep() const;
   Result<void> rename(Record& record, const std::string& name) const;
 
   /// The id for a name, an id, or the beginning of an id that fits one container only.
@@ -57,6 +60,8 @@ class Place {
   bool is_looked_after(std::string_view id) const;
 
  private:
+  /// One has a status: it is written last, and goes first.
+  bool is_container(std::string_view id) const;
   Result<void> take_name(const std::string& name, const std::string& id) const;
   Result<void> make_folder(const std::string& id, bool passing) const;
   Result<void> remove_folder(std::string_view id) const;

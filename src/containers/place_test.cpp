@@ -1,6 +1,7 @@
 #include "containers/place.h"
 
 #include <gmock/gmock.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,6 +56,26 @@ TEST_F(PlaceTest, ANameOfNobodyIsTaken) {
   const Record web = made("web");
   ASSERT_TRUE(os::remove_tree(place_.folder_of(web.id)).has_value());
   EXPECT_NE(made("web").id, web.id);
+}
+
+// Goal: kill -9 at any moment leaves no name that cannot be had again. Method: the folders as such
+// crashes leave them.
+TEST_F(PlaceTest, WhatWasKilledBlocksNothing) {
+  const Record web = made("web");
+  ASSERT_EQ(::unlink(place_.file_of(web.id, "status").c_str()), 0);
+  const Record again = made("web");
+  EXPECT_EQ(place_.find("web").value(), again.id);
+  place_.sweep();
+  EXPECT_EQ(place_.ids()->size(), 2u) << "somebody may be making it";
+  timeval long_ago[2] = {{1000000000, 0}, {1000000000, 0}};
+  ASSERT_EQ(::lutimes(place_.folder_of(web.id).c_str(), long_ago), 0);
+  ASSERT_EQ(::lutimes(place_.folder_of(again.id).c_str(), long_ago), 0);
+  place_.sweep();
+  EXPECT_EQ(place_.ids().value(), std::vector<std::string>{again.id});
+  // Killed before it had its name.
+  ASSERT_TRUE(os::remove_tree(os::join(place_.folder(), "names/web")).has_value());
+  EXPECT_EQ(place_.find(again.id).value(), again.id);
+  EXPECT_TRUE(place_.remove(again).has_value());
 }
 
 TEST_F(PlaceTest, Renames) {

@@ -123,6 +123,7 @@ void fields(F& f, Record& r) {
   f("pid", r.pid);
   f("uts", r.uts);
   f("userNamespace", r.user_namespace);
+  f("ids", r.ids);
   f("cgroupNamespace", r.cgroup_namespace);
   f("cgroupParent", r.cgroup_parent);
   f("limits", r.limits);

@@ -120,6 +120,7 @@ struct Record {
   std::vector<std::string> exposed_ports;  // "80/tcp"
   bool publish_all = false;
   std::string ipc, pid, uts, user_namespace, cgroup_namespace;  // "", "host", "container:ID" …
+  std::string ids;  // A plain user's: "single", "range" (id_maps.h). Root has all.
   std::string cgroup_parent;
   LimitRequest limits;
   uint64_t shm_bytes = 64ull << 20;

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "bundle/seccomp_profile.h"
+#include "containers/id_maps.h"
 #include "os/files.h"
 #include "runtime/capabilities.h"
 
@@ -127,7 +128,7 @@ void add_system_mounts(const Record& record, const SpecHost& host, Spec& spec) {
   spec.mounts.push_back(file_system("/dev", "tmpfs", MS_NOSUID | MS_STRICTATIME, "mode=755,size=65536k"));
   // In a user namespace of one id the group tty has no name.
   spec.mounts.push_back(file_system("/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
-                                    host.is_root ? "newinstance,ptmxmode=0666,mode=0620,gid=5"
+                                    host.is_root || record.ids == "range" ? "newinstance,ptmxmode=0666,mode=0620,gid=5"
                                                  : "newinstance,ptmxmode=0666,mode=0620"));
   spec.mounts.push_back(file_system("/dev/mqueue", "mqueue", kQuiet, ""));
   if (record.ipc == "host")
@@ -255,8 +256,10 @@ Result<void> add_namespaces(const Record& record, const SpecHost& host, Spec& sp
     spec.gid_maps = {{0, host.gid, 1}};
   } else if (!host.is_root) {
     fresh(CLONE_NEWUSER);
-    spec.uid_maps = {{0, host.uid, 1}};
-    spec.gid_maps = {{0, host.gid, 1}};
+    IdMaps maps = single_id(host.uid, host.gid);
+    if (record.ids == "range") maps = TRY(id_range(host.uid, host.gid));
+    spec.uid_maps = std::move(maps.uids);
+    spec.gid_maps = std::move(maps.gids);
   }
   return {};
 }

@@ -257,6 +257,54 @@ class RunningAsUser(Running):
     user = 12345
 
 
+class Ids(ContainerTest):
+    """What a plain user's container has of ids."""
+    user = 12345
+
+    def in_a_machine_with_ranges(self, script):
+        """With a person of this id in /etc/passwd who has subordinate ids, in mounts of its own."""
+        for program in ("newuidmap", "unshare", "setpriv"):
+            if shutil.which(program) is None:
+                self.skipTest(f"{program} is not installed")
+        uid = self.user
+        self.write({"passwd": pathlib.Path("/etc/passwd").read_text() + f"ranger:x:{uid}:{uid}::/:/bin/sh\n",
+                    "group": pathlib.Path("/etc/group").read_text() + f"ranger:x:{uid}:\n",
+                    "subid": "ranger:100000:65536\n",
+                    "outer": "set -e\n" + "".join(
+                        f"mount --bind {self.project}/{ours} /etc/{theirs}\n"
+                        for ours, theirs in (("passwd", "passwd"), ("group", "group"), ("subid", "subuid"), ("subid", "subgid")))
+                    + f"exec setpriv --reuid {uid} --regid {uid} --clear-groups sh inner\n",
+                    "inner": "set -e\n" + script})
+        done = subprocess.run(["unshare", "-m", "sh", "outer"], cwd=self.project, capture_output=True, text=True, timeout=100,
+                              env={**self.environment(), "KIST": str(self.kist)})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.splitlines()
+
+    def test_changing_owners_seems_to_succeed(self):
+        script = "touch /x && chown 5:6 /x && chown -R 7 /etc && stat -c %u:%g /x; chown 5 /nowhere || echo no such file"
+        self.assertEqual(self.do("run", "--rm", "--ids", "single", "--image", "box", "sh", "-c", script), "0:0\nno such file\n")
+        self.do("run", "-d", "--name", "it", "--image", "box", "sleep", "100")
+        self.do("exec", "it", "chown", "5", "/etc/passwd")
+
+    def test_a_range_of_ids(self):
+        out = self.in_a_machine_with_ranges("""
+            $KIST run --rm --ids range --image box sh -c 'touch /x; chown 5:6 /x; stat -c %u:%g /x; id -u'
+            $KIST run --rm --ids range -u 33:44 --image box sh -c 'touch /tmp/x; stat -c %u:%g /tmp/x'
+            $KIST run --ids auto --name it --image box sh -c 'mkdir -p /d/e; touch /d/e/f; chmod 700 /d /d/e; chown -R 7:8 /d'
+            $KIST run -d --ids range --name on --image box sleep 100 > /dev/null
+            $KIST exec -u 9:9 on id -u
+            $KIST rm -f it on
+        """)
+        self.assertEqual(out, ["5:6", "0", "33:44", "9", "it", "on"])
+        self.assertEqual(list((self.store / "containers/ids").iterdir()), [], "what others own inside is gone too")
+
+    def test_no_range(self):
+        self.fails(125, "error: --ids range: /etc/subuid has no range for you\n\nhint: `sudo usermod --add-subuids "
+                   "100000-165535 --add-subgids 100000-165535 $USER`, or --ids single",
+                   "run", "--rm", "--ids", "range", "--image", "box", "true")
+        self.assertEqual(self.do("run", "--rm", "--ids", "auto", "--image", "box"), "of the image\n")
+
+
 class Detached(ContainerTest):
     def test_life(self):
         ident = self.do("run", "-d", "--name", "web", "--label", "x=y", "--image", "box", "sh", "-c",
