@@ -16,6 +16,7 @@ import sys
 import time
 
 import groups_assembly
+import groups_network
 import groups_peers
 import groups_run
 import groups_runtime
@@ -26,7 +27,7 @@ GROUPS = {"start": groups_run.start, "rate": groups_run.rates, "version": groups
           "second": groups_assembly.second, "import": groups_run.imports,
           "base": groups_assembly.base, "env100": groups_assembly.env100,
           "memory": groups_assembly.memory, "change": groups_assembly.change,
-          "runtime": groups_runtime.runtime,
+          "runtime": groups_runtime.runtime, "network": groups_network.network,
           "mmdebstrap": groups_peers.mmdebstrap, "podman": groups_peers.podman_build}
 
 
