@@ -70,6 +70,7 @@ struct CreateOptions {
   std::string pid_file;        // Written when it is there to be started.
   unsigned preserve_fds = 0;   // Descriptors 3 … 2+N are kept.
   bool no_pivot = false;
+  bool reaper = false;  // The first process reaps orphans and passes signals on; the command is its child.
   bool no_new_keyring = false;
   /// config.json as it was read: kept in the state, for later calls. Empty: `spec` is written anew
   /// (only what start, exec and remove need of it).

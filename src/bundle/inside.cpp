@@ -208,6 +208,8 @@ Result<void> init(InitPlan& plan, os::Fd& socket, const os::Fd* listener) {
   TRY(name_host(spec));
   if ((plan.fresh & CLONE_NEWNET) != 0) TRY(bring_loopback_up());
   const os::Fd proc = TRY(open_proc());
+  os::Fd own_program;
+  if (plan.options->reaper) own_program = TRY(os::open_at(proc, "self/exe", O_RDONLY));
   TRY(join_keyring(plan.keyring));
   TRY(make_file_system(plan, socket));
   Process process = *plan.process.process;  // Whoever mounted the root may have filled in the user.
@@ -216,12 +218,14 @@ Result<void> init(InitPlan& plan, os::Fd& socket, const os::Fd* listener) {
   plan.process.process = &process;
   add_home(process);
   if (!plan.user_namespace) TRY(limit_self(process, socket));
-  TRY(become_user(plan.process, proc, {socket.get(), listener == nullptr ? -1 : listener->get()}));
+  TRY(become_user(plan.process, proc,
+                  {socket.get(), listener == nullptr ? -1 : listener->get(), own_program.get()}));
   const std::string program = TRY(find_program(plan.process));
   TRY(hear_own_pid(plan.process, socket));
   socket = TRY(wait_to_begin(socket, listener));
   plan.process.state.status = Status::created;
   TRY(run_hooks(spec.hooks.start_container, "startContainer", plan.process.state));
+  if (plan.options->reaper) TRY(put_reaper_in_front(own_program));
   return execute(plan.process, program);
 }
 

@@ -86,6 +86,9 @@ void close_all_but(unsigned preserved, std::vector<int> kept);
 /// The program's path. Errors: not_found, denied, as execve would have them; denied also for
 /// plan.own_program.
 Result<std::string> find_program(const ProcessPlan& plan);
+/// inside_reaper.cpp: from here on this is a child of the first process, which becomes `program` (this one)
+/// as reaper.h has it.
+Result<void> put_reaper_in_front(const os::Fd& program);
 /// Never returns if all is well. The filter is the last thing before.
 Error execute(const ProcessPlan& plan, const std::string& program);
 

@@ -101,9 +101,26 @@ constexpr FlagSpec kMissingToo{"--force", "-f", "", "no error for one that is no
 constexpr FlagSpec kDoNotAsk{"--force", "-f", "", "do not ask"};
 constexpr FlagSpec kAllUnused{"--all", "-a", "", "also those with a name"};
 constexpr FlagSpec kPruneFilter{"--filter", "", "KEY=VALUE", "only those: label=, label!=, until=", true};
+constexpr FlagSpec kArchive{"--archive", "-a", "", "keep owners too"};
+constexpr FlagSpec kFollowLink{"--follow-link", "-L", "", "copy what SOURCE leads to, if it is a link"};
+constexpr FlagSpec kNoProgress{"--quiet", "-q", "", "taken for docker's sake: nothing is printed"};
 constexpr FlagSpec kVolumesFrom{"--volumes-from", "", "CONTAINER[:ro]", "image: what that container has mounted", true};
 
-inline constexpr std::array kPs{kAll, kQuiet, kNoTrunc, kFilter, kFormat, kLast, kLatest, kHelp};
+constexpr FlagSpec kInit{"--init", "", "", "image: a first process that reaps orphans and passes signals on"};
+constexpr FlagSpec kPull{"--pull", "", "never|missing|always", "image: taken for docker's sake; there is no registry client yet"};
+constexpr FlagSpec kPlatform{"--platform", "", "OS/ARCH", "image: fail if the image is for another one"};
+constexpr FlagSpec kRuntime{"--runtime", "", "kist", "image: taken for docker's sake"};
+constexpr FlagSpec kGpus{"--gpus", "", "WHICH", "image: reserved; not supported yet"};
+constexpr FlagSpec kSize{"--size", "-s", "", "what it wrote, and that with its image"};
+constexpr FlagSpec kInspectSize{"--size", "-s", "", "containers: SizeRw and SizeRootFs too"};
+constexpr FlagSpec kCondition{"--condition", "", "STATE", "until it is stopped (default), running, healthy, unhealthy, paused, created or removed"};
+constexpr FlagSpec kEventsSince{"--since", "", "TIME", "what happened from then on: 2026-01-02T03:04:05Z, or 10m ago"};
+constexpr FlagSpec kEventsUntil{"--until", "", "TIME", "end then; without it events are waited for"};
+constexpr FlagSpec kEventsFilter{"--filter", "-f", "KEY=VALUE", "only those: type, event, container, image, volume, network, label", true};
+constexpr FlagSpec kSystemAll{"--all", "-a", "", "also images with a name that no container has"};
+constexpr FlagSpec kSystemVolumes{"--volumes", "", "", "also volumes without a name that no container has"};
+
+inline constexpr std::array kPs{kAll, kQuiet, kNoTrunc, kFilter, kFormat, kLast, kLatest, kSize, kHelp};
 inline constexpr std::array kLogs{kFollow, kTail, kSince, kUntil, kTimestamps, kHelp};
 inline constexpr std::array kStop{kTime, kTimeout, kSignal, kHelp};
 inline constexpr std::array kKill{kSignal, kHelp};
@@ -111,12 +128,34 @@ inline constexpr std::array kRemove{kForce, kVolumes, kHelp};
 inline constexpr std::array kExec{kInteractive, kTty, kDetach, kUser, kVariable, kEnvFile, kWorkdir, kPrivileged, kHelp};
 inline constexpr std::array kStart{kAttach, kInteractive, kDetachKeys, kSigProxy, kHelp};
 inline constexpr std::array kAttachFlags{kNoStdin, kDetachKeys, kSigProxy, kHelp};
-inline constexpr std::array kInspect{kFormat, kType, kHelp};
+inline constexpr std::array kInspect{kInspectFormat, kType, kInspectSize, kHelp};
 inline constexpr std::array kStats{kAll, kNoStream, kNoTrunc, kFormat, kHelp};
 inline constexpr std::array kUpdate{kMemory, kMemorySwap, kReservation, kCpus, kCpuShares, kCpuset, kCpusetMems,
                                     kPids, kBlkio, kRestart, kHelp};
 inline constexpr std::array kOnlyHelp{kHelp};
 inline constexpr std::array kPrune{kForce, kFilter, kHelp};
+constexpr FlagSpec kHealthCmd{"--health-cmd", "", "CMD", "image: what tells whether it is well; none: nothing does"};
+constexpr FlagSpec kHealthInterval{"--health-interval", "", "SPAN", "image: between two checks (default 30s)"};
+constexpr FlagSpec kHealthTimeout{"--health-timeout", "", "SPAN", "image: a check that takes longer has failed (default 30s)"};
+constexpr FlagSpec kHealthRetries{"--health-retries", "", "N", "image: failures in a row that count (default 3)"};
+constexpr FlagSpec kHealthStartPeriod{"--health-start-period", "", "SPAN", "image: failures count from then on"};
+constexpr FlagSpec kHealthStartInterval{"--health-start-interval", "", "SPAN", "image: between two checks until then (default 5s)"};
+constexpr FlagSpec kNoHealth{"--no-healthcheck", "", "", "image: do not check, whatever the image says"};
+constexpr FlagSpec kOutput{"--output", "-o", "FILE", "write to FILE; without it, or with '-', to stdout"};
+constexpr FlagSpec kAuthor{"--author", "-a", "NAME", "who made it"};
+constexpr FlagSpec kChange{"--change", "-c", "INSTRUCTION", "apply a Dockerfile's instruction, for example 'CMD [\"sh\"]'", true};
+constexpr FlagSpec kMessage{"--message", "-m", "TEXT", "the comment of the image's history"};
+constexpr FlagSpec kPause{"--pause", "-p", "", "halt the container meanwhile (the default; --pause=false)"};
+constexpr FlagSpec kNoPause{"--no-pause", "", "", "let it go on meanwhile"};
+
+inline constexpr std::array kWait{kCondition, kHelp};
+inline constexpr std::array kEvents{kEventsSince, kEventsUntil, kEventsFilter, kFormat, kHelp};
+inline constexpr std::array kContainerPrune{kDoNotAsk, kPruneFilter, kHelp};
+inline constexpr std::array kImagePrune{kSystemAll, kDoNotAsk, kPruneFilter, kHelp};
+inline constexpr std::array kSystemPrune{kSystemAll, kSystemVolumes, kDoNotAsk, kPruneFilter, kHelp};
+inline constexpr std::array kExport{kOutput, kHelp};
+inline constexpr std::array kCommit{kAuthor, kChange, kMessage, kPause, kNoPause, kHelp};
+inline constexpr std::array kCopy{kArchive, kFollowLink, kNoProgress, kHelp};
 inline constexpr std::array kVolumeCreate{kDriver, kVolumeLabel, kOption, kHelp};
 inline constexpr std::array kVolumeList{kNamesOnly, kVolumeFilter, kFormat, kHelp};
 inline constexpr std::array kVolumeInspect{kInspectFormat, kHelp};
@@ -154,7 +193,8 @@ inline constexpr VerbSpec kContainerVerbs[] = {
      "  kist kill -s HUP web", container_flags::kKill},
     {"wait", "wait until containers have ended", "CONTAINER…", 1, 1000, false,
      "Prints the exit status of each.\n\n"
-     "  kist wait job", container_flags::kOnlyHelp},
+     "  kist wait job\n"
+     "  kist wait --condition healthy web", container_flags::kWait},
     {"rm", "remove containers", "CONTAINER…", 1, 1000, false,
      "  kist rm job\n"
      "  kist rm -f web", container_flags::kRemove},
@@ -181,6 +221,40 @@ inline constexpr VerbSpec kContainerVerbs[] = {
     {"update", "change the limits of containers", "CONTAINER…", 1, 1000, false,
      "At once, if they run.\n\n"
      "  kist update --memory 2g --cpus 2 web", container_flags::kUpdate},
+    {"cp", "copy files into a container, or out of it", "SOURCE TARGET", 2, 2, false,
+     "One of the two is CONTAINER:/PATH; the container may run or not. A folder is copied into a folder\n"
+     "that is there; with `SOURCE/.` what is in it. `-` is a tar: written to stdout, or taken apart\n"
+     "into the folder TARGET. Files that come in belong to root, files that go out to you.\n\n"
+     "  kist cp web:/var/log/app.log .\n"
+     "  kist cp conf/. web:/etc/app\n"
+     "  kist cp web:/data - | tar t", container_flags::kCopy},
+    {"events", "show what happens to containers, images and volumes", "", 0, 0, false,
+     "Waits for more, until --until. Nothing has to run for it: whoever acts writes it down.\n\n"
+     "  kist events --filter container=web\n"
+     "  kist events --since 1h --until 0s --format json", container_flags::kEvents},
+    {"container prune", "remove containers that do not run", "", 0, 0, false,
+     "  kist container prune\n"
+     "  kist container prune -f --filter until=24h", container_flags::kContainerPrune},
+    {"diff", "list what a container changed of its image", "CONTAINER", 1, 1, false,
+     "A: added, C: changed, D: deleted.\n\n"
+     "  kist diff web", container_flags::kOnlyHelp},
+};
+
+// Of kist-engine: they need archives.
+inline constexpr VerbSpec kContainerArchiveVerbs[] = {
+    {"export", "write all files of a container as a tar", "CONTAINER", 1, 1, false,
+     "Without what is mounted in it. The order is that of the names.\n\n"
+     "  kist export -o root.tar web\n"
+     "  kist export web | tar t", container_flags::kExport},
+    {"commit", "make an image of what a container changed", "CONTAINER [NAME]", 1, 2, false,
+     "One layer more than its image has; the same changes give the same layer. Prints the image's id.\n\n"
+     "  kist commit web team/web:patched\n"
+     "  kist commit -m 'with tools' -c 'CMD [\"bash\"]' box tools", container_flags::kCommit},
+    {"image prune", "remove images without a name", "", 0, 0, false,
+     "--all: those with a name too that no container has. `kist gc` gives the disk back.\n\n"
+     "  kist image prune -af", container_flags::kImagePrune},
+    {"system prune", "remove containers that do not run, and images that nothing needs", "", 0, 0, false,
+     "  kist system prune -f --volumes", container_flags::kSystemPrune},
 };
 
 inline constexpr VerbSpec kVolumeVerbs[] = {

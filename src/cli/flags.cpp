@@ -40,7 +40,10 @@ class Reader {
     const FlagSpec* flag = find_flag(verb_, name);
     if (flag == nullptr) return unknown_flag(verb_, name);
     if (flag->value.empty()) {
-      if (equals != std::string::npos)
+      // As docker's: the last one counts.
+      const std::string given = equals == std::string::npos ? "true" : arg.substr(equals + 1);
+      if (given == "false" || given == "0") return add(*flag, "false");
+      if (given != "true" && given != "1")
         return Error(Code::invalid, "{} takes no value, got '{}'", name, printable(arg));
       return add(*flag, "");
     }
@@ -101,6 +104,12 @@ const std::vector<std::string>& Parsed::values(std::string_view flag) const {
 Result<Parsed> parse(const VerbSpec& verb, std::span<const std::string> args) {
   Parsed parsed;
   const auto add = [&](const FlagSpec& flag, std::string value) -> Result<void> {
+    if (flag.value.empty() && value == "false") {
+      parsed.values_.erase(std::string(flag.name));
+      parsed.off_.insert(std::string(flag.name));
+      return {};
+    }
+    parsed.off_.erase(std::string(flag.name));
     auto& values = parsed.values_[std::string(flag.name)];
     if (!values.empty() && !flag.repeated && !flag.value.empty())
       return Error(Code::invalid, "{} is given twice: '{}' and '{}'", flag.name,

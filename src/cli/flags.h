@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,6 +36,8 @@ struct VerbSpec {
 class Parsed {
  public:
   bool has(std::string_view flag) const { return values_.count(std::string(flag)) != 0; }
+  /// Whether a switch was given as `--flag=false`; has() is false then.
+  bool off(std::string_view flag) const { return off_.count(std::string(flag)) != 0; }
   /// The last value given, or `otherwise`.
   std::string value(std::string_view flag, std::string_view otherwise = "") const;
   const std::vector<std::string>& values(std::string_view flag) const;
@@ -43,10 +46,11 @@ class Parsed {
  private:
   friend Result<Parsed> parse(const VerbSpec&, std::span<const std::string>);
   std::map<std::string, std::vector<std::string>, std::less<>> values_;
+  std::set<std::string> off_;
   std::vector<std::string> positionals_;
 };
 
-/// Understands "--flag value", "--flag=value", "-f value", "-fvalue", "-qv", and "--".
+/// Understands "--flag value", "--flag=value", "--switch=true|false", "-f value", "-fvalue", "-qv", and "--".
 /// Errors: invalid; a misspelt flag comes with the nearest one.
 Result<Parsed> parse(const VerbSpec& verb, std::span<const std::string> args);
 

@@ -34,7 +34,7 @@ constexpr FlagSpec kVerbose{"--verbose", "-v", "", "taken for docker's sake: all
 inline constexpr std::array kCreate{kDriver,   kSubnet,     kGateway, kIpRange, kInternal, kIpv6,
                                     kAttachable, kLabel, kOpt, kHelp};
 inline constexpr std::array kList{kFilter, kFormat, kQuiet, kNoTrunc, kHelp};
-inline constexpr std::array kInspect{kFormat, kVerbose, kHelp};
+inline constexpr std::array kInspect{container_flags::kInspectFormat, kVerbose, kHelp};
 inline constexpr std::array kRemove{kForceRemove, kHelp};
 inline constexpr std::array kPrune{kForcePrune, kPruneFilter, kHelp};
 inline constexpr std::array kConnect{kAlias, kIp4, kIp6, kHelp};

@@ -1,5 +1,6 @@
 #include "cli/verbs.h"
 
+#include <algorithm>
 #include <array>
 
 #include "base/text.h"
@@ -49,7 +50,10 @@ constexpr std::array kWithImage{
     cf::kDnsOption, cf::kAddHost, cf::kLabel, cf::kLabelFile, cf::kLogDriver, cf::kLogOpt, cf::kRestart,
     cf::kStopSignal, cf::kStopTimeout, cf::kCidFile, cf::kGroupAdd, cf::kOom, cf::kCgroupParent, cf::kIpc, cf::kPid,
     cf::kUts, cf::kDomain, cf::kSysctl, cf::kMemorySwap, cf::kReservation, cf::kCpuShares, cf::kCpuset,
-    cf::kCpusetMems, cf::kBlkio, cf::kSigProxy, cf::kDetachKeys, cf::kVolumesFrom, cf::kIds, cf::kPublish,
+    cf::kCpusetMems, cf::kBlkio, cf::kSigProxy, cf::kDetachKeys, cf::kVolumesFrom,
+    cf::kHealthCmd, cf::kHealthInterval, cf::kHealthTimeout, cf::kHealthRetries, cf::kHealthStartPeriod,
+    cf::kHealthStartInterval, cf::kNoHealth, cf::kInit, cf::kPull, cf::kPlatform, cf::kRuntime,
+    cf::kGpus, cf::kIds, cf::kPublish,
     cf::kPublishAll, cf::kExpose, cf::kIp4, cf::kIp6, cf::kMac, cf::kAlias};
 template <size_t A, size_t B>
 constexpr std::array<FlagSpec, A + B> join(const std::array<FlagSpec, A>& a, const std::array<FlagSpec, B>& b) {
@@ -161,6 +165,10 @@ constexpr VerbSpec kProjectVerbs[] = {
      "With --image it is docker's run: a container of that image, with or without CMD.\n\n"
      "  kist run --rm -it --image busybox sh\n"
      "  kist run -d --name web -m 1g --image nginx", kAllRunFlags},
+    {"create", "make a container of an image, without starting it", "--image NAME [CMD…]", 0, 0, true,
+     "All flags of `kist run --image`; prints the id. `kist start` starts it.\n\n"
+     "  kist create --name job --image busybox sh -c 'echo done'\n"
+     "  kist start -a job", kAllRunFlags},
     {"shell", "open a shell in the project's environment", "[-- ARG…]", 0, 0, true,
      "An interactive bash in the same container that `kist run` makes. Arguments are bash's.\n\n"
      "  kist shell\n"
@@ -257,6 +265,7 @@ constexpr VerbSpec kMachineVerbs[] = {
 
 constexpr VerbGroup kGroups[] = {{"the project and its environment", kProjectVerbs},
                                  {"containers", kContainerVerbs},
+                                 {"containers as archives and images", kContainerArchiveVerbs},
                                  {"networks", kNetworkVerbs},
                                  {"volumes", kVolumeVerbs},
                                  {"images", kImageVerbs},
@@ -284,8 +293,10 @@ std::vector<std::string> joined_words(std::vector<std::string> args) {
   for (const auto& other : kOther)
     if (args[0] == other.group && args[1] == other.word) verb = other.verb;
   // "container stop" is "stop"; an image is none of its business.
-  bool of_containers = args[0] == "container" && args[1] == "run";
-  for (const VerbSpec& known : kContainerVerbs) of_containers = of_containers || (args[0] == "container" && known.name == args[1]);
+  bool of_containers = args[0] == "container" && (args[1] == "run" || args[1] == "create");
+  const auto belongs = [&](const VerbSpec& known) { return args[0] == "container" && known.name == args[1]; };
+  of_containers = of_containers || std::any_of(std::begin(kContainerVerbs), std::end(kContainerVerbs), belongs) ||
+                  std::any_of(std::begin(kContainerArchiveVerbs), std::end(kContainerArchiveVerbs), belongs);
   if (of_containers) verb = args[1];
   if (find_verb(verb) == nullptr || verb == args[0]) return args;
   const bool inspected = of_containers && verb == "inspect";

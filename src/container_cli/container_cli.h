@@ -28,6 +28,8 @@ bool is_container(std::string_view name, const launch::Host& host);
 int run(const cli::VerbSpec& verb, const cli::Parsed& parsed, const launch::Host& host, cli::Terminal& terminal);
 
 /// `kist run --image`. Empty when the image is not ready on this machine: kist-engine can say why.
-std::optional<int> run_image(const cli::Parsed& parsed, const launch::Host& host, cli::Terminal& terminal);
+/// `only_make`: `kist create`.
+std::optional<int> run_image(const cli::Parsed& parsed, const launch::Host& host, cli::Terminal& terminal,
+                             bool only_make = false);
 
 }  // namespace kist::container_cli

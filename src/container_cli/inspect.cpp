@@ -6,6 +6,7 @@
 #include "container_cli/network_json.h"
 #include "container_cli/table.h"
 #include "container_cli/verb.h"
+#include "containers/health.h"
 
 namespace kist::container_cli {
 namespace {
@@ -35,7 +36,7 @@ json::string moment(int64_t ns) {
   return text(fmt::format("{}.{:09}Z", std::string_view(buffer, size), ns % 1'000'000'000));
 }
 
-json::object state_of(const containers::Status& status) {
+json::object state_of(const Here& here, const containers::Status& status) {
   json::object out{{"Status", text(name_of(status.phase))},
                    {"Running", status.phase == containers::Phase::running || status.phase == containers::Phase::paused},
                    {"Paused", status.phase == containers::Phase::paused},
@@ -47,8 +48,13 @@ json::object state_of(const containers::Status& status) {
                    {"Error", text(status.error)},
                    {"StartedAt", moment(status.started_ns)},
                    {"FinishedAt", moment(status.finished_ns)}};
-  if (!status.health.empty())
-    out["Health"] = json::object{{"Status", text(status.health)}, {"FailingStreak", status.health_failures}};
+  if (!status.health.empty()) {
+    json::array log;
+    for (const auto& probe : containers::read_probes(here.place, status.id))
+      log.push_back(json::object{{"Start", moment(probe.start_ns)}, {"End", moment(probe.end_ns)},
+                                 {"ExitCode", probe.exit_code}, {"Output", text(probe.output)}});
+    out["Health"] = json::object{{"Status", text(status.health)}, {"FailingStreak", status.health_failures}, {"Log", std::move(log)}};
+  }
   if (status.memory_peak_bytes != 0) out["MemoryPeakBytes"] = status.memory_peak_bytes;
   return out;
 }
@@ -105,7 +111,8 @@ json::object config_of(const containers::Record& record) {
   if (!record.health.test.empty())
     out["Healthcheck"] = json::object{{"Test", list(record.health.test)}, {"Interval", record.health.interval_ns},
                                       {"Timeout", record.health.timeout_ns}, {"Retries", record.health.retries},
-                                      {"StartPeriod", record.health.start_period_ns}};
+                                      {"StartPeriod", record.health.start_period_ns},
+                                      {"StartInterval", record.health.start_interval_ns}};
   return out;
 }
 
@@ -167,7 +174,7 @@ json::object describe(const Here& here, const containers::Record& record, const 
           {"Created", moment(record.created_ns)},
           {"Path", text(args.empty() ? "" : args[0])},
           {"Args", list(args.empty() ? args : std::vector<std::string>(args.begin() + 1, args.end()))},
-          {"State", state_of(status)},
+          {"State", state_of(here, status)},
           {"Image", text(record.image_id)},
           {"Name", text("/" + record.name)},
           {"RestartCount", status.restart_count},
@@ -188,6 +195,10 @@ Result<int> inspect_verb(const cli::Parsed& parsed, const Here& here) {
     const auto record = TRY(here.record(name));
     const auto status = TRY(here.place.status(record.id));
     all.push_back(describe(here, record, status));
+    if (!parsed.has("--size")) continue;
+    const Sizes sizes = sizes_of(here, record);
+    all.back().get_object()["SizeRw"] = sizes.written;
+    all.back().get_object()["SizeRootFs"] = sizes.written + sizes.image;
   }
   TRY(print_inspected(all, parsed.value("--format"), here.terminal));
   return 0;

@@ -1,4 +1,7 @@
 // start, stop, restart, kill, wait, rm, pause, unpause, rename, attach
+#include <unistd.h>
+
+#include <algorithm>
 #include <csignal>
 
 #include "base/text.h"
@@ -47,6 +50,23 @@ Result<void> remove_one(const Here& here, const Record& record, const containers
   return {};
 }
 
+// Looked at now and then: nobody tells of all these.
+int wait_for_state(const Here& here, const Record& record, std::string_view condition) {
+  for (;;) {
+    const auto status = here.place.status(record.id);
+    if (!status) return condition == "removed" ? 0 : -1;
+    const bool is_so = condition == "running" ? status->is_alive()
+                       : condition == "paused" || condition == "created"
+                           ? name_of(status->phase) == condition
+                           : status->health == condition && status->is_alive();
+    if (is_so) return status->exit_code;
+    // It will not come to that any more.
+    const bool over = status->phase == containers::Phase::exited && !here.place.is_looked_after(record.id);
+    if (over && condition != "removed" && condition != "running") return status->exit_code;
+    ::usleep(50'000);
+  }
+}
+
 }  // namespace
 
 Result<int> start_verb(const cli::Parsed& parsed, const Here& here) {
@@ -90,9 +110,17 @@ Result<int> kill_verb(const cli::Parsed& parsed, const Here& here) {
 }
 
 Result<int> wait_verb(const cli::Parsed& parsed, const Here& here) {
+  const std::string condition = parsed.value("--condition", "stopped");
+  constexpr std::string_view kKnown[] = {"stopped", "exited", "not-running", "next-exit", "running", "paused", "created",
+                                         "healthy", "unhealthy", "removed"};
+  if (std::find(std::begin(kKnown), std::end(kKnown), condition) == std::end(kKnown))
+    return Error(Code::invalid, "--condition: '{}' is not one of {}", printable(condition), fmt::join(kKnown, ", "));
+  const bool ended = condition == "stopped" || condition == "exited" || condition == "not-running" || condition == "next-exit";
   for (const std::string& name : parsed.positionals()) {
     const Record record = TRY(here.record(name));
-    const int status = TRY(containers::wait(here.place, record));
+    int status = -1;
+    if (ended) status = TRY(containers::wait(here.place, record));
+    else status = wait_for_state(here, record, condition);
     here.terminal.line(fmt::format("{}", status));
   }
   return 0;

@@ -105,6 +105,13 @@ Result<bool> fits(const Here& here, const Status& status, const std::string& key
   return fits_labels({{key, values}}, record.labels);
 }
 
+// As docker: "1.2kB (virtual 5.6MB)".
+std::string size_text(const Here& here, const Status& status) {
+  const auto record = here.place.record(status.id);
+  const Sizes sizes = record ? sizes_of(here, *record) : Sizes();
+  return fmt::format("{} (virtual {})", format::docker_size(sizes.written), format::docker_size(sizes.written + sizes.image));
+}
+
 Result<std::vector<Status>> statuses(const cli::Parsed& parsed, const Here& here) {
   const auto filters = TRY(filters_of(parsed, {"id", "name", "status", "exited", "health", "label", "label!", "ancestor", "volume",
                                                "network", "publish", "expose", "before", "since"}));
@@ -147,6 +154,7 @@ Result<int> ps_verb(const cli::Parsed& parsed, const Here& here) {
   std::vector<Row> rows;
   for (const Status& status : found) {
     std::string command = printable(status.command, whole ? 10'000 : kCommandWidth - 1);
+    const std::string size = parsed.has("--size") ? size_text(here, status) : "0 B";
     rows.push_back({{"ID", whole ? status.id : status.id.substr(0, 12)},
                     {"Image", printable(status.image)},
                     {"Command", fmt::format("\"{}\"", command)},
@@ -156,11 +164,13 @@ Result<int> ps_verb(const cli::Parsed& parsed, const Here& here) {
                     {"Networks", wants_networks ? networks_text(here, status.id) : ""},
                     {"State", std::string(name_of(status.phase))},
                     {"Status", status_text(status, now)},
-                    {"Names", status.name}});
+                    {"Names", status.name},
+                    {"Size", size}});
   }
-  TRY(print_rows(rows, {{"CONTAINER ID", "ID"}, {"IMAGE", "Image"}, {"COMMAND", "Command"}, {"CREATED", "RunningFor"},
-                        {"STATUS", "Status"}, {"PORTS", "Ports"}, {"NAMES", "Names"}},
-                 format, here.terminal));
+  std::vector<Column> columns = {{"CONTAINER ID", "ID"}, {"IMAGE", "Image"}, {"COMMAND", "Command"}, {"CREATED", "RunningFor"},
+                        {"STATUS", "Status"}, {"PORTS", "Ports"}, {"NAMES", "Names"}};
+  if (parsed.has("--size")) columns.push_back({"SIZE", "Size"});
+  TRY(print_rows(rows, columns, parsed.value("--format"), here.terminal));
   return 0;
 }
 

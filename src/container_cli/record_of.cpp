@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "bundle/seccomp_profile.h"
 #include "cli/run_args.h"
+#include "container_cli/health_of.h"
 #include "container_cli/network_flags.h"
 #include "containers/id_maps.h"
 #include "containers/log_reader.h"
@@ -174,9 +175,7 @@ Result<void> read_life(const Parsed& parsed, const launch::ReadyImage& image, Re
   TRY(containers::signal_number(record.stop_signal), "--stop-signal");
   record.stop_timeout_s = TRY(whole_number(parsed.value("--stop-timeout", "10"), "--stop-timeout", -1, 1'000'000));
   record.oom_score_adj = TRY(whole_number(parsed.value("--oom-score-adj", "0"), "--oom-score-adj", -1000, 1000));
-  record.health = {image.healthcheck.test, image.healthcheck.interval_ns, image.healthcheck.timeout_ns,
-            image.healthcheck.start_period_ns, image.healthcheck.start_interval_ns,
-            static_cast<uint64_t>(std::max<int64_t>(image.healthcheck.retries, 0))};
+  record.health = TRY(health_of(parsed, image));
   return {};
 }
 
@@ -283,6 +282,7 @@ Result<Record> record_of(const Parsed& parsed, const launch::ReadyImage& image, 
   record.open_stdin = parsed.has("--interactive");
   record.stdin_once = record.open_stdin && !parsed.has("--detach");
   record.read_only = parsed.has("--read-only");
+  record.init = parsed.has("--init");
   record.domain_name = parsed.value("--domainname");
   if (parsed.has("--shm-size")) record.shm_bytes = TRY(launch::parse_size(parsed.value("--shm-size")), "--shm-size");
   TRY(read_command(parsed, image, record));

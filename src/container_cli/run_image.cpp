@@ -20,7 +20,7 @@ Result<void> list_roots(const Here& here, const Record& record, const launch::Re
 
 // Nobody else can see it, and nothing of it is to stay: then it needs nobody to look after it.
 bool is_own(const cli::Parsed& parsed, const Record& record) {
-  return !parsed.has("--detach") && record.auto_remove && !record.tty && record.health.test.empty();
+  return !parsed.has("--detach") && record.auto_remove && !record.tty && !record.health.is_on();
 }
 
 Result<int> start(const Here& here, const cli::Parsed& parsed, const launch::ReadyImage& image, const Record& record) {
@@ -62,7 +62,27 @@ Result<void> make(const Here& here, const MountPlan& plan, Record& record, conta
   return made;
 }
 
-Result<int> run(const Here& here, const cli::Parsed& parsed, const launch::ReadyImage& image) {
+// What docker takes and this program cannot do, or need not.
+Result<void> check_wishes(const cli::Parsed& parsed, const launch::ReadyImage& image) {
+  const std::string pull = parsed.value("--pull", "missing");
+  if (pull == "always")
+    return Error(Code::unsupported, "--pull always: there is no registry client yet").hint("`kist load -i FILE` brings images in");
+  if (pull != "missing" && pull != "never")
+    return Error(Code::invalid, "invalid pull option: '{}': must be one of \"always\", \"missing\" or \"never\"", printable(pull));
+  if (const std::string runtime = parsed.value("--runtime"); !runtime.empty() && runtime != "kist")
+    return Error(Code::invalid, "unknown or invalid runtime name: {}", printable(runtime)).hint("leave it out: kist is the runtime");
+  if (parsed.has("--gpus"))
+    return Error(Code::unsupported, "--gpus is not supported yet").hint("`--device /dev/…` passes a single device on");
+  const std::string platform = parsed.value("--platform");
+  const std::string own = image.os + "/" + image.architecture;
+  if (!platform.empty() && platform != own && !platform.starts_with(own + "/") && platform != image.architecture)
+    return Error(Code::invalid, "the image '{}' was found, but is for another platform: wanted {}, it is for {}",
+                 printable(parsed.value("--image")), printable(platform), own);
+  return {};
+}
+
+Result<int> run(const Here& here, const cli::Parsed& parsed, const launch::ReadyImage& image, bool only_make) {
+  TRY(check_wishes(parsed, image));
   if (parsed.has("--detach") && parsed.has("--rm") && parsed.has("--restart"))
     return Error(Code::invalid, "--rm and --restart exclude each other");
   if (parsed.has("--tty") && !parsed.has("--detach") && ::isatty(0) == 0 && parsed.has("--interactive"))
@@ -76,7 +96,7 @@ Result<int> run(const Here& here, const cli::Parsed& parsed, const launch::Ready
   status.command = command;
   const MountPlan plan = TRY(mounts_of(parsed, image, here));
   record.mounts = plan.mounts;
-  TRY(make(here, plan, record, status, is_own(parsed, record)));
+  TRY(make(here, plan, record, status, !only_make && is_own(parsed, record)));
   containers::note(here.place, record, "create");
   if (const std::string path = parsed.value("--cidfile"); !path.empty()) {
     const auto file = os::open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0644);
@@ -85,6 +105,11 @@ Result<int> run(const Here& here, const cli::Parsed& parsed, const launch::Ready
       return Error(file.error()).context("--cidfile").hint("remove the old file");
     }
     TRY(os::write_all(*file, record.id));
+  }
+  if (only_make) {
+    TRY(list_roots(here, record, image));
+    here.terminal.line(record.id);
+    return 0;
   }
   auto done = start(here, parsed, image, record);
   const bool remove_here = record.auto_remove && !parsed.has("--detach") && !here.place.is_looked_after(record.id);
@@ -95,11 +120,12 @@ Result<int> run(const Here& here, const cli::Parsed& parsed, const launch::Ready
 
 }  // namespace
 
-std::optional<int> run_image(const cli::Parsed& parsed, const launch::Host& host, cli::Terminal& terminal) {
+std::optional<int> run_image(const cli::Parsed& parsed, const launch::Host& host, cli::Terminal& terminal,
+                             bool only_make) {
   const auto image = launch::find_image(host.kist_home, parsed.value("--image"));
   if (!image) return std::nullopt;
   const Here here = here_of(host, terminal);
-  const auto status = run(here, parsed, *image);
+  const auto status = run(here, parsed, *image, only_make);
   if (status) return *status;
   terminal.error(status.error());
   return containers::exit_code_of(status.error());

@@ -22,7 +22,8 @@ constexpr struct {
     {"start", start_verb},     {"stop", stop_verb},       {"restart", restart_verb}, {"kill", kill_verb},
     {"wait", wait_verb},       {"rm", remove_verb},       {"pause", pause_verb},     {"unpause", unpause_verb},
     {"rename", rename_verb},   {"inspect", inspect_verb}, {"top", top_verb},         {"stats", stats_verb},
-    {"update", update_verb},   {"port", port_verb},
+    {"update", update_verb},   {"cp", copy_verb},         {"diff", diff_verb},       {"port", port_verb},
+    {"events", events_verb},   {"container prune", container_prune_verb},
     {"network create", network_create_verb}, {"network ls", network_list_verb},
     {"network inspect", network_inspect_verb}, {"network rm", network_remove_verb},
     {"network prune", network_prune_verb}, {"network connect", network_connect_verb},
@@ -48,7 +49,7 @@ Here here_of(const launch::Host& host, cli::Terminal& terminal) {
 bool enters_container(std::string_view name) { return name == "exec" || name == "start" || name == "restart"; }
 
 bool is_reachable(const cli::Parsed& parsed) {
-  constexpr const char* kShared[] = {"--detach", "--volume", "--mount", "--pid", "--privileged", "--cap-add", "--network"};
+  constexpr const char* kShared[] = {"--detach", "--volume", "--mount", "--pid", "--privileged", "--cap-add", "--network", "--init"};
   return std::any_of(std::begin(kShared), std::end(kShared), [&](const char* flag) { return parsed.has(flag); });
 }
 
@@ -92,6 +93,18 @@ Result<containers::StartContext> start_context(const Here& here, const container
   // A limit that was asked for is kept, or is an error.
   if (has_limits(record.limits)) host.runtime.rootless = false;
   return context;
+}
+
+Result<void> with_files(const Here& here, const containers::Record& record, const containers::FilesWanted& wanted,
+                        const std::function<Result<void>(const containers::ContainerFiles&)>& body) {
+  const auto image = TRY(image_of(here, record));
+  // What a container of one's own writes is in memory, and seen through its process alone.
+  const bool keeps_writes = os::exists(here.place.file_of(record.id, "upper")) || !here.place.is_looked_after(record.id);
+  const auto context = TRY(start_context(here, record, image, keeps_writes));
+  return containers::with_ids_of(context.host, record, [&]() -> Result<void> {
+    const auto files = TRY(containers::ContainerFiles::open(context.host, record, wanted));
+    return body(files);
+  });
 }
 
 int for_each(const Here& here, const std::vector<std::string>& names,

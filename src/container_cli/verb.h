@@ -8,6 +8,7 @@
 #include "cli/flags.h"
 #include "cli/terminal.h"
 #include "container_cli/filters.h"
+#include "containers/files.h"
 #include "containers/lifecycle.h"
 #include "containers/notes.h"
 #include "containers/place.h"
@@ -38,15 +39,30 @@ Result<containers::StartContext> start_context(const Here& here, const container
 /// The image of a container that was made before.
 Result<launch::ReadyImage> image_of(const Here& here, const containers::Record& record);
 
+/// Shows `body` the files of a container, in containers::with_ids_of().
+/// Errors: those of start_context(), ContainerFiles::open() and `body`.
+Result<void> with_files(const Here& here, const containers::Record& record, const containers::FilesWanted& wanted,
+                        const std::function<Result<void>(const containers::ContainerFiles&)>& body);
+/// "web:/etc/passwd" as its two parts; the first is empty for a path of the host.
+std::pair<std::string, std::string> split_container_path(const std::string& text);
+
 /// Calls `work` for each container that is named; prints the names of those that were done, and the
 /// errors. 1 if there was any.
 int for_each(const Here& here, const std::vector<std::string>& names,
              const std::function<Result<void>(const containers::Record&)>& work);
 
+struct Sizes {
+  uint64_t written = 0;  // By the container, on disk.
+  uint64_t image = 0;    // Of its root, as far as it can be looked into.
+};
+Sizes sizes_of(const Here& here, const containers::Record& record);
+
 struct Pruned {
   std::vector<std::string> removed;
   uint64_t bytes = 0;
 };
+/// Containers that do not run. Errors: invalid (a filter).
+Result<Pruned> prune_containers(const Here& here, const Filters& filters);
 /// Volumes that no container has; without `all` only those without a name.
 Result<Pruned> prune_volumes(const Here& here, const Filters& filters, bool all);
 
@@ -68,6 +84,10 @@ Result<int> inspect_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> top_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> stats_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> update_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> copy_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> events_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> container_prune_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> diff_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> volume_create_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> volume_list_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> volume_inspect_verb(const cli::Parsed& parsed, const Here& here);

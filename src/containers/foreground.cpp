@@ -53,8 +53,7 @@ int wait_for(const Started& started, const os::Fd& signals, Machine& machine) {
 }  // namespace
 
 Result<int> run_here(StartContext context, const Record& record, bool pass_signals) {
-  const auto alive = TRY(context.place.look_after(record.id));
-  if (!alive) return Error(Code::invalid, "container {} is running already", printable(record.name));
+  const os::Fd alive = TRY(context.place.take_over(record));
   Status status = TRY(context.place.status(record.id));
   Container machine(std::move(context.host));
   // Before there is anything that a signal to us could leave behind.

@@ -81,9 +81,7 @@ void wait_for_process(const Status& status, int64_t timeout_ms) {
 
 Result<void> start_detached(StartContext context, const Record& record, int& exit_code, os::Fd* client) {
   exit_code = 125;
-  auto alive = TRY(context.place.look_after(record.id));
-  if (!alive)
-    return Error(Code::invalid, "container {} is running already", printable(record.name));
+  os::Fd alive = TRY(context.place.take_over(record));
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return Error::from_errno(errno, "make a pipe");
   const os::Fd answers(ends[0]);
@@ -100,10 +98,10 @@ Result<void> start_detached(StartContext context, const Record& record, int& exi
   if (child < 0) return Error::from_errno(errno, "start a supervisor");
   if (child == 0) {
     if (client != nullptr) *client = os::Fd();
-    become_supervisor(context, record, std::move(*alive), std::move(started), std::move(theirs));
+    become_supervisor(context, record, std::move(alive), std::move(started), std::move(theirs));
   }
   theirs = os::Fd();
-  alive.reset();
+  alive = os::Fd();
   started = os::Fd();
   return read_answer(answers, exit_code);
 }

@@ -56,8 +56,10 @@ void LogWriter::flush() {
     auto done = static_cast<size_t>(wrote);
     while (left > 0 && done >= next->iov_len) {
       done -= next->iov_len;
+      if (next->iov_len > 0) last_byte_ = static_cast<const char*>(next->iov_base)[next->iov_len - 1];
       ++next, --left;
     }
+    if (left > 0 && done > 0) last_byte_ = static_cast<const char*>(next->iov_base)[done - 1];
     if (left > 0) {
       next->iov_base = static_cast<char*>(next->iov_base) + done;
       next->iov_len -= done;
@@ -81,9 +83,11 @@ void LogWriter::rotate() {
 
 void LogWriter::tell_losses() {
   if (lost_bytes_ == told_lost_bytes_) return;
-  const std::string line = fmt::format("{}kist: {} bytes of output were lost: the disk of the log was full\n",
-                                       prefix_of(Stream::standard_error, 'F'), lost_bytes_ - told_lost_bytes_);
+  // The line that the disk's end cut off is ended first.
+  const std::string line = fmt::format("{}{}kist: {} bytes of output were lost: the disk of the log was full\n",
+                                       last_byte_ == '\n' ? "" : "\n", prefix_of(Stream::standard_error, 'F'), lost_bytes_ - told_lost_bytes_);
   const ssize_t wrote = ::write(file_.get(), line.data(), line.size());
+  if (wrote > 0) last_byte_ = line[static_cast<size_t>(wrote) - 1];
   if (wrote != static_cast<ssize_t>(line.size())) return;
   size_bytes_ += line.size();
   told_lost_bytes_ = lost_bytes_;

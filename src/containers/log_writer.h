@@ -48,6 +48,7 @@ class LogWriter {
   os::Fd file_;
   uint64_t size_bytes_ = 0;
   uint64_t lost_bytes_ = 0;
+  char last_byte_ = '\n';  // Of what is in the file.
   uint64_t told_lost_bytes_ = 0;
   std::array<iovec, kPieces> pieces_{};
   size_t piece_count_ = 0;

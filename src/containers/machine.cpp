@@ -121,6 +121,7 @@ Result<Started> Container::start(const Record& record, const Streams& streams) {
   bundle::Spec spec = TRY(spec_of(record, spec_host));
   bundle::CreateOptions options;
   options.bundle = host_.spec.folder;
+  options.reaper = record.init;
   if (streams.output.is_open()) options.streams = {&streams.input, &streams.output, &streams.error};
   const bundle::SeccompFilter filter = default_filter();
   if (wants_filter(record)) options.filter = &filter;

@@ -238,6 +238,18 @@ Result<std::optional<os::Fd>> Place::look_after(std::string_view id) const {
   return Error::from_errno(errno, "lock '{}'", file_of(id, "alive"));
 }
 
+Result<os::Fd> Place::take_over(const Record& record) const {
+  constexpr int kTries = 5000;
+  for (int i = 0; i < kTries; ++i) {
+    std::optional<os::Fd> alive = TRY(look_after(record.id));
+    if (alive) return std::move(*alive);
+    const auto now = status(record.id);
+    if (now && (now->is_alive() || now->phase == Phase::restarting)) break;
+    ::usleep(1000);
+  }
+  return Error(Code::invalid, "container {} is running already", printable(record.name));
+}
+
 bool Place::is_looked_after(std::string_view id) const {
   const auto file = os::open_file(file_of(id, "alive"), O_RDONLY);
   if (!file) return false;

@@ -57,6 +57,9 @@ class Place {
 
   /// Held by whoever looks after the container. Empty: somebody else does.
   Result<std::optional<os::Fd>> look_after(std::string_view id) const;
+  /// The same for who starts it. A container that has just ended is looked after until its last words
+  /// are written, which this waits for. Errors: invalid ("is running already").
+  Result<os::Fd> take_over(const Record& record) const;
   bool is_looked_after(std::string_view id) const;
 
  private:

@@ -74,6 +74,7 @@ void fields(F& f, HealthCheck& h) {
   f("startPeriodNs", h.start_period_ns);
   f("startIntervalNs", h.start_interval_ns);
   f("retries", h.retries);
+  f("shell", h.shell);
 }
 
 template <class F>

@@ -79,6 +79,8 @@ struct HealthCheck {
   int64_t start_period_ns = 0;
   int64_t start_interval_ns = 0;
   uint64_t retries = 0;
+  std::vector<std::string> shell;  // Of CMD-SHELL; empty: /bin/sh -c.
+  bool is_on() const { return test.size() > 1; }
   bool operator==(const HealthCheck&) const = default;
 };
 

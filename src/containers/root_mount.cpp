@@ -104,17 +104,28 @@ Result<void> set_image(FileSystem& overlay, const runtime::RootSource& source) {
   return overlay.set("datadir+", source.objects);
 }
 
+Result<void> set_layers(FileSystem& overlay, const runtime::RootSource& source) {
+  if (!source.erofs_image.empty()) return set_image(overlay, source);
+  TRY(overlay.flag("userxattr"));
+  for (const std::string& lower : source.lowers) TRY(overlay.set("lowerdir+", lower));
+  return {};
+}
+
 }  // namespace
+
+Result<os::Fd> mount_image(const RootMount& root) {
+  const Scratch scratch = TRY(Scratch::make());
+  FileSystem overlay = TRY(FileSystem::of("overlay"));
+  TRY(set_layers(overlay, root.source));
+  // Without an upper one there must be two.
+  if (root.source.erofs_image.empty()) TRY(overlay.set("lowerdir+", Scratch::path("base")));
+  return overlay.mount(MOUNT_ATTR_RDONLY);
+}
 
 Result<os::Fd> mount_root(const RootMount& root) {
   const Scratch scratch = TRY(Scratch::make());
   FileSystem overlay = TRY(FileSystem::of("overlay"));
-  if (!root.source.erofs_image.empty()) {
-    TRY(set_image(overlay, root.source));
-  } else {
-    TRY(overlay.flag("userxattr"));
-    for (const std::string& lower : root.source.lowers) TRY(overlay.set("lowerdir+", lower));
-  }
+  TRY(set_layers(overlay, root.source));
   TRY(overlay.set("upperdir", root.upper.empty() ? Scratch::path("upper") : root.upper));
   TRY(overlay.set("workdir", root.upper.empty() ? Scratch::path("work") : root.work));
   return overlay.mount();

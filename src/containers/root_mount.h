@@ -20,5 +20,7 @@ struct RootMount {
 /// the one that it returns, which is attached nowhere. /proc is covered for a moment.
 /// Errors: not_found, unsupported (Linux before 6.12 for an EROFS image, 6.7 for folders).
 Result<os::Fd> mount_root(const RootMount& root);
+/// The same without what is written: the image alone, read-only.
+Result<os::Fd> mount_image(const RootMount& root);
 
 }  // namespace kist::containers

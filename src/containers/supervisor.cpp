@@ -15,6 +15,7 @@
 
 #include "base/text.h"
 #include "containers/clients.h"
+#include "containers/health.h"
 #include "containers/log_writer.h"
 #include "containers/notes.h"
 
@@ -63,14 +64,14 @@ class Supervisor : private ClientRequests {
  public:
   Supervisor(const Place& place, Record record, Machine& machine, os::Fd started, os::Fd first_client)
       : place_(place), record_(std::move(record)), machine_(machine), started_(std::move(started)),
-        first_client_(std::move(first_client)) {}
+        first_client_(std::move(first_client)), health_(place_, record_, machine_, status_) {}
 
   int run();
 
  private:
   Result<void> prepare();
   Result<void> begin();
-  void look_at(size_t streams, size_t clients);
+  void look_at(size_t streams, size_t health, size_t clients);
   void copy(os::Fd& from, Stream stream);
   void drain();
   void end();
@@ -95,6 +96,7 @@ class Supervisor : private ClientRequests {
   os::Fd started_;  // Until the caller was told.
   os::Fd first_client_;
   Status status_;
+  HealthMonitor health_;
   std::optional<LogWriter> log_;
   std::optional<Clients> clients_;
   os::Fd signals_;
@@ -167,6 +169,7 @@ Result<void> Supervisor::begin() {
   status_.started_ns = clock_ns(CLOCK_REALTIME);
   status_.ports = running_.ports;
   status_.error.clear();
+  health_.container_began();
   write_status();
   tell_caller("ok");
   note(place_, record_, "start");
@@ -174,7 +177,11 @@ Result<void> Supervisor::begin() {
   return {};
 }
 
-void Supervisor::write_status() { (void)place_.write(status_).has_value(); }
+void Supervisor::write_status() {
+  // Another process may have renamed it.
+  if (const auto written = place_.status(record_.id)) record_.name = status_.name = written->name;
+  (void)place_.write(status_).has_value();
+}
 
 void Supervisor::tell_caller(const std::string& line) {
   if (!started_.is_open()) return;
@@ -227,6 +234,7 @@ void Supervisor::drain() {
 void Supervisor::end() {
   siginfo_t how = {};
   if (::waitid(P_PIDFD, static_cast<id_t>(running_.pidfd.get()), &how, WEXITED) != 0) how.si_status = 255;
+  health_.container_ended();
   drain();
   running_ = {};
   kill_at_ns_ = kNever;
@@ -236,17 +244,18 @@ void Supervisor::end() {
   status_.exit_code = status_of(how);
   status_.finished_ns = clock_ns(CLOCK_REALTIME);
   machine_.ended(status_);
-  note_end(place_, record_, status_);
   const bool long_enough = now_ns() - began_ns_ > 10 * kSecond;
   failures_in_a_row_ = long_enough ? 0 : failures_in_a_row_ + 1;
   if (!wants_restart(record_.restart, status_)) {
     write_status();
+    note_end(place_, record_, status_);
     done_ = true;
     return;
   }
   status_.phase = Phase::restarting;
   ++status_.restart_count;
   write_status();
+  note_end(place_, record_, status_);
   start_at_ns_ = now_ns() + restart_delay_ns(failures_in_a_row_);
 }
 
@@ -264,6 +273,7 @@ void Supervisor::on_time() {
     kill_at_ns_ = kNever;
     (void)machine_.signal(SIGKILL).has_value();
   }
+  if (now_ns() >= health_.deadline()) health_.on_time();
   if (now_ns() < start_at_ns_) return;
   start_at_ns_ = kNever;
   // It may have got another policy, name or network meanwhile.
@@ -272,7 +282,7 @@ void Supervisor::on_time() {
   if (!begun) fail(begun.error());
 }
 
-int64_t Supervisor::next_deadline() const { return std::min(kill_at_ns_, start_at_ns_); }
+int64_t Supervisor::next_deadline() const { return std::min({kill_at_ns_, start_at_ns_, health_.deadline()}); }
 
 void Supervisor::input(std::string_view bytes) {
   if (input_ends_) return;
@@ -322,15 +332,16 @@ void Supervisor::mark() {
   write_status();
 }
 
-// `streams` and `clients`: where in events_ these begin.
-void Supervisor::look_at(size_t streams, size_t clients) {
+// Where in events_ these begin.
+void Supervisor::look_at(size_t streams, size_t health, size_t clients) {
   if (events_[0].revents != 0) on_signal();
-  for (size_t i = streams; i < clients; ++i) {
+  for (size_t i = streams; i < health; ++i) {
     if ((events_[i].revents & (POLLIN | POLLHUP | POLLERR)) == 0) continue;
     if (events_[i].fd == output_.get()) copy(output_, Stream::standard_output);
     else if (events_[i].fd == error_.get()) copy(error_, Stream::standard_error);
   }
   if (!pending_input_.empty()) write_input();
+  health_.look_at(events_, health);
   const bool ended = running_.pidfd.is_open() && events_[1].revents != 0;
   clients_->handle(events_, clients);
   if (ended) end();
@@ -352,6 +363,8 @@ int Supervisor::run() {
     if (!wait && error_.is_open()) events_.push_back({error_.get(), POLLIN, 0});
     const os::Fd& input_end = record_.tty ? output_ : input_;
     if (!pending_input_.empty() && input_end.is_open()) events_.push_back({input_end.get(), POLLOUT, 0});
+    const size_t health = events_.size();
+    health_.add_to(events_);
     const size_t clients = events_.size();
     clients_->add_to(events_);
     const int64_t deadline = next_deadline();
@@ -359,7 +372,7 @@ int Supervisor::run() {
     const timespec timeout = {left / kSecond, left % kSecond};
     if (::ppoll(events_.data(), events_.size(), deadline == kNever ? nullptr : &timeout, nullptr) < 0 && errno != EINTR)
       break;
-    look_at(streams, clients);
+    look_at(streams, health, clients);
     if (!done_) on_time();
   }
   if (clients_) clients_->ended(status_.exit_code, status_.error);

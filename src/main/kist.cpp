@@ -3,10 +3,12 @@
 // linked with what resolving, fetching and assembling need (docs/adr/0003-two-programs.md).
 #include <unistd.h>
 
+#include <climits>
 #include <cstdio>
 #include <cstring>
 
 #include "base/text.h"
+#include "bundle/reaper.h"
 #include "cli/run_args.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
@@ -60,9 +62,11 @@ int run_or_exec_engine(const cli::VerbSpec& verb, const std::vector<std::string>
     if (container_cli::is_reachable(*parsed) && launch::find_image(host->kist_home, parsed->value("--image")))
       runtime_cli::protect_program(argv, environ);
     cli::Terminal terminal("auto", ::getenv("NO_COLOR") != nullptr);
-    const auto status = container_cli::run_image(*parsed, *host, terminal);
+    const auto status = container_cli::run_image(*parsed, *host, terminal, verb.name == "create");
     return status ? *status : exec_engine(argv);
   }
+  if (verb.name == "create")
+    return fail(Error(Code::invalid, "kist create needs --image NAME").hint("`kist create --help`"), kKistFailed);
   if (parsed->positionals().empty() && verb.name == "run")
     return fail(Error(Code::invalid, "kist run needs CMD [ARG…]").hint("`kist run --help`"), kKistFailed);
   const auto request = cli::run_request(verb, *parsed, *host);
@@ -113,12 +117,17 @@ int run_container_verb(const cli::VerbSpec& verb, const std::vector<std::string>
   if (verb.name == "inspect" &&
       (image_wanted || !container_cli::is_container(parsed->positionals().front(), *host)))
     return exec_engine(argv);
+  // What is in a tar needs its reader.
+  if (verb.name == "cp" && (parsed->positionals()[0] == "-" || parsed->positionals()[1] == "-")) return exec_engine(argv);
   const int status = container_cli::run(verb, *parsed, *host, terminal);
   const auto printed = terminal.finish();
   return printed || status != 0 ? status : fail(printed.error(), 1);
 }
 
 int kist_main(int argc, char** argv) {
+  if (argc == 2 && argv[0] == bundle::kReaperName)
+    if (const auto command = parse_number(argv[1]); command && *command < INT_MAX)
+      bundle::reap_for(static_cast<pid_t>(*command));
   if (argc >= 1 && is_called(argv[0], "kist-runtime"))
     return run_runtime(argv, std::vector<std::string>(argv + 1, argv + argc));
   if (argc >= 2 && std::strcmp(argv[1], "runtime") == 0)
@@ -130,7 +139,7 @@ int kist_main(int argc, char** argv) {
     const std::string& name = all[0];
     const std::vector<std::string> args(all.begin() + 1, all.end());
     if (container_cli::is_container_verb(name)) return run_container_verb(*cli::find_verb(name), args, argv);
-    if (name == "run" || name == "shell" || name == "task") return run_or_exec_engine(*cli::find_verb(name), args, argv);
+    if (name == "run" || name == "create" || name == "shell" || name == "task") return run_or_exec_engine(*cli::find_verb(name), args, argv);
   }
   return exec_engine(argv);
 }

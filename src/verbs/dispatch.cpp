@@ -13,9 +13,11 @@
 #include "cli/verbs.h"
 #include "engine/bytecode_job.h"
 #include "http/curl_client.h"
+#include "verbs/container_archive.h"
 #include "verbs/image_verbs.h"
 #include "verbs/machine.h"
 #include "verbs/project.h"
+#include "verbs/prune.h"
 #include "verbs/run.h"
 
 namespace kist::verbs {
@@ -24,7 +26,7 @@ namespace {
 constexpr int kKistFailed = 125;  // As docker.
 
 bool is_run(const cli::VerbSpec& verb) {
-  return verb.name == "run" || verb.name == "shell" || verb.name == "task";
+  return verb.name == "run" || verb.name == "shell" || verb.name == "task" || verb.name == "create";
 }
 
 
@@ -74,6 +76,8 @@ Result<int> run_in_context(const cli::VerbSpec& verb, const cli::Parsed& parsed,
     }
     if (is_machine_verb(verb.name))
       return machine_verb(verb.name, parsed, context, machine.network, terminal);
+    if (is_prune_verb(verb.name)) return prune_verb(verb.name, parsed, context, terminal);
+    if (is_container_archive_verb(verb.name)) return container_archive_verb(verb.name, parsed, context, terminal);
     if (is_image_verb(verb.name)) return image_verb(verb.name, parsed, context, terminal);
     return project_verb(verb.name, parsed, context, terminal);
   };

@@ -1,4 +1,5 @@
 #include "environment/root_variant.h"
+#include "events/events.h"
 #include "format/template.h"
 #include "verbs/image_verbs.h"
 
@@ -46,6 +47,11 @@ images::Intake intake_of(const environment::Context& context) {
           .variant = environment::variant_of(context),
           .workers = context.workers,
           .progress = context.progress};
+}
+
+void note_image(const environment::Context& context, const char* action, const oci::Digest& id, const std::string& name) {
+  events::write(context.host.kist_home, {.type = "image", .action = action, .id = id.string(),
+                                         .attributes = {{"name", name.empty() ? id.string() : name}}});
 }
 
 std::string short_id(const oci::Digest& digest) { return digest.hex().substr(0, 12); }

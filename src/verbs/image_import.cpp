@@ -47,6 +47,7 @@ Result<int> import_verb(const cli::Parsed& parsed, const environment::Context& c
   const images::Intake intake = intake_of(context);
   const images::Image image = TRY(images::import_image(intake, std::move(source), options),
                                   "cannot import '{}'", printable(options.source));
+  note_image(context, "import", image.id, options.names.empty() ? "" : options.names[0]);
   terminal.line(image.id.string());
   return 0;
 }

@@ -34,6 +34,7 @@ Result<int> load_verb(const cli::Parsed& parsed, const environment::Context& con
   const std::vector<images::Loaded> loaded =
       TRY(images::load(intake, bundle, options), "cannot load '{}'", shown);
   for (const images::Loaded& one : loaded) {
+    note_image(context, "load", one.image.id, one.names.empty() ? "" : one.names[0]);
     if (one.names.empty()) terminal.line("Loaded image ID: " + one.image.id.string());
     for (const std::string& name : one.names) terminal.line("Loaded image: " + name);
   }

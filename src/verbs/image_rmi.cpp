@@ -45,6 +45,7 @@ Result<void> remove_one(const std::string& text, bool is_forced,
   const std::string name = asked_name(image, text);
   if (!name.empty() && image.names.size() > 1) {
     TRY(store.untag(name));
+    note_image(context, "untag", image.id, name);
     terminal.line("Untagged: " + name);
     return {};
   }
@@ -53,6 +54,7 @@ Result<void> remove_one(const std::string& text, bool is_forced,
   if (!is_forced) TRY(check_free(image, context));
   const std::vector<std::string> removed = TRY(store.remove(image));
   for (const std::string& gone : image.names) terminal.line("Untagged: " + gone);
+  note_image(context, "delete", image.id, name);
   for (const std::string& digest : removed) terminal.line("Deleted: " + digest);
   return {};
 }

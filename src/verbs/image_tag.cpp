@@ -14,6 +14,7 @@ Result<int> tag_verb(const cli::Parsed& parsed, const environment::Context& cont
     return Error(Code::invalid, "refusing to create a tag with a digest reference")
         .hint("write it as `[REGISTRY/]NAME[:TAG]`");
   TRY(store.tag(image, name.name(), environment::variant_of(context)));
+  note_image(context, "tag", image.id, name.name());
   return 0;
 }
 

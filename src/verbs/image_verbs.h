@@ -47,6 +47,8 @@ Result<int> make_image_ready(const std::string& name, const environment::Context
 /// One image as `docker image inspect` shows it.
 boost::json::object image_json(const images::Image& image);
 images::Intake intake_of(const environment::Context& context);
+/// Into the journal of events. `name` empty: by id.
+void note_image(const environment::Context& context, const char* action, const oci::Digest& id, const std::string& name);
 /// 12 digits, as docker shortens ids.
 std::string short_id(const oci::Digest& digest);
 /// Prints each object through a template, or as docker's table. `titles`: headings of its fields.

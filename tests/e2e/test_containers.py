@@ -329,7 +329,11 @@ class Detached(ContainerTest):
         self.do("kill", "web")
         self.assertEqual(self.state("web")["ExitCode"], 137)
         self.do("rename", "web", "www")
-        self.do("rm", "www")
+        self.do("start", "www")
+        self.do("rename", "www", "w3")
+        self.do("stop", "-t", "0", "w3")
+        self.assertEqual(self.do("ps", "-a", "--format", "{{.Names}}"), "w3\n", "its supervisor has heard of it")
+        self.do("rm", "w3")
         self.assertEqual(self.do("ps", "-aq"), "")
 
     def test_writes_stay_until_it_is_removed(self):
