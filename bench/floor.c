@@ -3,9 +3,10 @@
  * checks, no init, no choice: an honest lower bound, and nothing that one could use.
  *
  *   floor [--erofs IMG --objects DIR | --lower DIR...] [--project DIR] [--mount SOURCE:TARGET...]
- *         [--accounts yes] [--network own] [--cgroups NAME] CMD...
+ *         [--accounts yes] [--network own [--bridge NAME]] [--cgroups NAME] CMD...
  *
- * --network own: a network namespace with its loopback up. --cgroups: one cgroup of this name in each
+ * --network own: a network namespace with its loopback up; --bridge: and a cable to this bridge, whose
+ * network is 10.250.0.0/24, with an address and a default route. --cgroups: one cgroup of this name in each
  * hierarchy of version 1, shown in /sys/fs/cgroup, and removed at the end.
  * Up to 60 lowers. --accounts: /etc/passwd and /etc/group from memory, as a plain user needs them. */
 #define _GNU_SOURCE
@@ -15,7 +16,12 @@
 #include <linux/magic.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
 #include <net/if.h>
+#include <net/route.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +45,8 @@
 static const char *erofs, *objects, *lowers[60], *project, *sources[60], *targets[60];
 static int lower_count, mount_count, trees[60], root, scratch, user_namespace, accounts;
 static unsigned uid, gid;
-static const char *network, *cgroups;
+static const char *network, *cgroups, *bridge;
+static int cable[2];
 static char groups[16][400];
 static int group_count;
 
@@ -232,6 +239,62 @@ static void bring_loopback_up(void) {
   close(fd);
 }
 
+static struct rtattr* put_attribute(struct nlmsghdr* message, int type, const void* value, int size) {
+  struct rtattr* out = (struct rtattr*)((char*)message + NLMSG_ALIGN(message->nlmsg_len));
+  out->rta_type = type, out->rta_len = RTA_LENGTH(size);
+  if (size) memcpy(RTA_DATA(out), value, size);
+  message->nlmsg_len = NLMSG_ALIGN(message->nlmsg_len) + RTA_ALIGN(out->rta_len);
+  return out;
+}
+static void close_attribute(struct nlmsghdr* message, struct rtattr* from) {
+  from->rta_len = (char*)message + message->nlmsg_len - (char*)from;
+}
+
+/* From the bridge to eth0 of the child. */
+static void lay_cable(int pid) {
+  static union { struct nlmsghdr header; char bytes[1024]; } out;
+  struct nlmsghdr* message = &out.header;
+  struct ifinfomsg end = {.ifi_flags = IFF_UP, .ifi_change = IFF_UP}, other = {0};
+  char name[IFNAMSIZ], answer[4096];
+  snprintf(name, sizeof name, "floor%d", pid);
+  unsigned master = if_nametoindex(bridge);
+  message->nlmsg_len = NLMSG_LENGTH(sizeof end), message->nlmsg_type = RTM_NEWLINK;
+  message->nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK;
+  memcpy(NLMSG_DATA(message), &end, sizeof end);
+  put_attribute(message, IFLA_IFNAME, name, strlen(name) + 1);
+  put_attribute(message, IFLA_MASTER, &master, sizeof master);
+  struct rtattr* info = put_attribute(message, IFLA_LINKINFO, NULL, 0);
+  put_attribute(message, IFLA_INFO_KIND, "veth", 5);
+  struct rtattr* data = put_attribute(message, IFLA_INFO_DATA, NULL, 0);
+  struct rtattr* peer = put_attribute(message, VETH_INFO_PEER, &other, sizeof other);
+  put_attribute(message, IFLA_IFNAME, "eth0", 5);
+  put_attribute(message, IFLA_NET_NS_PID, &pid, sizeof pid);
+  close_attribute(message, peer), close_attribute(message, data), close_attribute(message, info);
+  int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+  CHECK(send(fd, message, message->nlmsg_len, 0));
+  CHECK(recv(fd, answer, sizeof answer, 0));
+  close(fd);
+}
+
+static void address_cable(void) {
+  char byte;
+  CHECK(read(cable[0], &byte, 1));
+  struct ifreq request = {.ifr_name = "eth0"};
+  struct sockaddr_in address = {.sin_family = AF_INET}, mask = address, gateway = address, any = address;
+  address.sin_addr.s_addr = htonl(0x0afa0002), mask.sin_addr.s_addr = htonl(0xffffff00), gateway.sin_addr.s_addr = htonl(0x0afa0001);
+  int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  memcpy(&request.ifr_addr, &address, sizeof address);
+  CHECK(ioctl(fd, SIOCSIFADDR, &request));
+  memcpy(&request.ifr_netmask, &mask, sizeof mask);
+  CHECK(ioctl(fd, SIOCSIFNETMASK, &request));
+  request.ifr_flags = IFF_UP | IFF_RUNNING;
+  CHECK(ioctl(fd, SIOCSIFFLAGS, &request));
+  struct rtentry route = {.rt_flags = RTF_UP | RTF_GATEWAY};
+  memcpy(&route.rt_gateway, &gateway, sizeof gateway), memcpy(&route.rt_dst, &any, sizeof any), memcpy(&route.rt_genmask, &any, sizeof any);
+  CHECK(ioctl(fd, SIOCADDRT, &route));
+  close(fd);
+}
+
 static void drop(void) {
   const unsigned long long keep = uid == 0 ? 0xa80425fb : 0;
   for (int i = 0; i < 41; ++i)
@@ -263,6 +326,7 @@ static void child(char** command) {
   umask(0);
   join_groups();
   if (network) bring_loopback_up();
+  if (bridge) address_cable();
   for (int i = 0; i < mount_count; ++i) trees[i] = clone_tree(AT_FDCWD, sources[i], RECURSIVE);
   mount_root();
   mount_proc_and_sys();
@@ -288,6 +352,7 @@ int main(int argc, char** argv) {
     else if (!strcmp(argv[i], "--lower") && lower_count < 60) lowers[lower_count++] = argv[i + 1];
     else if (!strcmp(argv[i], "--accounts")) accounts = 1;
     else if (!strcmp(argv[i], "--network")) network = argv[i + 1];
+    else if (!strcmp(argv[i], "--bridge")) bridge = argv[i + 1];
     else if (!strcmp(argv[i], "--cgroups")) cgroups = argv[i + 1];
     else if (!strcmp(argv[i], "--project")) sources[mount_count] = targets[mount_count] = project = argv[i + 1], ++mount_count;
     else if (!strcmp(argv[i], "--mount") && mount_count < 60) {
@@ -301,9 +366,11 @@ int main(int argc, char** argv) {
                (network ? CLONE_NEWNET : 0) | (user_namespace ? CLONE_NEWUSER : 0),
       .exit_signal = SIGCHLD};
   if (cgroups) read_groups(), make_groups();
+  if (bridge) CHECK(pipe(cable));
   pid_t pid = syscall(SYS_clone3, &arguments, sizeof arguments);
   CHECK(pid);
   if (pid == 0) child(argv + i);
+  if (bridge) lay_cable(pid), write(cable[1], "", 1);
   CHECK(waitpid(pid, &status, 0));
   for (int i = 0; i < group_count; ++i) CHECK(rmdir(groups[i]));
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

@@ -17,6 +17,7 @@ import time
 
 import groups_assembly
 import groups_containers
+import groups_network
 import groups_peers
 import groups_run
 import groups_runtime
@@ -27,7 +28,7 @@ GROUPS = {"start": groups_run.start, "rate": groups_run.rates, "version": groups
           "second": groups_assembly.second, "import": groups_run.imports,
           "base": groups_assembly.base, "env100": groups_assembly.env100,
           "memory": groups_assembly.memory, "change": groups_assembly.change,
-          "runtime": groups_runtime.runtime,
+          "runtime": groups_runtime.runtime, "network": groups_network.network,
           "containers": groups_containers.containers,
           "mmdebstrap": groups_peers.mmdebstrap, "podman": groups_peers.podman_build}
 

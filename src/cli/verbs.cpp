@@ -268,7 +268,6 @@ constexpr VerbGroup kGroups[] = {{"the project and its environment", kProjectVer
                                  {"containers as archives and images", kContainerArchiveVerbs},
                                  {"networks", kNetworkVerbs},
                                  {"volumes", kVolumeVerbs},
-                                 {"networks", kNetworkVerbs},
                                  {"images", kImageVerbs},
                                  {"this machine", kMachineVerbs}};
 

@@ -43,6 +43,13 @@ Result<void> stop_one(const Here& here, const Record& record, const StopHow& how
   return containers::stop(here.place, here.runtime, record, how.signal, how.timeout_s.value_or(record.stop_timeout_s));
 }
 
+Result<void> remove_one(const Here& here, const Record& record, const containers::RemoveHow& how) {
+  TRY(containers::remove(here.place, here.volumes, here.runtime, record, how));
+  // Its supervisor has done so, if it was there.
+  if (record.is_networked()) networks::detach(here.networks, networks::endpoints_of(here.networks, record.id));
+  return {};
+}
+
 // Looked at now and then: nobody tells of all these.
 int wait_for_state(const Here& here, const Record& record, std::string_view condition) {
   for (;;) {
@@ -125,15 +132,14 @@ Result<int> remove_verb(const cli::Parsed& parsed, const Here& here) {
   here.place.sweep();
   if (!force)
     return for_each(here, parsed.positionals(), [&](const Record& record) {
-      return containers::remove(here.place, here.volumes, here.runtime, record, {.with_volumes = with_volumes});
+      return remove_one(here, record, {.with_volumes = with_volumes});
     });
   // As docker: who is not there need not be removed.
   std::vector<std::string> there;
   for (const std::string& name : parsed.positionals())
     if (here.place.find(name)) there.push_back(name);
   return for_each(here, there, [&](const Record& record) {
-    return containers::remove(here.place, here.volumes, here.runtime, record,
-                              {.force = true, .with_volumes = with_volumes});
+    return remove_one(here, record, {.force = true, .with_volumes = with_volumes});
   });
 }
 

@@ -1,6 +1,9 @@
 // The three files of /etc that say who one is on which network.
+#include <algorithm>
+
 #include "base/text.h"
 #include "containers/lifecycle.h"
+#include "networks/address.h"
 
 namespace kist::containers {
 namespace {
@@ -23,13 +26,36 @@ std::string hosts_of(const Record& record) {
   return out;
 }
 
+bool is_own_resolver(std::string_view line) {
+  if (!line.starts_with("nameserver")) return false;
+  const auto address = networks::Address::parse(trim(line.substr(10)));
+  return address && address->is_loopback();
+}
+
+// The host's own resolver at 127.0.0.53 is not the container's loopback: what stands behind it is asked
+// then, which systemd writes beside.
+std::string host_resolver(const Record& record) {
+  std::string text = host_file("/etc/resolv.conf");
+  if (record.network == "host" || record.network == "none") return text;
+  const auto has_own = [&] {
+    const auto all = lines(text);
+    return std::any_of(all.begin(), all.end(), is_own_resolver);
+  };
+  if (!has_own()) return text;
+  if (const std::string behind = host_file("/run/systemd/resolve/resolv.conf"); !behind.empty()) text = behind;
+  std::string out;
+  for (const std::string_view line : lines(text))
+    if (!is_own_resolver(line)) out += fmt::format("{}\n", line);
+  return out;
+}
+
 std::string resolver_of(const Record& record) {
-  if (record.dns_servers.empty() && record.dns_search.empty() && record.dns_options.empty())
-    return host_file("/etc/resolv.conf");
+  const std::string of_host = host_resolver(record);
+  if (record.dns_servers.empty() && record.dns_search.empty() && record.dns_options.empty()) return of_host;
   std::string out;
   for (const std::string& server : record.dns_servers) out += fmt::format("nameserver {}\n", server);
   if (record.dns_servers.empty())
-    for (const std::string_view line : lines(host_file("/etc/resolv.conf")))
+    for (const std::string_view line : lines(of_host))
       if (line.starts_with("nameserver")) out += fmt::format("{}\n", line);
   if (!record.dns_search.empty()) out += fmt::format("search {}\n", fmt::join(record.dns_search, " "));
   if (!record.dns_options.empty()) out += fmt::format("options {}\n", fmt::join(record.dns_options, " "));

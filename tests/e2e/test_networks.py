@@ -448,11 +448,11 @@ class Killed(NetworkTest):
             os.kill(one, signal.SIGKILL)
         time.sleep(0.3)
         subprocess.run(["nft", "delete", "table", "inet", "kist"], check=True)
-        for name in links():
-            if name.startswith("kist-"):
-                subprocess.run(["ip", "link", "delete", name], check=True)
+        shown = json.loads(self.do("network", "inspect", "lab"))[0]
+        subprocess.run(["ip", "link", "delete", shown["Options"]["com.docker.network.bridge.name"]], check=True)
         for folder in {pathlib.Path(p).parents[1] for p in self.network_state()}:
-            shutil.rmtree(folder)
+            if folder.name == shown["Id"]:
+                shutil.rmtree(folder)
         self.do("start", "other", "web")
         self.until(lambda: fetch("127.0.0.1", port) == "web")
         self.assertTrue(self.pings("web", "other"))
@@ -461,13 +461,11 @@ class Killed(NetworkTest):
         subprocess.run(["nft", "-f", "-"], input="table inet mine { chain x { type filter hook forward priority 5; "
                        "policy accept;\ncounter comment \"of somebody else\"\n}\n}\n", text=True, check=True)
         self.addCleanup(subprocess.run, ["nft", "delete", "table", "inet", "mine"], check=True)
-        self.before = (self.before[0], rules())
         handles = output("nft", "-a", "list", "table", "inet", "mine")
         self.box("-p", "18124:80", "--image", "box", "true")
         self.do("network", "prune", "-f")
         strip = lambda text: re.sub(r"packets \d+ bytes \d+", "", text)
         self.assertEqual(strip(output("nft", "-a", "list", "table", "inet", "mine")), strip(handles))
-        self.before = (self.before[0], rules())
 
 
 class OfUser(test_containers.ContainerTest):
