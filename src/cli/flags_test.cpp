@@ -32,7 +32,7 @@ TEST(FlagsTest, ErrorsNameWhatIsWrongAndTheNearest) {
   } cases[] = {
       {{"--volme", "x"}, "kist run has no flag '--volme'", "did you mean `--volume`?"},
       {{"-Z"}, "kist run has no flag '-Z'", "`kist run --help` lists them"},
-      {{"--root=1", "x"}, "--root takes no value, got '--root=1'", ""},
+      {{"--root=yes", "x"}, "--root takes no value, got '--root=yes'", ""},
       {{"--from"}, "--from needs a value: FILE", ""},
       {{"--from", "a", "--from", "b", "x"}, "--from is given twice: 'a' and 'b'", ""},
   };
@@ -49,6 +49,34 @@ TEST(FlagsTest, WhatIsNeededIsAskedFor) {
   ASSERT_FALSE(got.has_value());
   EXPECT_EQ(got.error().message(), "kist task needs NAME [ARG…]");
   EXPECT_EQ(got.error().hint_text(), "`kist task --help`");
+}
+
+TEST(FlagsTest, SwitchesMayBeSaidToBeOff) {
+  const VerbSpec& verb = *find_verb("run");
+  const std::vector<std::string> args = {"--root=true", "--init", "--init=false", "--rm=0", "--rm", "x"};
+  const auto parsed = parse(verb, args);
+  ASSERT_TRUE(parsed);
+  EXPECT_TRUE(parsed->has("--root"));
+  EXPECT_FALSE(parsed->has("--init"));
+  EXPECT_TRUE(parsed->off("--init"));
+  EXPECT_TRUE(parsed->has("--rm")) << "the last one counts";
+  EXPECT_FALSE(parsed->off("--rm"));
+}
+
+TEST(VerbsTest, VerbsOfTwoWords) {
+  using Words = std::vector<std::string>;
+  EXPECT_EQ(joined_words({"volume", "ls", "-q"}), (Words{"volume ls", "-q"}));
+  EXPECT_EQ(joined_words({"volume", "remove", "x"}), (Words{"volume rm", "x"}));
+  EXPECT_EQ(joined_words({"container", "ls", "-a"}), (Words{"ps", "-a"}));
+  EXPECT_EQ(joined_words({"container", "run", "--image", "x"}), (Words{"run", "--image", "x"}));
+  EXPECT_EQ(joined_words({"container", "inspect", "x"}), (Words{"inspect", "--type=container", "x"}));
+  EXPECT_EQ(joined_words({"container", "prune"}), (Words{"container prune"}));
+  EXPECT_EQ(joined_words({"volume", "nonsense"}), (Words{"volume", "nonsense"}));
+  EXPECT_EQ(joined_words({"container", "lock"}), (Words{"container", "lock"})) << "no verb of containers";
+  EXPECT_EQ(joined_words({"run", "ls"}), (Words{"run", "ls"}));
+  EXPECT_TRUE(is_group("volume"));
+  EXPECT_FALSE(is_group("run"));
+  EXPECT_EQ(unknown_verb("volume").message().substr(0, 35), "kist volume wants one of: create, l");
 }
 
 TEST(VerbsTest, EveryVerbHasHelpAndEveryFlagAnExplanation) {

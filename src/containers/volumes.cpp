@@ -10,6 +10,7 @@
 #include <cstdio>
 
 #include "base/text.h"
+#include "containers/id_maps.h"
 #include "containers/json_fields.h"
 #include "containers/notes.h"
 
@@ -198,7 +199,7 @@ Result<void> Volumes::remove(const Volume& volume) const {
   // Without a record there is no volume, so a death here leaves what the next create() takes over.
   if (::unlink(os::join(folder, "record").c_str()) != 0 && errno != ENOENT)
     return Error::from_errno(errno, "remove the volume '{}'", volume.name);
-  return os::remove_tree(folder);
+  return remove_written(folder);
 }
 
 std::string Volumes::data_path(const Volume& volume) const {

@@ -8,95 +8,15 @@
 #include <set>
 
 #include "base/text.h"
-#include "images/stack.h"
-#include "store/object_sink.h"
+#include "images/image_records.h"
 
 namespace kist::images {
 namespace {
-
-using store::Entry;
-
-constexpr std::string_view kRecords = "images/records";
-constexpr std::string_view kNames = "images/names";
-constexpr std::string_view kLockFile = "images/lock";
-constexpr std::string_view kRecordEnd = ".roots";
-constexpr std::string_view kNameHeader = "kist-image-name 1";
-constexpr uint64_t kMaxRecordBytes = 1u << 20;
-
-std::string record_path(const oci::Digest& digest) {
-  return fmt::format("{}/{}{}", kRecords, digest.hex(), kRecordEnd);
-}
-
-// The file of a name and its ready file differ in the folder only.
-std::string name_path(std::string_view name) {
-  const std::string ready = launch::image_ready_path("", name);
-  const std::string_view file = os::name_of(ready);
-  return fmt::format("{}/{}", kNames, file.substr(0, file.find('.')));
-}
-
-std::string name_text(std::string_view name, const oci::Digest& digest) {
-  return fmt::format("{}\nname {}\nmanifest {}\nend\n", kNameHeader, percent_encode(name),
-                     digest.string());
-}
-
-std::optional<std::pair<std::string, oci::Digest>> parse_name(std::string_view text) {
-  const auto all = lines(text);
-  if (all.size() != 4 || all[0] != kNameHeader || all[3] != "end") return std::nullopt;
-  if (!all[1].starts_with("name ") || !all[2].starts_with("manifest ")) return std::nullopt;
-  auto name = percent_decode(all[1].substr(5));
-  const auto digest = oci::Digest::parse(all[2].substr(9));
-  if (!name || !digest) return std::nullopt;
-  return std::make_pair(std::move(*name), *digest);
-}
-
-Result<void> put_file(store::Transaction& tx, std::vector<Entry>& entries, std::string path,
-                      std::string_view bytes) {
-  const store::Object object = TRY(tx.put(bytes, 0644));
-  Entry entry;
-  entry.path = std::move(path);
-  entry.object = object.digest;
-  entry.size_bytes = object.size_bytes;
-  entries.push_back(std::move(entry));
-  return {};
-}
-
-// The documents of an image as a tree, so that gc and fsck know them.
-Result<oci::Digest> put_documents(store::Transaction& tx, const Image& image) {
-  std::vector<Entry> entries;
-  TRY(put_file(tx, entries, "manifest", image.manifest_bytes));
-  TRY(put_file(tx, entries, "config", image.config_bytes));
-  std::string text;
-  for (const Layer& layer : image.layers) text += layer_line(layer) + "\n";
-  TRY(put_file(tx, entries, "layers", text));
-  const store::Tree tree = TRY(store::Tree::make(std::move(entries)));
-  return tx.put_tree(tree);
-}
-
-Result<std::string> read_document(const store::Store& store, const store::Tree& documents,
-                                  std::string_view name) {
-  const Entry* const entry = documents.find(name);
-  if (entry == nullptr) return Error(Code::corrupt, "an image's record has no {}", name);
-  return store.read_object(*entry);
-}
-
-// A list of digests: documents, merged tree, then two trees for each layer. gc reads it as pins.
-std::string record_text(const oci::Digest& documents, const Image& image) {
-  std::string out = documents.string() + "\n" + image.tree.string() + "\n";
-  for (const Layer& layer : image.layers)
-    out += layer.tree.string() + "\n" + layer.blob.string() + "\n";
-  return out;
-}
 
 Result<void> remove_file(const std::string& path) {
   if (::unlink(path.c_str()) != 0 && errno != ENOENT)
     return Error::from_errno(errno, "remove '{}'", printable(path));
   return {};
-}
-
-std::vector<std::string> sorted(std::vector<std::string> names) {
-  std::sort(names.begin(), names.end());
-  names.erase(std::unique(names.begin(), names.end()), names.end());
-  return names;
 }
 
 Error unreadable(const oci::Digest& digest) {
@@ -105,90 +25,6 @@ Error unreadable(const oci::Digest& digest) {
 }
 
 }  // namespace
-
-uint64_t Image::size_bytes() const {
-  uint64_t sum = 0;
-  for (const Layer& layer : layers) sum += layer.content_bytes;
-  return sum;
-}
-
-std::vector<std::string> Image::repository_digests() const {
-  std::set<std::string> out;
-  for (const std::string& name : names)
-    out.insert(fmt::format("{}@{}", name.substr(0, name.rfind(':')), digest.string()));
-  return {out.begin(), out.end()};
-}
-
-Result<Image> check_image(const NewImage& from) {
-  oci::Manifest manifest = TRY(oci::parse_manifest(from.manifest_bytes, from.manifest_type));
-  oci::ImageConfig config = TRY(oci::parse_image_config(from.config_bytes));
-  const oci::Digest id = oci::Sha256::of(from.config_bytes);
-  if (id != manifest.config.digest)
-    return Error(Code::corrupt, "image configuration has the digest {}, want {}", id.string(),
-                 manifest.config.digest.string());
-  if (manifest.layers.size() != from.layers.size() ||
-      config.diff_ids.size() != from.layers.size()) {
-    return Error(Code::corrupt,
-                 "manifest lists {} layers and the configuration {}, want the same number",
-                 manifest.layers.size(), config.diff_ids.size());
-  }
-  for (size_t i = 0; i < from.layers.size(); ++i) {
-    const Layer& layer = from.layers[i];
-    if (layer.digest == manifest.layers[i].digest && layer.diff_id == config.diff_ids[i]) continue;
-    return Error(Code::corrupt, "layer {} is {} with the diff id {}, want {} with {}", i + 1,
-                 layer.digest.string(), layer.diff_id.string(),
-                 manifest.layers[i].digest.string(), config.diff_ids[i].string());
-  }
-  return Image{.id = id,
-               .digest = oci::Sha256::of(from.manifest_bytes),
-               .manifest_bytes = from.manifest_bytes,
-               .config_bytes = from.config_bytes,
-               .manifest = std::move(manifest),
-               .config = std::move(config),
-               .layers = from.layers,
-               .tree = id,  // Not known yet.
-               .names = sorted(from.names)};
-}
-
-Result<store::Tree> merge_layers(const store::Store& store, const std::vector<Layer>& layers) {
-  store::Tree merged;
-  for (size_t i = 0; i < layers.size(); ++i) {
-    const store::Tree layer = TRY(store.tree(layers[i].tree));
-    merged = TRY(lay_over(merged, layer), "layer {}", i + 1);
-  }
-  return merged;
-}
-
-launch::ReadyImage ready_of(const Image& image, const store::Root& root, const std::string& name) {
-  const oci::RunConfig& run = image.config.run;
-  launch::ReadyImage out;
-  out.name = name;
-  out.id = image.id.string();
-  out.digest = image.digest.string();
-  out.os = image.config.platform.os;
-  out.architecture = image.config.platform.architecture;
-  out.tree = image.tree.string();
-  out.root_lease = store::lease_path(root);
-  out.erofs_image = root.erofs_image;
-  out.objects = root.objects;
-  out.lowers = root.lowers;
-  out.env = run.env;
-  out.entrypoint = run.entrypoint;
-  out.cmd = run.cmd;
-  out.user = run.user;
-  out.working_dir = run.working_dir;
-  out.exposed_ports = run.exposed_ports;
-  out.volumes = run.volumes;
-  out.labels = {run.labels.begin(), run.labels.end()};
-  out.stop_signal = run.stop_signal;
-  out.shell = run.shell;
-  if (run.healthcheck) {
-    const oci::Healthcheck& health = *run.healthcheck;
-    out.healthcheck = {health.test,         health.interval_ns,       health.timeout_ns,
-                       health.start_period_ns, health.start_interval_ns, health.retries};
-  }
-  return out;
-}
 
 Result<os::FileLock> ImageStore::lock() const {
   const std::string path = os::join(store_.home(), kLockFile);

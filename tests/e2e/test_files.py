@@ -8,6 +8,7 @@ import subprocess
 import tarfile
 
 import lib
+import test_containers
 from test_volumes import VolumeTest
 
 
@@ -225,6 +226,37 @@ class Changed(FilesTest):
 
 class ChangedAsUser(Changed):
     user = 12345
+
+
+class OfARange(FilesTest):
+    """A plain user's container with subordinate ids: seen with these, from outside too."""
+    user = 12345
+    in_a_machine_with_ranges = test_containers.Ids.in_a_machine_with_ranges
+
+    def test_owners_are_those_inside(self):
+        os.chown(self.project, self.user, self.user)
+        out = self.in_a_machine_with_ranges("""
+            $KIST run -d --ids range --name on -v kept:/data -v fresh:/f --image box sh -c 'mkdir /p; echo x > /p/s; touch /f/f; chown -R 7:8 /p /f; chmod 700 /p; chmod 600 /p/s; touch /ok; sleep 100' > /dev/null
+            until $KIST exec on test -e /ok; do sleep 0.1; done
+            $KIST exec on stat -c %u:%g /data/file
+            for state in on off; do
+              $KIST diff on | grep /p
+              $KIST cp on:/p/s - | tar t -v --numeric-owner | cut -c 1-20
+              $KIST cp on:/p/s ./out-$state; stat -c %u ./out-$state
+              $KIST cp -a on:/p - | tar t -v --numeric-owner | cut -c 1-20
+              $KIST stop -t 0 on > /dev/null
+            done
+            $KIST commit on committed > /dev/null
+            $KIST run --rm --ids range --image committed stat -c %u:%g:%a /p/s
+            $KIST cp ./out-on on:/in
+            $KIST start on > /dev/null; $KIST exec on stat -c %u:%g /in
+            $KIST rm -f on; $KIST volume rm kept fresh
+        """)
+        once = ["A /p", "A /p/s", "-rw------- 7/8", "12345", "drwx------ 7/8", "-rw------- 7/8"]
+        self.assertEqual([line.rstrip() for line in out],
+                         # What an image has is the caller's own, as its root is a farm of links.
+                         ["0:0", *once, *once, "0:0:600", "0:0", "on", "kept", "fresh"])
+        self.assertEqual([p.name for p in (self.store / "volumes").iterdir()], ["lock"])
 
 
 if __name__ == "__main__":
