@@ -22,7 +22,7 @@ def make_image(bench, uid):
         for name in ("bin", "dev", "etc", "proc", "root", "run", "sys", "tmp"):
             (root / name).mkdir(parents=True, exist_ok=True)
         shutil.copy(BUSYBOX, root / "bin/busybox")
-        for name in ("true", "sleep", "sh", "cat", "yes", "head", "echo"):
+        for name in ("true", "sleep", "sh", "cat", "seq", "echo"):
             (root / "bin" / name).symlink_to("busybox")
         subprocess.run(["tar", "-C", root, "-cf", tar, "."], check=True)
     if not home.exists():
@@ -162,19 +162,33 @@ def supervisor_bytes(home):
 
 
 def logs(bench):
+    """A program that prints faster than any log: what it prints lies in memory already."""
     home, environment, _ = make_image(bench, 0)
-    size = bench.rounds(LOG_BYTES, LOG_BYTES // 16)
+    folder = pathlib.Path("/dev/shm/kist-bench")
+    folder.mkdir(exist_ok=True)
+    piece = 32 << 20
+    (folder / "lines").write_bytes((b"x" * 100 + b"\n") * (piece // 101))
+    (folder / "zeros").write_bytes(bytes(piece))
+    times = bench.rounds(LOG_BYTES, LOG_BYTES // 16) // piece
     rows = []
-    for what, command in (("lines of 101 bytes", f"yes {'x' * 100} | head -c {size}"), ("no newline", f"head -c {size} /dev/zero")):
-        values = []
+    for what, name in (("lines of 101 bytes", "lines"), ("no newline", "zeros")):
+        print_it = f"for i in $(seq {times}); do cat /print/{name}; done"
+        mount = ["-v", f"{folder}:/print:ro", "--image", "bench", "sh", "-c"]
+        size = times * (folder / name).stat().st_size
         at = load()
+        start = time.perf_counter()
+        subprocess.run([bench.kist, "run", "--rm", *mount, print_it], env=environment, stdout=subprocess.PIPE, check=True)
+        plain = size / (time.perf_counter() - start) / 1e6
+        values = []
         for _ in range(bench.rounds(3, 1)):
             start = time.perf_counter()
-            name = call(bench, environment, "run", "-d", "--log-opt", "max-size=64m", "--image", "bench", "sh", "-c", command).strip()
-            call(bench, environment, "wait", name)
+            one = call(bench, environment, "run", "-d", "--log-opt", "max-size=64m", *mount, print_it).strip()
+            call(bench, environment, "wait", one)
             values.append(size / (time.perf_counter() - start) / 1e6)
-            call(bench, environment, "rm", "-f", name)
-        rows.append(Row("containers", f"log of {size >> 20} MiB, {what}", user_name(0), "MB/s", values, goal=500, at_least=True, load=at))
+            call(bench, environment, "rm", "-f", one)
+        rows.append(Row("containers", f"log of {size >> 20} MiB, {what}", user_name(0), "MB/s", values, goal=500, at_least=True,
+                        load=at, note=f"into a pipe that Python reads: {plain:.0f} MB/s"))
+    shutil.rmtree(folder)
     return rows
 
 

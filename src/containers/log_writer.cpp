@@ -37,9 +37,21 @@ Result<void> LogWriter::reopen() {
   return {};
 }
 
+// Short pieces lie together: for the kernel one long piece is far less work than many short ones.
 void LogWriter::add(std::string_view piece) {
-  pieces_[piece_count_++] = {const_cast<char*>(piece.data()), piece.size()};
   pending_bytes_ += piece.size();
+  if (piece.size() > kShortBytes) {
+    pieces_[piece_count_++] = {const_cast<char*>(piece.data()), piece.size()};
+    return;
+  }
+  char* place = gathered_.data() + gathered_bytes_;
+  std::memcpy(place, piece.data(), piece.size());
+  gathered_bytes_ += piece.size();
+  iovec* last = piece_count_ == 0 ? nullptr : &pieces_[piece_count_ - 1];
+  if (last != nullptr && static_cast<char*>(last->iov_base) + last->iov_len == place)
+    last->iov_len += piece.size();
+  else
+    pieces_[piece_count_++] = {place, piece.size()};
 }
 
 void LogWriter::flush() {
@@ -67,6 +79,7 @@ void LogWriter::flush() {
   }
   piece_count_ = 0;
   pending_bytes_ = 0;
+  gathered_bytes_ = 0;
 }
 
 void LogWriter::rotate() {
@@ -105,7 +118,7 @@ void LogWriter::write(Stream stream, std::string_view bytes) {
     const size_t size = end == nullptr ? bytes.size() : static_cast<size_t>(end - bytes.data()) + 1;
     const size_t line_bytes = size + whole.size() + 1;
     const bool full = max_bytes_ != 0 && size_bytes_ + pending_bytes_ + line_bytes > max_bytes_;
-    if (full || piece_count_ + 3 > kPieces) flush();
+    if (full || piece_count_ + 3 > kPieces || gathered_bytes_ + 3 * kShortBytes > gathered_.size()) flush();
     if (full && size_bytes_ > 0) rotate();
     add(end == nullptr ? part : whole);
     add(bytes.substr(0, size));

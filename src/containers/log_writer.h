@@ -19,8 +19,8 @@ namespace kist::containers {
 
 enum class Stream { standard_output, standard_error };
 
-/// Copies nothing: what is read goes from its buffer into the file. Memory is bounded whatever is
-/// printed. Writes are not made durable.
+/// Copies short lines only: the rest goes from the reader's buffer into the file. Memory is bounded
+/// whatever is printed. Writes are not made durable.
 class LogWriter {
  public:
   /// Appends to `path`. `max_bytes`: rotates (path → path.1 → path.2 …) before the file would grow
@@ -41,7 +41,8 @@ class LogWriter {
   void rotate();
   void tell_losses();
 
-  static constexpr size_t kPieces = 512;
+  static constexpr size_t kPieces = 128;
+  static constexpr size_t kShortBytes = 1024;
   std::string path_;
   uint64_t max_bytes_;
   uint64_t max_files_;
@@ -52,6 +53,8 @@ class LogWriter {
   uint64_t told_lost_bytes_ = 0;
   std::array<iovec, kPieces> pieces_{};
   size_t piece_count_ = 0;
+  std::array<char, 64 << 10> gathered_{};
+  size_t gathered_bytes_ = 0;
   size_t pending_bytes_ = 0;
 };
 

@@ -224,10 +224,10 @@ TEST(UvFailureTest, KeepsTheExplanation) {
       {"dynamic metadata", "error: Building source distributions is disabled\n", Code::invalid,
        "  cause: Building source distributions is disabled\n", true},
       {"a local archive",
-       "  × Failed to build `other @ file:///work/other-1.0.tar.gz`\n  ╰─▶ Building source "
+       "  × Failed to build `other @ file:///srv/other-1.0.tar.gz`\n  ╰─▶ Building source "
        "distributions for `other` is\n      disabled\n",
        Code::invalid,
-       "  cause: Failed to build `other @ file:///work/other-1.0.tar.gz`\n    Building source "
+       "  cause: Failed to build `other @ file:///srv/other-1.0.tar.gz`\n    Building source "
        "distributions for `other` is\n    disabled\n",
        true},
       {"network",
