@@ -423,16 +423,6 @@ class Killed(NetworkTest):
         self.until(lambda: self.do("ps") and f"{port}" not in rules())
         self.assertEqual(self.network_state(), [])
 
-    def test_while_it_starts(self):
-        # Wherever it dies, the next one starts, and nothing stays.
-        for step in range(25):
-            process = self.start("run", "--rm", "--name", f"n{step}", "-p", "18123:80", "--image", "box", "true")
-            time.sleep(step * 0.001)
-            process.kill()
-            process.communicate()
-        self.until(lambda: self.run_kist("run", "--rm", "-p", "18123:80", "--image", "box", "true").status == 0)
-        self.until(lambda: self.do("ps") and "18123" not in rules() and self.network_state() == [])
-
     def test_rules_that_somebody_flushed_come_back(self):
         port, _, _ = self.start_published()
         subprocess.run(["nft", "delete", "table", "inet", "kist"], check=True)
@@ -466,6 +456,20 @@ class Killed(NetworkTest):
         self.do("network", "prune", "-f")
         strip = lambda text: re.sub(r"packets \d+ bytes \d+", "", text)
         self.assertEqual(strip(output("nft", "-a", "list", "table", "inet", "mine")), strip(handles))
+
+
+class KilledWhileStarting(NetworkTest):
+    network_state = Killed.network_state
+
+    def test_while_it_starts(self):
+        # Wherever it dies, the next one starts, and nothing stays.
+        for step in range(25):
+            process = self.start("run", "--rm", "--name", f"n{step}", "-p", "18123:80", "--image", "box", "true")
+            time.sleep(step * 0.001)
+            process.kill()
+            process.communicate()
+        self.until(lambda: self.run_kist("run", "--rm", "-p", "18123:80", "--image", "box", "true").status == 0)
+        self.until(lambda: self.do("ps") and "18123" not in rules() and self.network_state() == [])
 
 
 class OfUser(test_containers.ContainerTest):
