@@ -165,11 +165,16 @@ Result<Network> create_network(const Home& home, const Creation& wanted) {
 }
 
 Result<uint32_t> bring_network_up(const Home& home, const Netlink& host, const Network& network) {
-  const uint32_t index = host.index_of(network.interface);
+  uint32_t index = host.index_of(network.interface);
   const bool known = os::exists(os::join(home.live_of(network.id), "network"));
   if (index != 0 && known && !is_changing(home) && has_rules()) return index;
   TRY(begin_change(home));
   TRY(make_live_folder(home, network));
+  // Whoever was killed while making it left one that is down; with nobody on it, it is made anew.
+  if (index != 0 && members(home, network.id).empty()) {
+    TRY(remove_link(host, network.interface));
+    index = 0;
+  }
   if (index == 0) {
     BridgeLink bridge{.name = network.interface, .addresses = {}, .mtu = network.mtu};
     for (const Range& range : network.ranges) bridge.addresses.push_back({range.gateway, range.subnet.bits()});
