@@ -13,48 +13,12 @@
 namespace kist::runtime_cli {
 namespace {
 
-struct Bundle {
-  bundle::Spec spec;
-  bundle::CreateOptions options;
-};
-
 Result<unsigned> preserved(const Arguments& arguments, const Caller& caller) {
   constexpr int64_t kMost = 1000;
   const std::optional<int64_t> given = TRY(arguments.number("preserve-fds"));
   if (given && (*given < 0 || *given > kMost))
     return Error(Code::invalid, "--preserve-fds: want 0 to {}, got {}", kMost, *given);
   return static_cast<unsigned>(given.value_or(0)) + caller.listen_fds;
-}
-
-Result<Bundle> read_bundle(const Context& context, const Arguments& arguments) {
-  Bundle out;
-  bundle::CreateOptions& options = out.options;
-  const std::string folder = arguments.text("bundle", ".");
-  options.bundle = TRY(os::real_path(folder), "--bundle");
-  const std::string path = os::join(options.bundle, "config.json");
-  auto bytes = os::read_file(path, bundle::kMaxConfigBytes);
-  if (!bytes)
-    return Error(bytes.error())
-        .context("reading the container's configuration")
-        .hint("`kist runtime spec` writes a config.json");
-  options.config_bytes = std::move(*bytes);
-  out.spec = TRY(bundle::read_spec(options.config_bytes), "'{}'", printable(path));
-  options.console_socket = arguments.text("console-socket");
-  options.pidfd_socket = arguments.text("pidfd-socket");
-  options.pid_file = arguments.text("pid-file");
-  options.preserve_fds = TRY(preserved(arguments, *context.caller));
-  options.no_pivot = arguments.has("no-pivot");
-  options.no_new_keyring = arguments.has("no-new-keyring");
-  if (context.caller->listen_fds > 0 && out.spec.process) {
-    auto& env = out.spec.process->env;
-    env.push_back(fmt::format("LISTEN_FDS={}", context.caller->listen_fds));
-    env.push_back("LISTEN_PID=1");
-  }
-  for (const std::string& name :
-       out.spec.process && out.spec.process->capabilities ? out.spec.process->capabilities->unknown
-                                                          : std::vector<std::string>())
-    context.runtime.warn(fmt::format("process.capabilities: no kernel has '{}'", printable(name)));
-  return out;
 }
 
 Error no_place_for_terminal() {
@@ -130,6 +94,37 @@ Result<bundle::Process> process_of(const Context& context, const Arguments& argu
 }
 
 }  // namespace
+
+Result<Bundle> read_bundle(const Context& context, const Arguments& arguments) {
+  Bundle out;
+  bundle::CreateOptions& options = out.options;
+  const std::string folder = arguments.text("bundle", ".");
+  options.bundle = TRY(os::real_path(folder), "--bundle");
+  const std::string path = os::join(options.bundle, "config.json");
+  auto bytes = os::read_file(path, bundle::kMaxConfigBytes);
+  if (!bytes)
+    return Error(bytes.error())
+        .context("reading the container's configuration")
+        .hint("`kist runtime spec` writes a config.json");
+  options.config_bytes = std::move(*bytes);
+  out.spec = TRY(bundle::read_spec(options.config_bytes), "'{}'", printable(path));
+  options.console_socket = arguments.text("console-socket");
+  options.pidfd_socket = arguments.text("pidfd-socket");
+  options.pid_file = arguments.text("pid-file");
+  options.preserve_fds = TRY(preserved(arguments, *context.caller));
+  options.no_pivot = arguments.has("no-pivot");
+  options.no_new_keyring = arguments.has("no-new-keyring");
+  if (context.caller->listen_fds > 0 && out.spec.process) {
+    auto& env = out.spec.process->env;
+    env.push_back(fmt::format("LISTEN_FDS={}", context.caller->listen_fds));
+    env.push_back("LISTEN_PID=1");
+  }
+  for (const std::string& name :
+       out.spec.process && out.spec.process->capabilities ? out.spec.process->capabilities->unknown
+                                                          : std::vector<std::string>())
+    context.runtime.warn(fmt::format("process.capabilities: no kernel has '{}'", printable(name)));
+  return out;
+}
 
 Result<int> run_create(const Context& context, const Arguments& arguments) {
   const Bundle bundle = TRY(read_bundle(context, arguments));

@@ -131,7 +131,7 @@ Result<int> run_features(const Context&, const Arguments&) {
       {"annotations",
        {{"io.github.seccomp.libseccomp.version",
          fmt::format("{}.{}.{}", library->major, library->minor, library->micro)},
-        {"org.opencontainers.runc.checkpoint.enabled", "false"}}},
+        {"org.opencontainers.runc.checkpoint.enabled", "true"}}},
       {"potentiallyUnsafeConfigAnnotations", json::array()}};
   TRY(print(pretty(json::serialize(features), "    ") + "\n"));
   return 0;
