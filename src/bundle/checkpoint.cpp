@@ -53,8 +53,10 @@ Result<void> add_network(const Spec& spec, pid_t pid, Dump& dump) {
 
 Result<Dump> look_at(const Spec& spec, pid_t pid) {
   Dump dump;
-  const auto inside = parse_mounts(TRY(os::read_file(fmt::format("/proc/{}/mountinfo", pid), kMostTableBytes)));
-  const auto host = parse_mounts(TRY(os::read_file("/proc/self/mountinfo", kMostTableBytes)));
+  const std::string inside_table = TRY(os::read_file(fmt::format("/proc/{}/mountinfo", pid), kMostTableBytes));
+  const std::string host_table = TRY(os::read_file("/proc/self/mountinfo", kMostTableBytes));
+  const std::vector<SeenMount> inside = parse_mounts(inside_table);
+  const std::vector<SeenMount> host = parse_mounts(host_table);
   dump.externals.mounts = external_mounts(inside, host);
   for (const std::string& at : dump.externals.mounts)
     dump.flags.insert(dump.flags.end(), {"--external", fmt::format("mnt[{}]:{}", at, at)});
@@ -90,8 +92,8 @@ std::vector<std::string> command_of(const CheckpointOptions& options, const Reco
   add({"--tree", fmt::format("{}", record.state.pid), "--root", record.state.root});
   add(dump.flags);
   if (const std::string freezer = freezer_of(record); !freezer.empty()) add({"--freeze-cgroup", freezer});
-  if (!options.parent_folder.empty()) add({"--prev-images-dir", options.parent_folder, "--track-mem"});
-  if (options.pre_dump && options.parent_folder.empty()) add({"--track-mem"});
+  if (!options.parent_folder.empty()) add({"--prev-images-dir", options.parent_folder});
+  if (options.pre_dump || !options.parent_folder.empty()) add({"--track-mem"});
   if (options.leave_running) add({"--leave-running"});
   if (options.status_fd >= 0) add({"--status-fd", fmt::format("{}", options.status_fd)});
   add(page_server_flags(options.page_server));
@@ -116,6 +118,8 @@ Result<void> checkpoint(const Runtime& runtime, const std::string& id, const Che
     TRY(os::make_folders(options.criu.image_folder, 0700), "--image-path");
     options.criu.image_folder = TRY(os::real_path(options.criu.image_folder));
     const Dump dump = TRY(look_at(spec, record.state.pid));
+    if (options.pre_dump || !options.parent_folder.empty())
+      TRY(check_criu_feature(options.criu.program, "mem_dirty_track"), "--pre-dump, --parent-path");
     const std::string work = TRY(work_folder(options.criu));
     const std::string log = os::join(work, "dump.log");
     const auto command = command_of(options, record, dump, work, log);

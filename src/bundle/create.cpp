@@ -133,6 +133,7 @@ Result<void> prepare(Making& making, const StateFolder& folder) {
   if (!spec.seccomp) plan.process.filter = making.options.filter;
   plan.hierarchies = TRY(read_cgroup_hierarchies());
   making.cgroups = TRY(make_cgroups(making.runtime, spec, folder, plan.hierarchies, making.record));
+  TRY(restrict_devices(making.runtime, spec, making.cgroups));
   plan.cgroups = making.cgroups.folders();
   plan.process.cgroup_entrances = TRY(making.cgroups.entrances());
   return open_sources(making);

@@ -102,6 +102,13 @@ Result<void> check_criu(const std::string& program) {
   return {};
 }
 
+Result<void> check_criu_feature(const std::string& program, const char* feature) {
+  const auto done = os::run({.args = {program, "check", "--feature", feature}, .env = {kPath}});
+  if (done && done->status == 0) return {};
+  return Error(Code::unsupported, "CRIU finds no '{}' in this kernel", feature)
+      .hint(fmt::format("`{} check --extra` shows all that it finds", printable(program)));
+}
+
 Result<std::string> work_folder(const CriuOptions& options) {
   const std::string& wanted = options.work_folder.empty() ? options.image_folder : options.work_folder;
   TRY(os::make_folders(wanted, 0700), "the work folder");

@@ -36,6 +36,8 @@ std::vector<std::string> external_mounts(const std::vector<SeenMount>& inside, c
 
 /// Errors: unsupported when there is none, or it is too old; denied when we are not root.
 Result<void> check_criu(const std::string& program);
+/// Whether the kernel can do this for it, by CRIU's name of it. Errors: unsupported.
+Result<void> check_criu_feature(const std::string& program, const char* feature);
 /// The work folder, made.
 Result<std::string> work_folder(const CriuOptions& options);
 /// The command line up to what only one direction knows.

@@ -7,11 +7,6 @@
 
 namespace kist::bundle {
 
-// In a user namespace of a plain user no device can be made anyway, and no rule be set.
-static bool wants_device_rules(const Spec& spec) {
-  return spec.find_namespace(CLONE_NEWUSER) == nullptr || ::geteuid() == 0;
-}
-
 Result<Cgroups> make_cgroups(const Runtime& runtime, const Spec& spec, const StateFolder& folder,
                              const std::vector<Hierarchy>& hierarchies, Record& record) {
   const bool lenient = is_lenient(runtime);
@@ -23,10 +18,15 @@ Result<Cgroups> make_cgroups(const Runtime& runtime, const Spec& spec, const Sta
   Result<void> applied = cgroups.apply(spec.resources);
   if (!applied && !lenient) return applied.error();
   if (!applied && runtime.warn) runtime.warn(applied.error().message());
-  if (!wants_device_rules(spec)) return cgroups;
-  Result<void> devices = cgroups.apply_devices(device_rules(spec));
-  if (!devices && !lenient) return devices.error();
   return cgroups;
+}
+
+Result<void> restrict_devices(const Runtime& runtime, const Spec& spec, const Cgroups& cgroups) {
+  // In a user namespace of a plain user no device can be made anyway, and no rule be set.
+  if (spec.find_namespace(CLONE_NEWUSER) != nullptr && ::geteuid() != 0) return {};
+  Result<void> devices = cgroups.apply_devices(device_rules(spec));
+  if (!devices && !is_lenient(runtime)) return devices;
+  return {};
 }
 
 }  // namespace kist::bundle

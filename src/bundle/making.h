@@ -15,9 +15,11 @@ namespace kist::bundle {
 Result<void> check_spec(const Spec& spec, const CreateOptions& options);
 /// What is recorded of it first; nothing is made. Errors: those of paths that are not there.
 Result<Record> describe(const Spec& spec, const CreateOptions& options, const std::string& id);
-/// The cgroups, with their limits and devices; `record` names them before they are made.
+/// The cgroups, with their limits; `record` names them before they are made.
 Result<Cgroups> make_cgroups(const Runtime& runtime, const Spec& spec, const StateFolder& folder,
                              const std::vector<Hierarchy>& hierarchies, Record& record);
+/// Which devices may be used in them.
+Result<void> restrict_devices(const Runtime& runtime, const Spec& spec, const Cgroups& cgroups);
 /// Whether cgroups that cannot be made are no error.
 bool is_lenient(const Runtime& runtime);
 /// The filter of the spec, compiled or found, and the connection to its agent.

@@ -26,6 +26,9 @@ namespace {
 
 constexpr int kFirstStream = 3;  // The container's streams, where CRIU looks for them.
 constexpr int kNetwork = 6;
+// CRIU stops itself when all processes are there and none has gone on: what they may use of devices is
+// restricted then, since CRIU, in the same cgroups, wants some for itself before.
+constexpr const char* kStopWhenRestored = "#!/bin/sh\n[ \"$CRTOOLS_SCRIPT_ACTION\" != post-restore ] || kill -STOP $PPID\n";
 constexpr uint64_t kMostExternalBytes = 4u << 20;
 
 struct Source {
@@ -98,12 +101,30 @@ Result<Source> source_of(const Restoring& restoring, const std::string& at) {
       .hint("restore with the configuration that the container had, or with one more entry in `mounts`");
 }
 
+// CRIU sets a file's position as it was.
+Result<void> check_streams(const Restoring& restoring) {
+  const StandardStreams& given = restoring.options.streams;
+  const os::Fd* streams[] = {given.input, given.output, given.error};
+  constexpr const char* kNames[] = {"input", "output", "error"};
+  for (size_t i = 0; i < restoring.externals.streams.size(); ++i) {
+    if (!restoring.externals.streams[i].starts_with("file[")) continue;
+    if (::lseek(streams[i] != nullptr ? streams[i]->get() : static_cast<int>(i), 0, SEEK_CUR) >= 0) continue;
+    return Error(Code::invalid, "the container's standard {} was a file, and would be a pipe or a socket now", kNames[i])
+        .hint("send it to a file, or to /dev/null");
+  }
+  return {};
+}
+
 Result<void> prepare(Restoring& restoring, const StateFolder& folder) {
   Restoring& r = restoring;
+  TRY(check_streams(r));
   r.hierarchies = TRY(read_cgroup_hierarchies());
   r.cgroups = TRY(make_cgroups(r.runtime, r.spec, folder, r.hierarchies, r.record));
   r.entrances = TRY(r.cgroups.entrances());
-  for (const std::string& at : r.externals.mounts) r.sources.push_back(TRY(source_of(r, at)));
+  for (const std::string& at : r.externals.mounts) {
+    Source source = TRY(source_of(r, at));
+    r.sources.push_back(std::move(source));
+  }
   const Namespace* network = r.spec.find_namespace(CLONE_NEWNET);
   const bool joins = network != nullptr && !network->path.empty();
   if (joins != !r.externals.network.empty())
@@ -140,6 +161,9 @@ void remove_places(const Restoring& restoring) {
 
 Result<void> make_surroundings(Restoring& restoring) {
   for (const os::Fd& entrance : restoring.entrances) TRY(os::write_all(entrance, "0"), "entering the cgroups");
+  // With "ignore" CRIU leaves the cgroup namespace to us, too.
+  if ((restoring.record.namespaces & CLONE_NEWCGROUP) != 0 && ::unshare(CLONE_NEWCGROUP) != 0)
+    return Error::from_errno(errno, "make a cgroup namespace");
   if (::unshare(CLONE_NEWNS) != 0) return Error::from_errno(errno, "make a mount namespace");
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0)
     return Error::from_errno(errno, "set the propagation of the mounts");
@@ -154,10 +178,13 @@ Result<void> make_surroundings(Restoring& restoring) {
   return {};
 }
 
+std::string script_of(const Restoring& restoring) { return os::join(restoring.work, "restored.sh"); }
+
 std::vector<std::string> command_of(const Restoring& restoring, const std::string& pid_file, const std::string& log) {
   std::vector<std::string> out = criu_command("restore", restoring.how.criu, restoring.work, log);
   const auto add = [&](std::vector<std::string> more) { out.insert(out.end(), more.begin(), more.end()); };
   add({"--root", restoring.record.state.root, "--restore-detached", "--restore-sibling", "--pidfile", pid_file});
+  add({"--action-script", script_of(restoring)});
   for (const Source& source : restoring.sources) add({"--external", fmt::format("mnt[{}]:{}", source.at, source.path)});
   std::vector<std::string> known;
   for (size_t i = 0; i < restoring.externals.streams.size(); ++i) {
@@ -209,16 +236,30 @@ Result<void> place_descriptors(const Restoring& restoring) {
   ::_exit(127);
 }
 
+int wait_for_criu(const Restoring& restoring, pid_t criu, Result<void>& refused) {
+  int status = 0;
+  while (true) {
+    if (::waitpid(criu, &status, WUNTRACED) < 0 && errno != EINTR) return status;
+    if (!WIFSTOPPED(status)) return status;
+    refused = restrict_devices(restoring.runtime, restoring.spec, restoring.cgroups);
+    // Its children end with it, as long as they have not gone on.
+    ::kill(criu, refused ? SIGCONT : SIGKILL);
+  }
+}
+
 Result<void> run_criu(Restoring& restoring) {
   const std::string pid_file = os::join(restoring.work, "restore.pid");
   const std::string log = os::join(restoring.work, "restore.log");
   for (const std::string& old : {pid_file, log}) TRY(os::remove_tree(old));
+  TRY(os::write_file_atomically(script_of(restoring), kStopWhenRestored, 0700));
   const pid_t criu = ::fork();
   if (criu < 0) return Error::from_errno(errno, "fork");
   if (criu == 0) become_criu(restoring, pid_file, log);
-  int status = 0;
-  while (::waitpid(criu, &status, 0) < 0 && errno == EINTR) continue;
+  Result<void> refused;
+  const int status = wait_for_criu(restoring, criu, refused);
   remove_places(restoring);
+  (void)os::remove_tree(script_of(restoring)).has_value();
+  if (!refused) return refused;
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return criu_failed("restore", log);
   const std::string text = TRY(os::read_file(pid_file, 64), "the pid file of criu");
   const auto pid = parse_number(trim(text));

@@ -42,7 +42,8 @@ Result<int> run_checkpoint(const Context& context, const Arguments& arguments) {
   options.page_server = arguments.text("page-server");
   options.leave_running = arguments.has("leave-running");
   options.pre_dump = arguments.has("pre-dump");
-  if (const std::optional<int64_t> fd = TRY(arguments.number("status-fd")); fd) {
+  const std::optional<int64_t> fd = TRY(arguments.number("status-fd"));
+  if (fd) {
     if (*fd < 0 || ::fcntl(static_cast<int>(*fd), F_GETFD) < 0)
       return Error(Code::invalid, "--status-fd: descriptor {} is not open", *fd);
     options.status_fd = static_cast<int>(*fd);
