@@ -199,6 +199,15 @@ Result<void> record_process(const Making& making, const StateFolder& folder) {
   return write_pid_file(making.options.pid_file, making.created.pid);
 }
 
+// It refuses to execute us; but what it looked at may have been swapped before it was executed.
+Result<void> refuse_own_program(const Making& making) {
+  const os::OwnProgram& own = making.plan.process.own_program;
+  struct stat st = {};
+  if (own.inode == 0 || ::stat(fmt::format("/proc/{}/exe", making.created.pid).c_str(), &st) != 0) return {};
+  if (st.st_ino != own.inode || st.st_dev != own.device) return {};
+  return Error(Code::denied, "the command is the container runtime itself: permission denied");
+}
+
 Result<void> start_process(Making& making, const StateFolder& folder, bool begin) {
   const Spec& spec = making.spec;
   if (!begin) making.listener = TRY(listen_for_start(folder.path()));
@@ -228,6 +237,7 @@ Result<void> start_process(Making& making, const StateFolder& folder, bool begin
     TRY(tell(making, Step::begin));
     TRY(wait_for_end(making.socket));
     TRY(serve_inside(making, true));
+    TRY(refuse_own_program(making));
     return folder.commit();
   }
   TRY(serve_inside(making, false));
@@ -240,6 +250,7 @@ Result<void> start_process(Making& making, const StateFolder& folder, bool begin
   if (begin) {
     TRY(tell(making, Step::begin));
     TRY(serve_inside(making, true));
+    TRY(refuse_own_program(making));
     return folder.commit();
   }
   TRY(tell(making, Step::committed));

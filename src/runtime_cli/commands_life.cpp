@@ -1,4 +1,6 @@
 // create, run, start, exec.
+#include <linux/capability.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -27,6 +29,22 @@ Error no_place_for_terminal() {
 }
 
 bool has_terminal(const bundle::Spec& spec) { return spec.process && spec.process->terminal; }
+
+// Nobody but the command will be inside before we have left, and it is not us: bundle::create sees to that.
+bool shares_nothing(const Bundle& bundle) {
+  const bundle::Spec& spec = bundle.spec;
+  for (const uint64_t flag : {uint64_t{CLONE_NEWPID}, uint64_t{CLONE_NEWNS}}) {
+    const bundle::Namespace* own = spec.find_namespace(flag);
+    if (own == nullptr || !own->path.empty()) return false;
+  }
+  constexpr uint64_t kPowers = uint64_t{1} << CAP_SYS_ADMIN | uint64_t{1} << CAP_SYS_PTRACE;
+  if (spec.process && spec.process->capabilities && (spec.process->capabilities->bounding & kPowers) != 0) return false;
+  for (const bundle::Mount& mount : spec.mounts)
+    if (mount.options.bind) return false;
+  const bundle::Hooks& hooks = spec.hooks;
+  return hooks.create_container.empty() && hooks.start_container.empty() && !bundle.options.no_pivot &&
+         !(spec.seccomp && !spec.seccomp->listener_path.empty());
+}
 
 // "UID[:GID]"
 Result<void> set_user(const std::string& text, bundle::User& user) {
@@ -136,6 +154,7 @@ Result<int> run_create(const Context& context, const Arguments& arguments) {
 
 Result<int> run_run(const Context& context, const Arguments& arguments) {
   const Bundle bundle = TRY(read_bundle(context, arguments));
+  if (!shares_nothing(bundle) && context.caller->protect) context.caller->protect();
   const bool detach = arguments.has("detach");
   const std::string& id = arguments.words()[0];
   if (has_terminal(bundle.spec) && detach && bundle.options.console_socket.empty())
