@@ -18,6 +18,7 @@
 #include "verbs/machine.h"
 #include "verbs/project.h"
 #include "verbs/prune.h"
+#include "verbs/registry_verbs.h"
 #include "verbs/run.h"
 
 namespace kist::verbs {
@@ -59,6 +60,8 @@ Result<int> with_context(const Machine& machine, Progress& progress, bool offlin
       .index_variables = machine.index_variables,
       .index_folders = machine.index_folders,
       .default_index = machine.default_index,
+      .network = &machine.network,
+      .default_registry = machine.default_registry,
       .now_s = ::time(nullptr),
       .offline = offline,
   };
@@ -79,6 +82,7 @@ Result<int> run_in_context(const cli::VerbSpec& verb, const cli::Parsed& parsed,
     if (verb.name == "system df") return system_df(parsed, context, terminal);
     if (is_prune_verb(verb.name)) return prune_verb(verb.name, parsed, context, terminal);
     if (is_container_archive_verb(verb.name)) return container_archive_verb(verb.name, parsed, context, terminal);
+    if (is_registry_verb(verb.name)) return registry_verb(verb.name, parsed, context, terminal);
     if (is_image_verb(verb.name)) return image_verb(verb.name, parsed, context, terminal);
     return project_verb(verb.name, parsed, context, terminal);
   };
