@@ -72,7 +72,7 @@ Result<int> run_in_context(const cli::VerbSpec& verb, const cli::Parsed& parsed,
                            const Machine& machine, cli::Terminal& terminal) {
   cli::ProgressView progress(progress_options(terminal, parsed, is_run(verb)));
   const auto work = [&](const environment::Context& context) -> Result<int> {
-    if (is_run(verb) && parsed.has("--image")) return make_image_ready(parsed.value("--image"), context);
+    if (is_run(verb) && parsed.has("--image")) return make_image_ready(parsed, context);
     if (is_run(verb)) {
       const auto request = TRY(cli::run_request(verb, parsed, machine.host));
       return run_verb(context, request, terminal);
@@ -146,6 +146,8 @@ int start_again(const std::vector<std::string>& args, const Machine& machine, cl
   argv.push_back(nullptr);
   ::umask(machine.host.umask);
   ::signal(SIGPIPE, SIG_DFL);
+  // Or it would be pulled again, and again.
+  ::setenv(cli::kImageIsReady, "1", 1);
   ::execv(machine.starter.c_str(), argv.data());
   terminal.error(Error::from_errno(errno, "start '{}'", machine.starter));
   return kKistFailed;
