@@ -138,6 +138,9 @@ constexpr FlagSpec kNameOnly{"--quiet", "-q", "", "print the name only"};
 constexpr std::array kPullFlags{kAllTags, kOnePlatform, kInsecure, kNameOnly, kHelp};
 constexpr std::array kPushFlags{kDryPush, kInsecure, kJson, kNameOnly, kHelp};
 constexpr std::array kLoginFlags{kUsername, kPassword, kPasswordStdin, kInsecure, kHelp};
+constexpr FlagSpec kCopyPlatform{"--platform", "", "OS/ARCH", "of several platforms only this one (default: all)"};
+constexpr FlagSpec kReferrers{"--referrers", "", "", "what refers to it, too: signatures and the like"};
+constexpr std::array kCopyFlags{kCopyPlatform, kReferrers, kInsecure, kQuiet, kHelp};
 constexpr std::array kTagsFlags{kInsecure, kJson, kHelp};
 constexpr std::array kManifestFlags{kInsecure, kHelp};
 constexpr VerbSpec kRegistryVerbs[] = {
@@ -151,6 +154,9 @@ constexpr VerbSpec kRegistryVerbs[] = {
      "Only what the registry does not have is sent. NAME: under another name than IMAGE's own.\n\n"
      "  kist push registry.example/team/tool:1.2\n"
      "  kist push --dry-run tool registry.example/team/tool:1.3", kPushFlags},
+    {"copy", "copy from one registry to another", "NAME NAME", 2, 2, false,
+     "Images with all platforms, and artifacts of any type, bit for bit; nothing is kept here.\n\n"
+     "  kist copy registry.example/team/tool:1.2 mirror.example/team/tool:1.2", kCopyFlags},
     {"login", "keep credentials for a registry", "[REGISTRY]", 0, 1, false,
      "They are tried, then kept where docker and podman find them, too.\n\n"
      "  kist login registry.example\n"

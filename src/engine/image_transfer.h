@@ -55,4 +55,18 @@ struct Pushed {
 Result<Pushed> push_image(const Transfer& transfer, const images::Image& image, const oci::Reference& reference,
                           bool dry_run);
 
+struct CopyOptions {
+  std::optional<oci::Platform> platform;  // Of an index only this one; empty: the index with all.
+  bool referrers = false;                 // What refers to it, too: signatures and the like.
+};
+struct Copied {
+  oci::Digest digest;
+  std::string to;
+  uint64_t sent_bytes = 0;
+};
+/// From registry to registry: images, indexes with all that they name, artifacts of any type. Blobs are
+/// not kept here; within one registry they are mounted. Threads and errors as push_image().
+Result<Copied> copy_image(const Transfer& transfer, const oci::Reference& from, const oci::Reference& to,
+                          const CopyOptions& options);
+
 }  // namespace kist::engine

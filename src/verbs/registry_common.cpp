@@ -3,7 +3,7 @@
 namespace kist::verbs {
 
 bool is_registry_verb(std::string_view name) {
-  for (const char* known : {"pull", "push", "login", "logout", "tags", "manifest inspect"})
+  for (const char* known : {"pull", "push", "copy", "login", "logout", "tags", "manifest inspect"})
     if (name == known) return true;
   return false;
 }
@@ -12,6 +12,7 @@ Result<int> registry_verb(std::string_view name, const cli::Parsed& parsed, cons
                           cli::Terminal& terminal) {
   if (name == "pull") return pull_verb(parsed, context, terminal);
   if (name == "push") return push_verb(parsed, context, terminal);
+  if (name == "copy") return copy_image_verb(parsed, context, terminal);
   if (name == "login") return login_verb(parsed, context, terminal);
   if (name == "logout") return logout_verb(parsed, context, terminal);
   if (name == "tags") return tags_verb(parsed, context, terminal);

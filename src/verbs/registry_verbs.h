@@ -16,6 +16,7 @@ Result<int> registry_verb(std::string_view name, const cli::Parsed& parsed, cons
 
 Result<int> pull_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal);
 Result<int> push_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal);
+Result<int> copy_image_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal);
 Result<int> login_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal);
 Result<int> logout_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal);
 Result<int> tags_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal);
