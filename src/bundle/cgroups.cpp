@@ -40,7 +40,7 @@ bool wants_only_v2(const Resources& resources, const Hierarchy& v2,
                    const std::vector<Hierarchy>& all) {
   if (!resources.unified.empty()) return true;
   for (const CgroupSetting& setting : cgroup_settings_v1(resources)) {
-    if (!v2.has(setting.controller)) continue;
+    if (!v2.has(controller_v2(setting.controller))) continue;
     if (std::none_of(all.begin(), all.end(), [&](const Hierarchy& hierarchy) {
           return hierarchy.version == 1 && hierarchy.has(setting.controller);
         }))
@@ -134,7 +134,12 @@ Result<void> write_setting(const CgroupFolder& folder, const CgroupSetting& sett
                            const std::vector<CgroupSetting>& all) {
   const std::string path = os::join(folder.path, setting.file);
   if (setting.optional && !os::exists(path)) return {};
-  Result<void> written = write_file(path, setting.value);
+  std::string value = setting.value;
+  if (setting.keeps_first) {
+    const std::string now = read_trimmed(path);
+    value = fmt::format("{} {}", now.substr(0, now.find(' ')), setting.value);
+  }
+  Result<void> written = write_file(path, value);
   if (written) return {};
   if (setting.file == "memory.limit_in_bytes") {
     for (const CgroupSetting& sum : all) {
@@ -206,7 +211,12 @@ Result<void> Cgroups::apply(const Resources& resources) const {
     for (const CgroupSetting& setting : *settings) {
       const bool unified = setting.field.starts_with("linux.resources.unified");
       const CgroupFolder* folder = unified ? find_v2() : find(setting.controller);
+      if (folder == nullptr && settings == &v1) folder = find(controller_v2(setting.controller));
+      if (folder == nullptr && settings == &v1 && is_only_v1(setting)) folder = find_v2();
       const bool known = folder != nullptr;
+      if (known && settings == &v1 && folder->version == 2 && is_only_v1(setting))
+        return Error(Code::unsupported, "{}: cgroups of version 2 have nothing for it",
+                     setting.field);
       // Of a controller that is in a tree of version 1, the file of version 1 is the one that counts.
       if (known && folder->version != (settings == &v1 ? 1 : 2)) continue;
       if (!known && settings == &v2 && !unified) continue;  // Told already.
