@@ -80,12 +80,14 @@ void give_controllers(const CgroupFolder& folder) {
   }
 }
 
-Result<void> make_folder(const CgroupFolder& folder) {
+Result<void> make_folder(const CgroupFolder& folder, bool shared) {
   if (::mkdir(folder.path.c_str(), 0755) != 0) {
     if (errno == ENOENT) {
       TRY(os::make_folders(os::parent_of(folder.path)));
-      return make_folder(folder);
+      return make_folder(folder, shared);
     }
+    // What is on the way to it is the business of who has made it.
+    if (errno == EEXIST && shared) return {};
     if (errno != EEXIST) return Error::from_errno(errno, "create '{}'", printable(folder.path));
     // A leftover still has its old limits, so it goes; that works only when nobody is in it.
     if (::rmdir(folder.path.c_str()) != 0 && errno == EBUSY)
@@ -189,10 +191,24 @@ const CgroupFolder* Cgroups::find_v2() const {
   return nullptr;
 }
 
-Result<void> Cgroups::make(bool lenient) {
+Cgroups Cgroups::of_scope(const std::string& path, const std::vector<Hierarchy>& hierarchies) {
+  Cgroups out;
+  for (const Hierarchy& hierarchy : hierarchies) {
+    std::string below = path;
+    if (hierarchy.mount_root != "/" && below.starts_with(hierarchy.mount_root + "/"))
+      below.erase(0, hierarchy.mount_root.size());
+    out.folders_.push_back({.version = hierarchy.version,
+                            .controllers = hierarchy.controllers,
+                            .path = hierarchy.mount_point + below,
+                            .mount_point = hierarchy.mount_point});
+  }
+  return out;
+}
+
+Result<void> Cgroups::make(bool lenient, bool shared) {
   std::vector<CgroupFolder> made;
   for (const CgroupFolder& folder : folders_) {
-    Result<void> done = make_folder(folder);
+    Result<void> done = make_folder(folder, shared);
     if (done) {
       made.push_back(folder);
     } else if (!lenient) {

@@ -27,6 +27,7 @@
 #include "bundle/spec_writer.h"
 #include "bundle/start_socket.h"
 #include "bundle/state_folder.h"
+#include "bundle/systemd_scope.h"
 #include "bundle/sync.h"
 #include "os/files.h"
 
@@ -41,6 +42,7 @@ struct Making {
   Cgroups cgroups;
   InitPlan plan;
   SeccompFilter filter;
+  Placeholder placeholder;  // In a scope of systemd until the first process is in it.
   os::Fd listener;
   os::Fd socket;
   bool served = false;  // It has said that it is ready.
@@ -87,15 +89,6 @@ Result<void> check_spec(const Spec& spec, const CreateOptions& options) {
   if (!spec.process->terminal && !options.console_socket.empty())
     return Error(Code::invalid, "a console socket is given, but process.terminal is false");
   return check_sysctls(spec);
-}
-
-// Asking systemd for a scope needs its bus. Making the cgroup behind its back would be undone by it.
-Error no_systemd_driver() {
-  if (!os::is_folder("/run/systemd/system"))
-    return Error(Code::unsupported, "--systemd-cgroup: systemd does not run here")
-        .hint("leave it out: cgroups are then made directly");
-  return Error(Code::unsupported, "--systemd-cgroup is not supported yet")
-      .hint("`podman --cgroup-manager cgroupfs`, `dockerd --exec-opt native.cgroupdriver=cgroupfs`");
 }
 
 Result<void> check_preserved(unsigned count) {
@@ -172,14 +165,45 @@ bool wants_device_rules(const Making& making) {
   return !making.plan.user_namespace || ::geteuid() == 0;
 }
 
+// The draft names the scope before it is made, as everything else.
+Result<void> make_scope(Making& making, const StateFolder& folder) {
+  const Spec& spec = making.spec;
+  const std::string& id = making.record.state.id;
+  const bool user = is_users_systemd();
+  const auto& hierarchies = making.plan.hierarchies;
+  const SystemdUnit unit = TRY(systemd_unit_of(spec.cgroups_path, id, user));
+  const bool v1 = std::any_of(hierarchies.begin(), hierarchies.end(),
+                              [](const Hierarchy& one) { return one.version == 1; });
+  std::vector<UnitProperty> properties = TRY(limit_properties(spec.resources, v1 ? 1 : 2));
+  std::vector<UnitProperty> annotated = TRY(annotated_properties(spec.annotations));
+  if (!user)
+    for (UnitProperty& one : device_properties(device_rules(spec))) properties.push_back(std::move(one));
+  for (UnitProperty& one : annotated) properties.push_back(std::move(one));
+  making.record.systemd_unit = unit.name;
+  TRY(folder.write_draft(making.record));
+  making.placeholder = TRY(Placeholder::make());
+  Result<std::string> path = start_scope(unit, fmt::format("kist container {}", id), properties,
+                                         making.placeholder.pid());
+  // What was not made, and may be somebody else's, is not to be stopped.
+  if (!path && path.error().code() != Code::unavailable) making.record.systemd_unit.clear();
+  const std::string folder_path = TRY(std::move(path));
+  making.cgroups = Cgroups::of_scope(folder_path, hierarchies);
+  return {};
+}
+
 Result<void> make_cgroups(Making& making, const StateFolder& folder) {
   const bool lenient = is_lenient(making.runtime);
+  const bool systemd = making.runtime.systemd_cgroups;
   making.plan.hierarchies = TRY(read_cgroup_hierarchies());
-  making.cgroups =
-      TRY(Cgroups::plan(making.spec, making.record.state.id, making.plan.hierarchies));
+  if (systemd) {
+    TRY(make_scope(making, folder));
+  } else {
+    making.cgroups =
+        TRY(Cgroups::plan(making.spec, making.record.state.id, making.plan.hierarchies));
+  }
   making.record.cgroups = making.cgroups.folders();
   TRY(folder.write_draft(making.record));
-  TRY(making.cgroups.make(lenient), "making the cgroups of the container");
+  TRY(making.cgroups.make(lenient, systemd), "making the cgroups of the container");
   making.record.cgroups = making.cgroups.folders();
   Result<void> applied = making.cgroups.apply(making.spec.resources);
   if (!applied && !lenient) return applied;
@@ -396,11 +420,10 @@ Result<Created> make(const Runtime& runtime, const std::string& id, const Spec& 
   TRY(check_spec(spec, options));
   if (runtime.warn && !spec.mounts.empty() && spec.find_namespace(CLONE_NEWNS) == nullptr)
     runtime.warn("mounts: none is made, since linux.namespaces has no \"mount\"");
-  if (runtime.systemd_cgroups) return no_systemd_driver();
   TRY(check_preserved(options.preserve_fds));
   const StateFolder folder = TRY(StateFolder::claim(runtime.state_root, id));
   Making making = {.runtime = runtime, .spec = spec, .options = options, .record = {},
-                   .cgroups = {}, .plan = {}, .filter = {}, .listener = {}, .socket = {},
+                   .cgroups = {}, .plan = {}, .filter = {}, .placeholder = {}, .listener = {}, .socket = {},
                    .served = false, .created = {}};
   const auto all = [&]() -> Result<void> {
     TRY(describe(making, id));
@@ -409,9 +432,11 @@ Result<Created> make(const Runtime& runtime, const std::string& id, const Spec& 
     TRY(prepare(making, folder));
     return start_process(making, folder, begin);
   };
-  if (Result<void> made = all(); !made) {
+  const Result<void> made = all();
+  making.placeholder.close();
+  if (!made) {
     forget(making, folder);
-    return std::move(made).error();
+    return made.error();
   }
   if (begin) {
     making.record.state.status = Status::running;

@@ -31,7 +31,7 @@ BASE = """systemd systemd-sysv dbus dbus-user-session libpam-systemd procps busy
 PACKAGES = {
     "bookworm": BASE,
     "trixie": BASE + """podman conmon crun docker.io docker-cli containerd nftables netavark
-      passt python3-minimal bsdutils util-linux-extra""".split(),
+      passt python3 bsdutils util-linux-extra""".split(),
 }
 MODULES = "virtio_pci virtio_blk erofs overlay bfq loop".split()
 QEMU = "qemu-system-x86_64"
@@ -159,7 +159,7 @@ def is_built(folder):
 
 def qemu(accelerator, folder, initial, append, more):
     processor = {"kvm": "host", "tcg": "max"}[accelerator]
-    return [QEMU, "-machine", f"pc,accel={accelerator}", "-cpu", processor, "-smp", "2", "-m", "2048",
+    return [QEMU, "-machine", f"pc,accel={accelerator}", "-cpu", processor, "-smp", "2", "-m", "3072",
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-kernel", str(folder / "kernel"), "-initrd", str(initial),
             "-append", "console=ttyS0 panic=-1 quiet loglevel=4 mitigations=off random.trust_cpu=1 "
@@ -184,6 +184,17 @@ def accelerator(folder):
     return answer
 
 
+def copy_libraries(kist):
+    """Those of kist-engine that a small system has not; the system's own C library serves both."""
+    (kist / "lib").mkdir()
+    said = subprocess.run(["ldd", str(kist / "kist-engine")], capture_output=True, text=True).stdout
+    own = ("libc.so", "libm.so", "libpthread.so", "libdl.so", "librt.so", "ld-linux", "libresolv.so")
+    for line in said.splitlines():
+        name, _, rest = line.strip().partition(" => ")
+        if rest.startswith("/") and not name.startswith(own):
+            shutil.copy(rest.split()[0], kist / "lib" / name)
+
+
 def make_payload(target, script, arguments, work):
     """What a run brings along: the program, the tests, and what to do with them."""
     kist = work / "payload/kist"
@@ -192,6 +203,7 @@ def make_payload(target, script, arguments, work):
     shutil.copy(program, kist / "kist")
     if program.with_name("kist-engine").exists():
         shutil.copy(program.with_name("kist-engine"), kist / "kist-engine")
+    copy_libraries(kist)
     (kist / "kist-runtime").symlink_to("kist")
     shutil.copytree(HERE, kist / "vm", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(HERE.parent / "clients", kist / "clients")
