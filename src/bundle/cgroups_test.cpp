@@ -148,6 +148,18 @@ TEST(CgroupDevicesTest, TheProgramDecidesAsTheRulesSay) {
   EXPECT_EQ(answer(program, kChar, kRead | kWrite, 136, 4), 1) << "a terminal";
 }
 
+// The kernel refuses a program with a part that is never reached.
+TEST(CgroupDevicesTest, NothingFollowsARuleForAll) {
+  DeviceRule all{.allow = false, .type = 'a', .read = true, .write = true, .make = true};
+  const size_t before = device_program({}).size();
+  EXPECT_EQ(device_program({all}).size(), before);
+  EXPECT_EQ(device_program({all, all}).size(), before);
+  all.allow = true;
+  DeviceRule null{.allow = false, .type = 'c', .major = 1, .minor = 3, .read = true};
+  EXPECT_EQ(device_program({null, all}).size(), before);
+  EXPECT_GT(device_program({all, null}).size(), before);
+}
+
 TEST(CgroupDevicesTest, WhatIsWrittenInVersion1) {
   const auto writes = device_writes({{.allow = false, .type = 'a', .read = true, .write = true, .make = true},
                                      {.allow = true, .type = 'c', .major = 1, .read = true},

@@ -14,7 +14,9 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "base/text.h"
 #include "bundle/json_value.h"
@@ -24,6 +26,8 @@
 
 namespace kist::bundle {
 namespace {
+
+constexpr int kMostMoments = 500;  // Milliseconds.
 
 namespace json = boost::json;
 
@@ -232,7 +236,17 @@ Result<void> StateFolder::remove() const {
 
 Result<Record> read_record(const std::string& state_root, const std::string& id) {
   TRY(check_id(id));
-  auto record = read_file_of(os::join(os::join(state_root, id), kState));
+  const std::string path = os::join(os::join(state_root, id), kState);
+  auto record = read_file_of(path);
+  // A command may have begun, and be seen, a moment before its container is there by name.
+  for (int i = 0; i < kMostMoments && !record; ++i) {
+    const bool is_made = os::exists(os::join(os::join(state_root, id), kDraft));
+    const auto draft = read_draft(state_root, id);
+    if (draft && (draft->state.pid == 0 || !is_alive(*draft))) break;
+    if (is_made) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    record = read_file_of(path);
+    if (!is_made) break;
+  }
   if (!record && record.error().code() == Code::not_found) return no_container(id);
   return record;
 }

@@ -137,11 +137,29 @@ Result<std::string> one_of(const Parsed& parsed, const char* flag, std::initiali
                fmt::join(std::vector<std::string>(words.begin(), words.end()), ", "));
 }
 
+// podman's words, and what of them kist can mean. docker has "host" alone.
+Result<std::string> wanted_ids(const Parsed& parsed, Record& record) {
+  const std::string ids = TRY(one_of(parsed, "--ids", {"", "single", "range", "auto"}, ""));
+  const std::string users = TRY(one_of(parsed, "--userns", {"", "host", "keep-id", "private", "auto"}, ""));
+  if (users.empty()) return ids;
+  if (!ids.empty()) return Error(Code::invalid, "--ids and --userns say the same: give one of them");
+  if (users == "host") {
+    if (::geteuid() == 0) return ids;
+    return Error(Code::unsupported, "--userns host: only root can make containers without a user namespace")
+        .hint("`--userns keep-id` keeps your own id inside");
+  }
+  if (::geteuid() == 0)
+    return Error(Code::unsupported, "--userns {}: root's containers have the ids of the host", users)
+        .hint("run it as a plain user, or `--user UID` to be somebody else inside");
+  if (users == "keep-id" && !parsed.has("--user")) record.user = fmt::format("{}:{}", ::geteuid(), ::getegid());
+  return std::string(users == "keep-id" ? "single" : "auto");
+}
+
 Result<void> read_namespaces(const Parsed& parsed, Record& record) {
   record.ipc = TRY(one_of(parsed, "--ipc", {"", "private", "shareable", "host", "none"}, ""));
   record.pid = TRY(one_of(parsed, "--pid", {"", "private", "host"}, ""));
   record.uts = TRY(one_of(parsed, "--uts", {"", "private", "host"}, ""));
-  const std::string ids = TRY(one_of(parsed, "--ids", {"", "single", "range", "auto"}, ""));
+  const std::string ids = TRY(wanted_ids(parsed, record));
   if (::geteuid() == 0 && ids == "range")
     return Error(Code::invalid, "--ids range: root has all ids").hint("leave it out, or run as a plain user");
   if (::geteuid() != 0) record.ids = containers::chosen_ids(ids.empty() ? "single" : ids, ::geteuid(), ::getegid());

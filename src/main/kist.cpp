@@ -93,7 +93,8 @@ std::string variable(const char* name) {
 int run_runtime(char** argv, const std::vector<std::string>& args) {
   // Before anything is opened: this begins the program anew.
   if (runtime_cli::enters_container(args)) runtime_cli::protect_program(argv, environ);
-  runtime_cli::Caller caller = {.runtime_dir = variable("XDG_RUNTIME_DIR"), .path = variable("PATH")};
+  runtime_cli::Caller caller = {.runtime_dir = variable("XDG_RUNTIME_DIR"), .path = variable("PATH"), .listen_fds = 0,
+                                .protect = [argv] { runtime_cli::protect_program(argv, environ); }};
   if (const auto count = parse_number(variable("LISTEN_FDS")); count && *count < 1000)
     caller.listen_fds = static_cast<unsigned>(*count);
   return runtime_cli::run(args, caller);

@@ -158,7 +158,7 @@ bool enters_container(const std::vector<std::string>& args) {
   const auto global = parse(args, kGlobalOptions, true);
   if (!global || global->words().empty()) return false;
   const std::string& name = global->words()[0];
-  return name == "create" || name == "run" || name == "exec" || name == "restore";
+  return name == "create" || name == "exec" || name == "restore";
 }
 
 }  // namespace kist::runtime_cli

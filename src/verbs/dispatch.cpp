@@ -76,6 +76,7 @@ Result<int> run_in_context(const cli::VerbSpec& verb, const cli::Parsed& parsed,
     }
     if (is_machine_verb(verb.name))
       return machine_verb(verb.name, parsed, context, machine.network, terminal);
+    if (verb.name == "system df") return system_df(parsed, context, terminal);
     if (is_prune_verb(verb.name)) return prune_verb(verb.name, parsed, context, terminal);
     if (is_container_archive_verb(verb.name)) return container_archive_verb(verb.name, parsed, context, terminal);
     if (is_image_verb(verb.name)) return image_verb(verb.name, parsed, context, terminal);

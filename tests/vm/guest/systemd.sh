@@ -116,7 +116,9 @@ works "exec into it" $in_ana "$runtime" exec direct true
 works "delete of it" $in_ana "$runtime" delete --force direct
 rm -rf /tmp/ana-image && mkdir /tmp/ana-image && root_folder /tmp/ana-image/root
 tar -C /tmp/ana-image/root -cf /tmp/ana-image/box.tar . && chmod -R a+rX /tmp/ana-image
-cd /home/ana || exit 1
+# What is written in a container goes to a disk of its own: the machine's root is an overlay itself.
+mkfs.ext4 -q /dev/vdb && mkdir /store && mount /dev/vdb /store && chown ana /store && cd /store || exit 1
+in_ana="$in_ana -E KIST_HOME=/store" as_ana="$as_ana KIST_HOME=/store"
 works "import as a user" $in_ana $engine import /tmp/ana-image/box.tar box
 works "kist run as a user with limits" $in_ana $engine run -d --name web -m 64m --pids-limit 30 --image box sleep 1000
 pid=$($as_ana $engine inspect --format '{{.State.Pid}}' web)
