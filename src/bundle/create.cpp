@@ -297,8 +297,6 @@ Result<Created> make(const Runtime& runtime, const std::string& id, const Spec& 
 
 }  // namespace
 
-bool is_lenient(const Runtime& runtime) { return runtime.rootless.value_or(::geteuid() != 0); }
-
 Result<void> prepare_filter(const Runtime& runtime, const Spec& spec, ProcessPlan& plan,
                             SeccompFilter& filter) {
   if (!spec.seccomp) return {};

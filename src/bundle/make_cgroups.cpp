@@ -6,6 +6,7 @@
 
 #include "bundle/cgroup_devices.h"
 #include "bundle/making.h"
+#include "os/files.h"
 
 namespace kist::bundle {
 namespace {
@@ -25,7 +26,7 @@ Result<Cgroups> make_scope(const Spec& spec, const StateFolder& folder,
                            const std::vector<Hierarchy>& hierarchies, Record& record,
                            Placeholder& placeholder) {
   const std::string& id = record.state.id;
-  const bool user = is_users_systemd();
+  const bool user = acts_for_a_user();
   const SystemdUnit unit = TRY(systemd_unit_of(spec.cgroups_path, id, user));
   const bool v1 = std::any_of(hierarchies.begin(), hierarchies.end(),
                               [](const Hierarchy& one) { return one.version == 1; });
@@ -42,6 +43,18 @@ Result<Cgroups> make_scope(const Spec& spec, const StateFolder& folder,
 }
 
 }  // namespace
+
+bool acts_for_a_user() {
+  if (::geteuid() != 0) return true;
+  constexpr uint64_t kMostBytes = 1u << 16;
+  const auto map = os::read_file("/proc/self/uid_map", kMostBytes);
+  // The host's own maps all ids to themselves.
+  return map && map->find("4294967295") == std::string::npos;
+}
+
+bool is_lenient(const Runtime& runtime) {
+  return runtime.rootless.has_value() ? *runtime.rootless : acts_for_a_user();
+}
 
 Result<Cgroups> make_cgroups(const Runtime& runtime, const Spec& spec, const StateFolder& folder,
                              const std::vector<Hierarchy>& hierarchies, Record& record,

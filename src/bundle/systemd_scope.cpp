@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "base/text.h"
+#include "bundle/container.h"
 #include "os/child.h"
 #include "os/files.h"
 
@@ -41,7 +42,7 @@ void add_properties(std::vector<std::string>& args, const std::vector<UnitProper
 // What busctl says is "Call failed: WHY".
 Result<void> call(const char* method, const char* signature, const std::vector<std::string>& words) {
   std::vector<std::string> args = {"busctl"};
-  if (is_users_systemd()) args.emplace_back("--user");
+  if (acts_for_a_user()) args.emplace_back("--user");
   // A word that begins with - is a value and no option.
   for (const char* word : {"call", "--", "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
                            "org.freedesktop.systemd1.Manager", method, signature})
@@ -60,7 +61,7 @@ Result<void> call(const char* method, const char* signature, const std::vector<s
                       why.find("set bus address") != std::string_view::npos;
   Error error(no_bus ? Code::unsupported : Code::invalid, "--systemd-cgroup: systemd ({}) says: {}",
               method, printable(why));
-  if (no_bus && is_users_systemd())
+  if (no_bus && acts_for_a_user())
     return std::move(error).hint("log in so that your service manager runs: `loginctl enable-linger`");
   return error;
 }
@@ -111,14 +112,6 @@ int systemd_version(const Cgroups& cgroups) {
   for (const CgroupFolder& folder : cgroups.folders())
     if (folder.version == 1) return 1;
   return 2;
-}
-
-bool is_users_systemd() {
-  if (::geteuid() != 0) return true;
-  const auto map = os::read_file("/proc/self/uid_map", kMostBytes);
-  if (!map) return false;
-  // In a user namespace root is another.
-  return map->find("4294967295") == std::string::npos;
 }
 
 Result<std::string> start_scope(const SystemdUnit& unit, const std::string& description,

@@ -36,9 +36,7 @@ class Placeholder {
 
 /// By which limits are told: 1 where any tree is of version 1.
 int systemd_version(const Cgroups& cgroups);
-/// Whether it is the user's own service manager that we have to do with: a user's, or root's of a
-/// user namespace.
-bool is_users_systemd();
+// For a user (acts_for_a_user()) it is the user's own service manager that is asked.
 /// Makes the scope with `pid` in it, and waits until it is there; gives its cgroup's path in the tree.
 /// Errors: unsupported (no systemd, no busctl, no bus), exists, and what systemd says.
 Result<std::string> start_scope(const SystemdUnit& unit, const std::string& description,

@@ -48,10 +48,9 @@ works "pause before stop" $engine pause one
 works "stop of what is paused" $engine stop -t 1 one
 works "rm" $engine rm one
 
-$engine run --name oom --image box --memory 24m --memory-swap 24m tail /dev/zero >said 2>&1
+$engine run --name oom --image box --memory 24m --memory-swap 24m tail /dev/zero >/dev/null 2>&1
 is "out of memory: status" "$?" 137
 is "out of memory: told by inspect" "$(inspected oom '{{.State.OOMKilled}}')" true
-like "out of memory: said" "$(cat said)" "*24*"
 $engine rm oom >/dev/null
 like "as many processes as it may have" "$($engine run --rm --image box --pids-limit 8 \
   sh -c 'for i in 1 2 3 4 5 6 7 8 9 10; do sleep 1 & done; echo never' 2>&1)" "*fork*"
