@@ -88,6 +88,9 @@ Result<void> make_folder(const CgroupFolder& folder, bool shared) {
     }
     // What is on the way to it is the business of who has made it.
     if (errno == EEXIST && shared) return {};
+    if (errno == EACCES && folder.version == 2)
+      return Error(Code::denied, "create '{}': Permission denied", printable(folder.path))
+          .hint("start it where cgroups are yours: `systemd-run --user --scope COMMAND…`");
     if (errno != EEXIST) return Error::from_errno(errno, "create '{}'", printable(folder.path));
     // A leftover still has its old limits, so it goes; that works only when nobody is in it.
     if (::rmdir(folder.path.c_str()) != 0 && errno == EBUSY)

@@ -130,4 +130,5 @@ is "its updated pids.max" "$(in_cgroup "$pid" pids pids.max)" 20
 works "pause as a user" $in_ana $engine pause web
 works "unpause as a user" $in_ana $engine unpause web
 works "rm -f as a user" $in_ana $engine rm -f web
+fails "limits where cgroups are nobody's" "*systemd-run --user --scope*" $as_ana $engine run --rm -m 64m --image box true
 finish
