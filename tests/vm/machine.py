@@ -35,7 +35,7 @@ PACKAGES = {
 }
 MODULES = "virtio_pci virtio_blk erofs overlay bfq loop".split()
 QEMU = "qemu-system-x86_64"
-BOOT_LIMIT_S = 120
+BOOT_LIMIT_S = 300
 
 
 def cache():
