@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cli/container_verbs.h"
 #include "cli/network_verbs.h"
+#include "cli/registry_verbs.h"
 
 namespace kist::cli {
 namespace {
@@ -269,6 +270,7 @@ constexpr VerbGroup kGroups[] = {{"the project and its environment", kProjectVer
                                  {"networks", kNetworkVerbs},
                                  {"volumes", kVolumeVerbs},
                                  {"images", kImageVerbs},
+                                 {"a registry of one's own", kRegistryVerbs},
                                  {"this machine", kMachineVerbs}};
 
 }  // namespace

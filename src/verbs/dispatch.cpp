@@ -18,6 +18,7 @@
 #include "verbs/machine.h"
 #include "verbs/project.h"
 #include "verbs/prune.h"
+#include "verbs/registry.h"
 #include "verbs/run.h"
 
 namespace kist::verbs {
@@ -154,7 +155,8 @@ int run_parsed(const cli::VerbSpec& verb, const std::vector<std::string>& args,
     return is_run(verb) ? kKistFailed : 2;
   }
   if (parsed->has("--help")) return show_help(&verb, terminal);
-  const auto status = run_in_context(verb, *parsed, machine, terminal);
+  const auto status = is_registry_verb(verb.name) ? registry_verb(verb.name, *parsed, machine, terminal)
+                                                  : run_in_context(verb, *parsed, machine, terminal);
   if (status && *status == kStartAgain) return start_again(args, machine, terminal);
   if (status) return *status;
   terminal.error(status.error());
