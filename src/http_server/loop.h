@@ -39,9 +39,10 @@ struct Shared {
 
 /// One thread's. Only that thread touches it, but for `context`.
 struct Loop {
-  explicit Loop(Shared& all) : shared(all), context(1), scratch(256 << 10) {}
+  explicit Loop(Shared& all) : shared(all), context(1), sweeper(context), scratch(256 << 10) {}
   Shared& shared;
   asio::io_context context;
+  asio::steady_timer sweeper;
   std::vector<char> scratch;  // For bytes that are used up before the thread waits again.
   std::list<Connection*> connections;
   std::string date;  // As a header line; renewed each second.

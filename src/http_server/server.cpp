@@ -181,12 +181,11 @@ asio::awaitable<void> Server::State::look_at_files() {
 }
 
 asio::awaitable<void> Server::State::sweep_until_done(Loop& loop) {
-  asio::steady_timer timer(loop.context);
   while (!loop.shared.is_stopping || !loop.connections.empty()) {
     loop.date = fmt::format("Date: {}\r\n", http_date(::time(nullptr)));
     sweep(loop);
-    timer.expires_after(loop.shared.is_stopping ? std::chrono::milliseconds(20) : kSweepEvery);
-    co_await timer.async_wait(kAwait);
+    loop.sweeper.expires_after(loop.shared.is_stopping ? std::chrono::milliseconds(20) : kSweepEvery);
+    co_await loop.sweeper.async_wait(kAwait);
   }
 }
 
@@ -203,7 +202,7 @@ void Server::State::stop() {
   for (Loop& loop : loops)
     asio::post(loop.context, [&loop, end] {
       loop.must_end = end;
-      sweep(loop);
+      loop.sweeper.cancel();  // Sweeps now.
     });
 }
 

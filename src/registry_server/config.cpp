@@ -114,6 +114,7 @@ Result<void> read_server(Table& table, Config& config) {
   TRY(table.text("public_url", config.registry.public_url));
   TRY(table.truth("read_only", config.registry.is_read_only));
   TRY(table.truth("metrics", config.registry.shows_metrics));
+  TRY(table.truth("sparse", config.registry.takes_sparse));
   TRY(table.text("access_log", config.access_log));
   TRY(table.truth("sync", config.syncs));
   TRY(table.duration("upload_expiry", config.upload_expiry));

@@ -136,6 +136,7 @@ Response Registry::delete_manifest(const Call& call) {
 
 // None: all that must be here is.
 Result<std::optional<Response>> Registry::missing_blob(const Call& call, const ManifestFacts& facts) {
+  if (options_.takes_sparse) return std::nullopt;
   for (const ContentDigest& digest : facts.blobs) {
     const bool is_here = TRY(parts_.catalog.has_blob(call.repository(), digest));
     if (is_here) continue;

@@ -26,6 +26,7 @@ namespace kist::registry_server {
 struct RegistryOptions {
   bool is_read_only = false;
   bool shows_metrics = true;
+  bool takes_sparse = false;            // Manifests whose blobs are not here; indexes always may be sparse.
   uint64_t manifest_bytes = 4u << 20;   // Largest.
   uint64_t blob_bytes = 1ull << 40;     // Largest.
   std::string public_url;               // "https://registry.example"; empty: as the client called us.

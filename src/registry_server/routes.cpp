@@ -37,7 +37,7 @@ std::optional<Route> parse_route(std::string_view path) {
   if (cut_end(rest, "/manifests")) return in_repository(Kind::manifest, rest, last);
   if (cut_end(rest, "/referrers")) return in_repository(Kind::referrers, rest, last);
   if (cut_end(rest, "/blobs/uploads")) return in_repository(last.empty() ? Kind::uploads : Kind::upload, rest, last);
-  if (cut_end(rest, "/blobs")) return in_repository(last == "uploads" ? Kind::uploads : Kind::blob, rest, last);
+  if (cut_end(rest, "/blobs")) return last == "uploads" ? in_repository(Kind::uploads, rest, {}) : in_repository(Kind::blob, rest, last);
   return std::nullopt;
 }
 
