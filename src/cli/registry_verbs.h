@@ -18,13 +18,14 @@ constexpr FlagSpec kUsers{"--htpasswd", "", "FILE", "users and their bcrypt hash
 constexpr FlagSpec kReadOnly{"--read-only", "", "", "nothing can be pushed or deleted"};
 constexpr FlagSpec kAnonymous{"--anonymous-read", "", "", "pulling needs no login"};
 constexpr FlagSpec kLog{"--access-log", "", "FILE|-|none", "a line of JSON for each request (default '-': stdout)"};
+constexpr FlagSpec kImages{"--with-images", "", "", "also serve the images of this machine's store, from where they lie"};
 constexpr FlagSpec kCache{"--cache-of", "", "URL", "fetch what is missing from this registry, and keep it"};
 constexpr FlagSpec kDryRun{"--dry-run", "", "", "say what would be removed"};
 constexpr FlagSpec kGrace{"--grace", "", "DURATION", "keep what is younger (default 24h): it may be part of a push"};
 constexpr FlagSpec kUntagged{"--untagged", "", "", "also manifests without a tag"};
 constexpr FlagSpec kJson{"--json", "", "", "print the result as JSON"};
 
-inline constexpr std::array kServe{kListen, kRoot, kConfig, kCertificate, kKey, kUsers, kReadOnly, kAnonymous, kLog, kCache, kHelp};
+inline constexpr std::array kServe{kListen, kRoot, kConfig, kCertificate, kKey, kUsers, kReadOnly, kAnonymous, kLog, kImages, kCache, kHelp};
 inline constexpr std::array kCollect{kRoot, kConfig, kGrace, kUntagged, kDryRun, kJson, kHelp};
 }  // namespace registry_flags
 
@@ -36,6 +37,7 @@ inline constexpr VerbSpec kRegistryVerbs[] = {
      "has TLS, users and their rights, quotas, retention, and caches of other registries.\n\n"
      "  kist registry serve\n"
      "  kist registry serve --listen :5000 --root /srv/registry --htpasswd users --tls-cert c.pem --tls-key k.pem\n"
+     "  kist registry serve --with-images --read-only\n"
      "  kist registry serve --config /etc/kist/registry.toml", registry_flags::kServe},
     {"registry gc", "remove what no tag and no manifest of a registry needs", "", 0, 0, false,
      "May run while the registry serves. It does this by itself every six hours.\n\n"

@@ -26,7 +26,9 @@ using boost::system::error_code;
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr uint64_t kDrainBytes = 1 << 20;  // A body that nobody wants is read to its end up to this.
-constexpr std::chrono::seconds kLinger{2};
+// Many clients look for an answer only after they have sent all.
+constexpr std::chrono::seconds kLinger{5};
+constexpr uint64_t kLingerBytes = 256 << 20;
 
 // Beast's parser gives what it finds of a body to the receiver at once.
 struct ReceivedBody {
@@ -430,13 +432,10 @@ asio::awaitable<void> Connection::linger() {
   ::shutdown(socket_.native_handle(), SHUT_WR);
   deadline_ = Clock::now() + kLinger;
   uint64_t thrown_away = 0;
-  while (thrown_away < kDrainBytes) {
+  while (thrown_away < kLingerBytes) {
     const ssize_t got = ::recv(socket_.native_handle(), loop_.scratch.data(), loop_.scratch.size(), MSG_DONTWAIT);
     if (got == 0) co_return;
-    if (got > 0) {
-      thrown_away += static_cast<uint64_t>(got);
-      continue;
-    }
+    thrown_away += got > 0 ? static_cast<uint64_t>(got) : 0;
     const bool is_ready = co_await wait(Need::read);
     if (!is_ready) co_return;
   }

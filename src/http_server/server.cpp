@@ -245,9 +245,10 @@ void Server::run() {
   for (Loop& loop : state.loops) asio::co_spawn(loop.context, State::sweep_until_done(loop), asio::detached);
   std::vector<std::thread> threads;
   for (size_t i = 1; i < state.loops.size(); ++i) threads.emplace_back([&state, i] { state.loops[i].context.run(); });
-  // Signals would keep the first loop alive for ever: it ends when the others have nothing left.
+  // Signals would keep the first loop alive for ever: it ends when none has anything left.
   Loop& first = state.loops.front();
-  while (!state.shared.is_stopping || !first.connections.empty()) first.context.run_one();
+  while (!state.shared.is_stopping || state.shared.connections.load() != 0) first.context.run_one_for(std::chrono::milliseconds(50));
+  first.context.poll();
   for (std::thread& thread : threads) thread.join();
   if (state.signals) state.signals->cancel();
   first.context.poll();

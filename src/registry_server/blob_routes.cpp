@@ -17,7 +17,17 @@ Answer Registry::blob(const CallPtr& call) {
     return refusal(call->request->method == "DELETE" ? 400 : 404, "DIGEST_INVALID", digest.error().message());
   if (call->request->method == "DELETE") return waiting(call, &Registry::delete_blob);
   if (parts_.upstream != nullptr) return waiting(call, &Registry::get_blob_upstream);
-  return when_quick(call, &Registry::get_blob_here);
+  if (parts_.local == nullptr) return when_quick(call, &Registry::get_blob_here);
+  return waiting(call, &Registry::get_blob_here);
+}
+
+std::optional<Response> Registry::find_local_blob(const Call& call) {
+  if (parts_.local == nullptr) return std::nullopt;
+  const ContentDigest digest = *ContentDigest::parse(call.route.last);
+  auto source = parts_.local->blob(call.repository(), digest);
+  if (!source) return failure(source.error());
+  if (!*source) return std::nullopt;
+  return blob_response(call, digest, std::move(**source));
 }
 
 void Registry::keep_young(const Call& call, const ContentDigest& digest, const BlobSource& source) {
@@ -84,6 +94,7 @@ Response Registry::blob_response(const Call& call, const ContentDigest& digest, 
 
 Response Registry::get_blob_here(const Call& call) {
   if (auto found = find_blob(call)) return std::move(*found);
+  if (auto found = find_local_blob(call)) return std::move(*found);
   return refusal(404, "BLOB_UNKNOWN", fmt::format("'{}' has no blob {}", call.repository(), call.route.last));
 }
 

@@ -47,6 +47,7 @@ struct Config {
   double burst = 0;                // 0: ten seconds' worth.
   std::string access_log = "-";    // A file, "-" for stdout, empty for none.
   bool syncs = true;
+  std::string images_of;  // The home of a local store whose images are served too; empty: none.
   S3Config s3;
   UpstreamConfig upstream;
 };

@@ -1,5 +1,7 @@
 // Lists: tags, repositories, referrers.
+#include <algorithm>
 #include <boost/json.hpp>
+#include <iterator>
 
 #include "base/text.h"
 #include "registry_server/json_text.h"
@@ -35,6 +37,16 @@ Response page_response(const Page& page, std::string_view path, size_t count, st
   return response;
 }
 
+// Names of two sorted lists, each once, after `last`.
+void merge(Page& page, const std::vector<std::string>& more, std::string_view last, size_t count) {
+  std::vector<std::string> all;
+  const auto from = last.empty() ? more.begin() : std::upper_bound(more.begin(), more.end(), last);
+  std::set_union(page.names.begin(), page.names.end(), from, more.end(), std::back_inserter(all));
+  page.has_more = all.size() > count;
+  if (page.has_more) all.resize(count);
+  page.names = std::move(all);
+}
+
 std::string_view last_of(const http_server::Target& target) {
   const std::string* last = target.find("last");
   return last == nullptr ? std::string_view() : std::string_view(*last);
@@ -53,12 +65,16 @@ std::string artifact_type_of(const std::string& descriptor) {
 Response Registry::tags(const Call& call) {
   const auto count = count_of(call.target);
   if (!count) return refusal(400, "PAGINATION_NUMBER_INVALID", "'n' is not a number");
-  const auto page = parts_.catalog.tags(call.repository(), last_of(call.target), *count);
+  const auto local = parts_.local == nullptr ? Result<std::vector<std::string>>(std::vector<std::string>())
+                                             : parts_.local->tags(call.repository());
+  if (!local) return failure(local.error());
+  auto page = parts_.catalog.tags(call.repository(), last_of(call.target), local->empty() ? *count : SIZE_MAX);
   if (!page) return failure(page.error());
+  if (!local->empty()) merge(*page, *local, last_of(call.target), *count);
   if (page->names.empty()) {
     const auto is_there = parts_.catalog.has_repository(call.repository());
     if (!is_there) return failure(is_there.error());
-    if (!*is_there) return refusal(404, "NAME_UNKNOWN", fmt::format("there is no repository '{}'", call.repository()));
+    if (!*is_there && local->empty()) return refusal(404, "NAME_UNKNOWN", fmt::format("there is no repository '{}'", call.repository()));
   }
   return page_response(*page, fmt::format("/v2/{}/tags/list", call.repository()), *count,
                        fmt::format("{{\"name\":\"{}\",\"tags\":{}}}\n", call.repository(), names_list(page->names)));
@@ -69,6 +85,11 @@ Response Registry::repositories(const Call& call) {
   if (!count) return refusal(400, "PAGINATION_NUMBER_INVALID", "'n' is not a number");
   auto all = parts_.catalog.repositories(last_of(call.target), SIZE_MAX);
   if (!all) return failure(all.error());
+  if (parts_.local != nullptr) {
+    const auto local = parts_.local->repositories();
+    if (!local) return failure(local.error());
+    merge(*all, *local, last_of(call.target), SIZE_MAX);
+  }
   Page page;
   for (std::string& name : all->names) {
     if (!parts_.access.may(call.who, Right::read, name)) continue;

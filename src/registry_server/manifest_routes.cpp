@@ -62,7 +62,8 @@ Answer Registry::manifest(const CallPtr& call) {
 
 Answer Registry::get_manifest(const CallPtr& call) {
   if (parts_.upstream != nullptr) return waiting(call, &Registry::get_manifest_upstream);
-  return when_quick(call, &Registry::get_manifest_here);
+  if (parts_.local == nullptr) return when_quick(call, &Registry::get_manifest_here);
+  return waiting(call, &Registry::get_manifest_here);
 }
 
 // None: it is not here.
@@ -80,16 +81,6 @@ std::optional<Response> Registry::find_manifest(const Call& call) {
   const auto link = parts_.catalog.manifest(call.repository(), *digest);
   if (!link) return failure(link.error());
   if (!*link) return std::nullopt;
-  const std::string tag = fmt::format("\"{}\"", digest->string());
-  Response response;
-  response.add("Docker-Content-Digest", digest->string());
-  response.add("ETag", tag);
-  response.add("Docker-Distribution-Api-Version", "registry/2.0");
-  if (const auto field = call.request->header("If-None-Match"); !field.empty() && http_server::names_tag(field, tag)) {
-    response.status = 304;
-    return response;
-  }
-  response.add("Content-Type", (*link)->media_type);
   auto bytes = documents_.find(*digest);
   if (bytes == nullptr) {
     const auto source = parts_.catalog.storage().open_blob(*digest);
@@ -99,12 +90,41 @@ std::optional<Response> Registry::find_manifest(const Call& call) {
     if (!read) return failure(read.error());
     bytes = documents_.add(*digest, std::move(*read));
   }
+  return manifest_response(call, *digest, (*link)->media_type, std::move(bytes));
+}
+
+Response Registry::manifest_response(const Call& call, const ContentDigest& digest, std::string_view media_type,
+                                     std::shared_ptr<const std::string> bytes) const {
+  const std::string tag = fmt::format("\"{}\"", digest.string());
+  Response response;
+  response.add("Docker-Content-Digest", digest.string());
+  response.add("ETag", tag);
+  response.add("Docker-Distribution-Api-Version", "registry/2.0");
+  if (const auto field = call.request->header("If-None-Match"); !field.empty() && http_server::names_tag(field, tag)) {
+    response.status = 304;
+    return response;
+  }
+  response.add("Content-Type", media_type);
   response.body = std::move(bytes);
   return response;
 }
 
+std::optional<Response> Registry::find_local_manifest(const Call& call) {
+  if (parts_.local == nullptr) return std::nullopt;
+  const std::string& reference = call.route.last;
+  auto digest = is_digest_like(reference) ? Result<std::optional<ContentDigest>>(*ContentDigest::parse(reference))
+                                          : parts_.local->tag(call.repository(), reference);
+  if (!digest) return failure(digest.error());
+  if (!*digest) return std::nullopt;
+  auto found = parts_.local->manifest(call.repository(), **digest);
+  if (!found) return failure(found.error());
+  if (!*found) return std::nullopt;
+  return manifest_response(call, **digest, (*found)->media_type, std::make_shared<const std::string>(std::move((*found)->bytes)));
+}
+
 Response Registry::get_manifest_here(const Call& call) {
   if (auto found = find_manifest(call)) return std::move(*found);
+  if (auto found = find_local_manifest(call)) return std::move(*found);
   return refusal(404, "MANIFEST_UNKNOWN", fmt::format("'{}' has no manifest '{}'", call.repository(), printable(call.route.last)));
 }
 

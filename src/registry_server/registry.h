@@ -14,6 +14,7 @@
 #include "registry_server/answers.h"
 #include "registry_server/catalog.h"
 #include "registry_server/document_cache.h"
+#include "registry_server/local_source.h"
 #include "registry_server/metrics.h"
 #include "registry_server/quota.h"
 #include "registry_server/rate_limit.h"
@@ -41,6 +42,7 @@ struct RegistryParts {
   Quotas& quotas;
   RateLimit& rate;
   Upstream* upstream = nullptr;                // Of a pull-through cache.
+  LocalSource* local = nullptr;                // What is served besides the storage.
   std::function<void(std::string_view)> log;   // One line for each request, without its newline.
   std::function<std::string()> more_metrics;
 };
@@ -80,6 +82,9 @@ class Registry final : public http_server::Handler {
   Answer manifest(const CallPtr& call);
   Answer get_manifest(const CallPtr& call);
   std::optional<Response> find_manifest(const Call& call);
+  std::optional<Response> find_local_manifest(const Call& call);
+  Response manifest_response(const Call& call, const ContentDigest& digest, std::string_view media_type,
+                             std::shared_ptr<const std::string> bytes) const;
   Response get_manifest_here(const Call& call);
   Response get_manifest_upstream(const Call& call);
   Response delete_manifest(const Call& call);
@@ -89,6 +94,7 @@ class Registry final : public http_server::Handler {
   // blob_routes.cpp
   Answer blob(const CallPtr& call);
   std::optional<Response> find_blob(const Call& call);
+  std::optional<Response> find_local_blob(const Call& call);
   Response get_blob_here(const Call& call);
   Response get_blob_upstream(const Call& call);
   Response delete_blob(const Call& call);

@@ -12,6 +12,7 @@
 #include "os/files.h"
 #include "registry_server/access_log.h"
 #include "registry_server/folder_storage.h"
+#include "registry_server/store_images.h"
 
 namespace kist::registry_server {
 namespace {
@@ -74,6 +75,7 @@ struct Service::State {
   RateLimit rate;
   std::unique_ptr<AccessLog> log;
   std::unique_ptr<Upstream> upstream;
+  std::unique_ptr<LocalSource> local;
   std::unique_ptr<Registry> registry;
   std::unique_ptr<http_server::Server> server;
 
@@ -108,8 +110,9 @@ Result<void> Service::State::assemble() {
   if (!config.access_log.empty()) log = TRY(AccessLog::open(config.access_log));
   TRY(quotas.measure(catalog));
   uploads.expire();
+  if (!config.images_of.empty()) local = TRY(StoreImages::open(config.images_of));
   RegistryParts parts{.catalog = catalog, .uploads = uploads, .access = *access, .metrics = metrics, .quotas = quotas,
-                      .rate = rate, .upstream = upstream.get(), .log = {}, .more_metrics = [this] { return more_metrics(); }};
+                      .rate = rate, .upstream = upstream.get(), .local = local.get(), .log = {}, .more_metrics = [this] { return more_metrics(); }};
   if (log != nullptr) parts.log = [this](std::string_view line) { log->add(line); };
   registry = std::make_unique<Registry>(std::move(parts), config.registry);
   http_server::Options options{.addresses = config.listen, .tls = config.tls, .limits = config.limits,

@@ -34,7 +34,7 @@ class World {
       : folder(*os::TempDir::make(::testing::TempDir())), storage(*FolderStorage::open(root(), false)), catalog(*storage),
         uploads({.folder = root() + "/uploads"}), access_(*Access::make(std::move(access))), quotas(std::move(limits)), rate(0, 0),
         registry({.catalog = catalog, .uploads = uploads, .access = *access_, .metrics = metrics, .quotas = quotas, .rate = rate,
-                  .upstream = nullptr, .log = {}, .more_metrics = {}}, std::move(options)) {}
+                  .upstream = nullptr, .local = nullptr, .log = {}, .more_metrics = {}}, std::move(options)) {}
 
   std::string root() const { return folder.path() + "/registry"; }
 

@@ -36,6 +36,7 @@ Result<registry_server::Config> config_of(const cli::Parsed& parsed, const Machi
   if (parsed.has("--access-log")) config.access_log = parsed.value("--access-log");
   if (config.access_log == "none") config.access_log.clear();
   if (config.access_log != "-") config.access_log = absolute(config.access_log, machine);
+  if (parsed.has("--with-images")) config.images_of = machine.host.kist_home;
   if (parsed.has("--cache-of")) config.upstream.url = parsed.value("--cache-of");
   return config;
 }
