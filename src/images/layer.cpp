@@ -326,7 +326,7 @@ Result<std::optional<std::string>> blob_path(const store::Store& store, const La
   const store::Tree blob = TRY(store.tree(layer.blob));
   const Entry* const bytes = blob.find(kBytesEntry);
   if (bytes == nullptr) return std::nullopt;
-  return store.object_path(bytes->object, bytes->mode);
+  return store.object_path(*bytes->object, bytes->mode);
 }
 
 Result<void> write_blob(const store::Store& store, const Layer& layer,

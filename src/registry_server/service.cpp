@@ -12,7 +12,9 @@
 #include "os/files.h"
 #include "registry_server/access_log.h"
 #include "registry_server/folder_storage.h"
+#include "registry_server/s3_storage.h"
 #include "registry_server/store_images.h"
+#include "registry_server/upstream_registry.h"
 
 namespace kist::registry_server {
 namespace {
@@ -45,7 +47,12 @@ uint64_t resident_bytes() {
 
 }  // namespace
 
-Result<std::unique_ptr<Storage>> open_storage(const Config& config, const http::Config&) {
+Result<std::unique_ptr<Storage>> open_storage(const Config& config, const http::Config& network) {
+  if (!config.s3.endpoint.empty()) {
+    TRY(os::make_folders(os::join(config.root, "uploads")));  // Blobs are checked here before they go there.
+    std::unique_ptr<Storage> bucket = TRY(S3Storage::open(config.s3, network));
+    return bucket;
+  }
   std::unique_ptr<Storage> storage = TRY(FolderStorage::open(config.root, config.syncs));
   return storage;
 }
@@ -83,7 +90,7 @@ struct Service::State {
   std::condition_variable wake;
   bool is_over = false;
 
-  Result<void> assemble();
+  Result<void> assemble(const http::Config& network);
   void keep_house();
   void collect();
   void reload();
@@ -106,10 +113,11 @@ void Service::State::reload() {
   if (auto opened = log->reopen(); !opened && events.on_error) events.on_error(opened.error());
 }
 
-Result<void> Service::State::assemble() {
+Result<void> Service::State::assemble(const http::Config& network) {
   if (!config.access_log.empty()) log = TRY(AccessLog::open(config.access_log));
   TRY(quotas.measure(catalog));
   uploads.expire();
+  if (!config.upstream.url.empty()) upstream = std::make_unique<UpstreamRegistry>(config.upstream, network, catalog, uploads);
   if (!config.images_of.empty()) local = TRY(StoreImages::open(config.images_of));
   RegistryParts parts{.catalog = catalog, .uploads = uploads, .access = *access, .metrics = metrics, .quotas = quotas,
                       .rate = rate, .upstream = upstream.get(), .local = local.get(), .log = {}, .more_metrics = [this] { return more_metrics(); }};
@@ -156,7 +164,7 @@ Result<std::unique_ptr<Service>> Service::open(Config config, const http::Config
   }
   auto access = TRY(Access::make(config.access));
   auto state = std::make_unique<State>(std::move(config), std::move(events), std::move(storage), std::move(access));
-  TRY(state->assemble());
+  TRY(state->assemble(network));
   return std::unique_ptr<Service>(new Service(std::move(state)));
 }
 

@@ -53,7 +53,7 @@ void print_report(const registry_server::GcReport& report, bool is_dry_run, bool
 
 Result<int> collect(const cli::Parsed& parsed, const Machine& machine, cli::Terminal& terminal) {
   registry_server::Config config = TRY(config_of(parsed, machine));
-  if (!os::exists(os::join(config.root, "format")))
+  if (config.s3.endpoint.empty() && !os::exists(os::join(config.root, "format")))
     return Error(Code::not_found, "'{}' is not a registry", config.root).hint("`kist registry gc --root DIR`");
   if (parsed.has("--grace")) {
     const auto grace = registry_server::parse_duration(parsed.value("--grace"));
