@@ -19,6 +19,7 @@ import groups_assembly
 import groups_containers
 import groups_network
 import groups_peers
+import groups_registry
 import groups_run
 import groups_runtime
 from measure import table
@@ -30,6 +31,7 @@ GROUPS = {"start": groups_run.start, "rate": groups_run.rates, "version": groups
           "memory": groups_assembly.memory, "change": groups_assembly.change,
           "runtime": groups_runtime.runtime, "network": groups_network.network,
           "containers": groups_containers.containers,
+          "registry": groups_registry.registry,
           "mmdebstrap": groups_peers.mmdebstrap, "podman": groups_peers.podman_build}
 
 

@@ -6,6 +6,8 @@
 #include "base/text.h"
 #include "cli/container_verbs.h"
 #include "cli/network_verbs.h"
+#include "cli/registry_verbs.h"
+#include "cli/transfer_verbs.h"
 
 namespace kist::cli {
 namespace {
@@ -127,45 +129,6 @@ constexpr std::array kSaveFlags{kOutput, kSaveFormat, kHelp};
 constexpr std::array kImportFlags{kChange, kMessage, kOnePlatform, kQuiet, kHelp};
 constexpr std::array kRmiFlags{kForce, kHelp};
 constexpr std::array kHistoryFlags{kFormat, kNoHuman, kNoTrunc, kOnlyIds, kHelp};
-
-constexpr FlagSpec kInsecure{"--insecure", "", "", "accept a registry without TLS, or whose certificate cannot be checked"};
-constexpr FlagSpec kAllTags{"--all-tags", "-a", "", "all tags of the repository"};
-constexpr FlagSpec kDryPush{"--dry-run", "", "", "say what would be sent"};
-constexpr FlagSpec kUsername{"--username", "-u", "NAME", "who to be there"};
-constexpr FlagSpec kPassword{"--password", "-p", "SECRET", "others see it in the list of processes: better --password-stdin"};
-constexpr FlagSpec kPasswordStdin{"--password-stdin", "", "", "read the password from stdin"};
-constexpr FlagSpec kNameOnly{"--quiet", "-q", "", "print the name only"};
-constexpr std::array kPullFlags{kAllTags, kOnePlatform, kInsecure, kNameOnly, kHelp};
-constexpr std::array kPushFlags{kDryPush, kInsecure, kJson, kNameOnly, kHelp};
-constexpr std::array kLoginFlags{kUsername, kPassword, kPasswordStdin, kInsecure, kHelp};
-constexpr FlagSpec kCopyPlatform{"--platform", "", "OS/ARCH", "of several platforms only this one (default: all)"};
-constexpr FlagSpec kReferrers{"--referrers", "", "", "what refers to it, too: signatures and the like"};
-constexpr std::array kCopyFlags{kCopyPlatform, kReferrers, kInsecure, kQuiet, kHelp};
-constexpr std::array kTagsFlags{kInsecure, kJson, kHelp};
-constexpr std::array kManifestFlags{kInsecure, kHelp};
-constexpr VerbSpec kRegistryVerbs[] = {
-    {"pull", "bring images from a registry", "NAME…", 1, 1000, false,
-     "Layers that are here already are not asked for; what comes goes straight into the store, checked.\n"
-     "An image appears whole or not at all. Registries and mirrors are those of registries.conf,\n"
-     "credentials those of `kist login`, docker and podman.\n\n"
-     "  kist pull registry.example/team/tool:1.2\n"
-     "  kist pull --platform linux/arm64 registry.example/team/tool", kPullFlags},
-    {"push", "send an image to a registry", "IMAGE [NAME]", 1, 2, false,
-     "Only what the registry does not have is sent. NAME: under another name than IMAGE's own.\n\n"
-     "  kist push registry.example/team/tool:1.2\n"
-     "  kist push --dry-run tool registry.example/team/tool:1.3", kPushFlags},
-    {"copy", "copy from one registry to another", "NAME NAME", 2, 2, false,
-     "Images with all platforms, and artifacts of any type, bit for bit; nothing is kept here.\n\n"
-     "  kist copy registry.example/team/tool:1.2 mirror.example/team/tool:1.2", kCopyFlags},
-    {"login", "keep credentials for a registry", "[REGISTRY]", 0, 1, false,
-     "They are tried, then kept where docker and podman find them, too.\n\n"
-     "  kist login registry.example\n"
-     "  kist login -u ada --password-stdin registry.example < token", kLoginFlags},
-    {"logout", "forget credentials of a registry", "[REGISTRY]", 0, 1, false, "  kist logout registry.example", kOnlyHelp},
-    {"tags", "list the tags of a repository", "NAME", 1, 1, false, "  kist tags registry.example/team/tool", kTagsFlags},
-    {"manifest inspect", "show a manifest as the registry has it", "NAME", 1, 1, false,
-     "  kist manifest inspect registry.example/team/tool:1.2", kManifestFlags},
-};
 
 constexpr VerbSpec kImageVerbs[] = {
     {"images", "list images", "[REPOSITORY[:TAG]]", 0, 1, false,
@@ -324,7 +287,8 @@ constexpr VerbGroup kGroups[] = {{"the project and its environment", kProjectVer
                                  {"networks", kNetworkVerbs},
                                  {"volumes", kVolumeVerbs},
                                  {"images", kImageVerbs},
-                                 {"registries", kRegistryVerbs},
+                                 {"registries", kTransferVerbs},
+                                 {"a registry of one's own", kRegistryVerbs},
                                  {"this machine", kMachineVerbs}};
 
 }  // namespace
