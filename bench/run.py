@@ -22,6 +22,7 @@ import groups_peers
 import groups_registry
 import groups_run
 import groups_runtime
+import groups_transfer
 from measure import table
 from stores import Bench, say
 
@@ -32,6 +33,7 @@ GROUPS = {"start": groups_run.start, "rate": groups_run.rates, "version": groups
           "runtime": groups_runtime.runtime, "network": groups_network.network,
           "containers": groups_containers.containers,
           "registry": groups_registry.registry,
+          "transfer": groups_transfer.transfer,
           "mmdebstrap": groups_peers.mmdebstrap, "podman": groups_peers.podman_build}
 
 
