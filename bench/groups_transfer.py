@@ -16,7 +16,7 @@ from measure import Command, Row, load, run_once
 
 TICKS = os.sysconf("SC_CLK_TCK")
 SUITE = "bookworm"
-# Large and of many kinds: a compiler, its libraries, a Java, interpreters with their modules, documents.
+# Unpacked only. Large and of many kinds: a compiler, its libraries, a Java, interpreters with their modules, documents.
 PACKAGES = ("golang-go,openjdk-17-jdk-headless,llvm-14,clang-14,libboost1.81-dev,r-base-core,python3-scipy,"
             "python3-pandas,gcc,g++,git,perl-doc,vim-runtime,fonts-dejavu,libicu-dev")
 PARTS = [["usr/lib/go-1.19", "usr/share/go-1.19"], ["usr/lib/jvm"], ["usr/lib/llvm-14"],
@@ -25,11 +25,13 @@ PARTS = [["usr/lib/go-1.19", "usr/share/go-1.19"], ["usr/lib/jvm"], ["usr/lib/ll
 
 def root(bench):
     folder = bench.work / "foreign-root"
-    if not (folder / "usr/bin/true").exists():
+    whole = bench.work / "foreign-root.whole"
+    if not whole.exists():
         stores.say("making a root of 1.6 GB")
         subprocess.run(["rm", "-rf", folder], check=True)
-        subprocess.run(["mmdebstrap", "-q", "--variant=apt", f"--include={PACKAGES}", "--format=directory", SUITE, folder],
+        subprocess.run(["mmdebstrap", "-q", "--variant=extract", f"--include={PACKAGES}", "--format=directory", SUITE, folder],
                        check=True)
+        whole.touch()
     return folder
 
 
