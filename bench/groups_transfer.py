@@ -17,7 +17,7 @@ from measure import Command, Row, load, run_once
 TICKS = os.sysconf("SC_CLK_TCK")
 SUITE = "bookworm"
 # Unpacked only. Large and of many kinds: a compiler, its libraries, a Java, interpreters with their modules, documents.
-PACKAGES = ("golang-go,openjdk-17-jdk-headless,llvm-14,clang-14,libboost1.81-dev,r-base-core,python3-scipy,"
+PACKAGES = ("golang-go,openjdk-17-jdk-headless,llvm-14,clang-14,r-base-core,python3-scipy,"
             "python3-pandas,gcc,g++,git,perl-doc,vim-runtime,fonts-dejavu,libicu-dev")
 PARTS = [["usr/lib/go-1.19", "usr/share/go-1.19"], ["usr/lib/jvm"], ["usr/lib/llvm-14"],
          ["usr/lib/x86_64-linux-gnu"], ["usr/share", "usr/include"], ["."]]
