@@ -258,7 +258,9 @@ class Forged(ImageTest):
     def test_bundles_of_what_is_new(self):
         tars = forge.changing_layers()
         self.load(tars[:2], name="first:1")
-        _, second = self.load(tars, name="second:1")
+        more = self.layout("more")
+        second = more.image("second:1", tars)
+        self.do("load", "-i", more.path)
         whole, delta = self.work / "whole.tar", self.work / "delta.tar"
         self.do("bundle", "-o", whole, "first:1")
         self.do("bundle", "-o", delta, "--since", "first:1", "second:1")
