@@ -8,20 +8,6 @@
 namespace kist::bundle {
 namespace {
 
-// The kernel writes space, tab, newline and backslash of a path as \ooo.
-std::string unescaped(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '\\' || i + 3 >= text.size()) {
-      out += text[i];
-      continue;
-    }
-    out += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + text[i + 3] - '0');
-    i += 3;
-  }
-  return out;
-}
-
 // "ID:CONTROLLERS:PATH"
 struct OwnCgroup {
   std::string_view controllers;
@@ -50,6 +36,19 @@ bool Hierarchy::has(std::string_view controller) const {
   return std::find(controllers.begin(), controllers.end(), controller) != controllers.end();
 }
 
+std::string unescaped_path(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\\' || i + 3 >= text.size()) {
+      out += text[i];
+      continue;
+    }
+    out += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + text[i + 3] - '0');
+    i += 3;
+  }
+  return out;
+}
+
 // "36 35 98:0 ROOT POINT options [tags] - TYPE SOURCE SUPER_OPTIONS"
 std::vector<Hierarchy> parse_cgroup_hierarchies(std::string_view self_cgroup,
                                                 std::string_view mountinfo) {
@@ -68,8 +67,8 @@ std::vector<Hierarchy> parse_cgroup_hierarchies(std::string_view self_cgroup,
       if (!belongs(own, v2, options)) continue;
       Hierarchy hierarchy{.version = v2 ? 2 : 1,
                           .controllers = {},
-                          .mount_point = unescaped(fields[4]),
-                          .mount_root = unescaped(fields[3]),
+                          .mount_point = unescaped_path(fields[4]),
+                          .mount_root = unescaped_path(fields[3]),
                           .own_path = std::string(own.path)};
       if (!v2)
         for (const std::string_view name : split(own.controllers, ','))

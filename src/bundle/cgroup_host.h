@@ -20,6 +20,8 @@ struct Hierarchy {
   bool has(std::string_view controller) const;
 };
 
+/// A path as the kernel writes it in tables: space, tab, newline and backslash are \ooo.
+std::string unescaped_path(std::string_view text);
 /// From /proc/self/cgroup and /proc/self/mountinfo. The controllers of version 2 are left empty.
 std::vector<Hierarchy> parse_cgroup_hierarchies(std::string_view self_cgroup,
                                                 std::string_view mountinfo);

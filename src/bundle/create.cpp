@@ -3,27 +3,22 @@
 // state only when the process inside does not depend on us any more.
 #include <fcntl.h>
 #include <linux/sched.h>
-#include <pwd.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 
 #include "base/text.h"
-#include "bundle/cgroup_devices.h"
 #include "bundle/hooks.h"
 #include "bundle/inside.h"
 #include "bundle/making.h"
 #include "bundle/mount_calls.h"
 #include "bundle/spawn.h"
-#include "bundle/spec_words.h"
 #include "bundle/spec_writer.h"
 #include "bundle/start_socket.h"
 #include "bundle/state_folder.h"
@@ -41,62 +36,12 @@ struct Making {
   Cgroups cgroups;
   InitPlan plan;
   SeccompFilter filter;
+  Placeholder placeholder;
   os::Fd listener;
   os::Fd socket;
   bool served = false;  // It has said that it is ready.
   Created created;
 };
-
-Result<void> check_sysctls(const Spec& spec) {
-  constexpr const char* kOfIpc[] = {"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni",
-                                    "kernel.sem",    "kernel.shmall", "kernel.shmmax",
-                                    "kernel.shmmni", "kernel.shm_rmid_forced"};
-  for (const auto& [given, value] : spec.sysctl) {
-    std::string name = given;
-    std::replace(name.begin(), name.end(), '/', '.');
-    const bool ipc = name.starts_with("fs.mqueue.") ||
-                     std::find(std::begin(kOfIpc), std::end(kOfIpc), name) != std::end(kOfIpc);
-    const bool uts = name == "kernel.domainname" || name == "kernel.hostname";
-    const uint64_t flag = ipc                       ? CLONE_NEWIPC
-                          : name.starts_with("net.") ? CLONE_NEWNET
-                          : uts                     ? CLONE_NEWUTS
-                                                    : 0;
-    if (flag == 0)
-      return Error(Code::invalid, "linux.sysctl.{}: would change the whole host", printable(given));
-    if (spec.find_namespace(flag) == nullptr)
-      return Error(Code::invalid, "linux.sysctl.{}: needs a namespace of its own in "
-                   "linux.namespaces, or it would change the host", printable(given));
-  }
-  return {};
-}
-
-Result<void> check_spec(const Spec& spec, const CreateOptions& options) {
-  if (!spec.process) return Error(Code::invalid, "process: is missing");
-  const bool mounts = spec.find_namespace(CLONE_NEWNS) != nullptr;
-  const bool uts = spec.find_namespace(CLONE_NEWUTS) != nullptr;
-  if (!uts && !(spec.hostname.empty() && spec.domainname.empty()))
-    return Error(Code::invalid, "hostname: needs a namespace of type \"uts\" in linux.namespaces");
-  if (!mounts && !(spec.masked_paths.empty() && spec.readonly_paths.empty()))
-    return Error(Code::invalid, "linux.maskedPaths, linux.readonlyPaths: need a namespace of type "
-                 "\"mount\" in linux.namespaces");
-  const Namespace* user = spec.find_namespace(CLONE_NEWUSER);
-  if (user != nullptr && user->path.empty() && (spec.uid_maps.empty() || spec.gid_maps.empty()))
-    return Error(Code::invalid,
-                 "linux.uidMappings: a new user namespace needs uidMappings and gidMappings");
-  // Maps beside a namespace that is joined, or without one, mean nothing; podman writes such.
-  if (!spec.process->terminal && !options.console_socket.empty())
-    return Error(Code::invalid, "a console socket is given, but process.terminal is false");
-  return check_sysctls(spec);
-}
-
-// Asking systemd for a scope needs its bus. Making the cgroup behind its back would be undone by it.
-Error no_systemd_driver() {
-  if (!os::is_folder("/run/systemd/system"))
-    return Error(Code::unsupported, "--systemd-cgroup: systemd does not run here")
-        .hint("leave it out: cgroups are then made directly");
-  return Error(Code::unsupported, "--systemd-cgroup is not supported yet")
-      .hint("`podman --cgroup-manager cgroupfs`, `dockerd --exec-opt native.cgroupdriver=cgroupfs`");
-}
 
 Result<void> check_preserved(unsigned count) {
   for (unsigned fd = 3; fd < 3 + count; ++fd) {
@@ -104,92 +49,6 @@ Result<void> check_preserved(unsigned count) {
     if (flags < 0 || (flags & FD_CLOEXEC) != 0)
       return Error(Code::invalid, "descriptor {} is to be preserved, but it is not open", fd);
   }
-  return {};
-}
-
-std::string rlimit_name(int resource) {
-  for (const Word& word : rlimit_words())
-    if (word.number == static_cast<uint64_t>(resource)) return std::string(word.name);
-  return fmt::format("{}", resource);
-}
-
-std::string now_text() {
-  timespec now = {};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  tm parts = {};
-  ::gmtime_r(&now.tv_sec, &parts);
-  char text[64];
-  const size_t size = ::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-  return fmt::format("{}.{:09}Z", std::string_view(text, size), now.tv_nsec);
-}
-
-// Reads /etc/passwd itself: in a static program getpwuid would load shared objects.
-std::string owner_name() {
-  if (::getuid() == 0) return "root";
-  constexpr uint64_t kMost = 16u << 20;
-  const auto text = os::read_file("/etc/passwd", kMost);
-  for (const std::string_view line : text ? lines(*text) : std::vector<std::string_view>()) {
-    const auto fields = split(line, ':');
-    if (fields.size() > 2 && parse_number(fields[2]) == ::getuid()) return std::string(fields[0]);
-  }
-  return fmt::format("#{}", ::getuid());
-}
-
-Result<std::string> root_of(const Spec& spec, const std::string& bundle) {
-  const std::string root =
-      spec.root_path[0] == '/' ? spec.root_path : os::join(bundle, spec.root_path);
-  auto real_root = os::real_path(root);
-  if (!real_root) return Error(real_root.error()).context("root.path");
-  if (!os::is_folder(*real_root))
-    return Error(Code::invalid, "root.path: '{}' is not a folder", printable(root));
-  if (*real_root == "/")
-    return Error(Code::invalid, "root.path: '/' is the host's own root");
-  return std::move(*real_root);
-}
-
-Result<void> describe(Making& making, const std::string& id) {
-  const Spec& spec = making.spec;
-  const std::string& folder = making.options.bundle;
-  const std::string bundle = TRY(os::real_path(folder.empty() ? "." : folder), "the bundle");
-  const std::string root = making.options.mount_root ? std::string() : TRY(root_of(spec, bundle));
-  State& state = making.record.state;
-  state = {.id = id,
-           .oci_version = spec.version,
-           .status = Status::creating,
-           .bundle = bundle,
-           .root = root,
-           .created = now_text(),
-           .owner = owner_name(),
-           .annotations = spec.annotations};
-  for (const Namespace& ns : spec.namespaces)
-    if (ns.path.empty()) making.record.namespaces |= ns.flag;
-  making.record.chrooted =
-      making.options.no_pivot || spec.find_namespace(CLONE_NEWNS) == nullptr;
-  return {};
-}
-
-bool wants_device_rules(const Making& making) {
-  return !making.plan.user_namespace || ::geteuid() == 0;
-}
-
-Result<void> make_cgroups(Making& making, const StateFolder& folder) {
-  const bool lenient = is_lenient(making.runtime);
-  making.plan.hierarchies = TRY(read_cgroup_hierarchies());
-  making.cgroups =
-      TRY(Cgroups::plan(making.spec, making.record.state.id, making.plan.hierarchies));
-  making.record.cgroups = making.cgroups.folders();
-  TRY(folder.write_draft(making.record));
-  TRY(making.cgroups.make(lenient), "making the cgroups of the container");
-  making.record.cgroups = making.cgroups.folders();
-  Result<void> applied = making.cgroups.apply(making.spec.resources);
-  if (!applied && !lenient) return applied;
-  if (!applied && making.runtime.warn) making.runtime.warn(applied.error().message());
-  if (wants_device_rules(making)) {
-    Result<void> devices = making.cgroups.apply_devices(device_rules(making.spec));
-    if (!devices && !lenient) return devices;
-  }
-  making.plan.cgroups = making.cgroups.folders();
-  making.plan.process.cgroup_entrances = TRY(making.cgroups.entrances());
   return {};
 }
 
@@ -264,7 +123,12 @@ Result<void> prepare(Making& making, const StateFolder& folder) {
   if (!making.options.no_new_keyring) plan.keyring = "_ses." + making.record.state.id;
   TRY(prepare_filter(making.runtime, spec, plan.process, making.filter));
   if (!spec.seccomp) plan.process.filter = making.options.filter;
-  TRY(make_cgroups(making, folder));
+  plan.hierarchies = TRY(read_cgroup_hierarchies());
+  making.cgroups = TRY(make_cgroups(making.runtime, spec, folder, plan.hierarchies, making.record,
+                                     making.placeholder));
+  TRY(restrict_devices(making.runtime, spec, making.cgroups));
+  plan.cgroups = making.cgroups.folders();
+  plan.process.cgroup_entrances = TRY(making.cgroups.entrances());
   return open_sources(making);
 }
 
@@ -328,6 +192,15 @@ Result<void> record_process(const Making& making, const StateFolder& folder) {
   return write_pid_file(making.options.pid_file, making.created.pid);
 }
 
+// It refuses to execute us; but what it looked at may have been swapped before it was executed.
+Result<void> refuse_own_program(const Making& making) {
+  const os::OwnProgram& own = making.plan.process.own_program;
+  struct stat st = {};
+  if (own.inode == 0 || ::stat(fmt::format("/proc/{}/exe", making.created.pid).c_str(), &st) != 0) return {};
+  if (st.st_ino != own.inode || st.st_dev != own.device) return {};
+  return Error(Code::denied, "the command is the container runtime itself: permission denied");
+}
+
 Result<void> start_process(Making& making, const StateFolder& folder, bool begin) {
   const Spec& spec = making.spec;
   if (!begin) making.listener = TRY(listen_for_start(folder.path()));
@@ -357,6 +230,7 @@ Result<void> start_process(Making& making, const StateFolder& folder, bool begin
     TRY(tell(making, Step::begin));
     TRY(wait_for_end(making.socket));
     TRY(serve_inside(making, true));
+    TRY(refuse_own_program(making));
     return folder.commit();
   }
   TRY(serve_inside(making, false));
@@ -369,6 +243,7 @@ Result<void> start_process(Making& making, const StateFolder& folder, bool begin
   if (begin) {
     TRY(tell(making, Step::begin));
     TRY(serve_inside(making, true));
+    TRY(refuse_own_program(making));
     return folder.commit();
   }
   TRY(tell(making, Step::committed));
@@ -384,7 +259,6 @@ void forget(Making& making, const StateFolder& folder) {
     ::waitpid(making.created.pid, nullptr, 0);
     record.start_time = 0;
   }
-  record.cgroups = making.cgroups.folders();
   (void)clean_up(record).has_value();
   (void)folder.remove().has_value();
 }
@@ -396,22 +270,23 @@ Result<Created> make(const Runtime& runtime, const std::string& id, const Spec& 
   TRY(check_spec(spec, options));
   if (runtime.warn && !spec.mounts.empty() && spec.find_namespace(CLONE_NEWNS) == nullptr)
     runtime.warn("mounts: none is made, since linux.namespaces has no \"mount\"");
-  if (runtime.systemd_cgroups) return no_systemd_driver();
   TRY(check_preserved(options.preserve_fds));
   const StateFolder folder = TRY(StateFolder::claim(runtime.state_root, id));
   Making making = {.runtime = runtime, .spec = spec, .options = options, .record = {},
-                   .cgroups = {}, .plan = {}, .filter = {}, .listener = {}, .socket = {},
+                   .cgroups = {}, .plan = {}, .filter = {}, .placeholder = {}, .listener = {}, .socket = {},
                    .served = false, .created = {}};
   const auto all = [&]() -> Result<void> {
-    TRY(describe(making, id));
+    making.record = TRY(describe(spec, options, id));
     options.bundle = making.record.state.bundle;
     TRY(folder.write_config(options.config_bytes.empty() ? spec_text(spec) : options.config_bytes));
     TRY(prepare(making, folder));
     return start_process(making, folder, begin);
   };
-  if (Result<void> made = all(); !made) {
+  const Result<void> made = all();
+  making.placeholder.close();
+  if (!made) {
     forget(making, folder);
-    return std::move(made).error();
+    return made.error();
   }
   if (begin) {
     making.record.state.status = Status::running;
@@ -421,8 +296,6 @@ Result<Created> make(const Runtime& runtime, const std::string& id, const Spec& 
 }
 
 }  // namespace
-
-bool is_lenient(const Runtime& runtime) { return runtime.rootless.value_or(::geteuid() != 0); }
 
 Result<void> prepare_filter(const Runtime& runtime, const Spec& spec, ProcessPlan& plan,
                             SeccompFilter& filter) {
@@ -444,43 +317,6 @@ Result<void> deliver_terminal(os::Fd master, const std::string& console_socket, 
   const os::Fd socket = TRY(connect_to_path(console_socket), "the console socket");
   TRY(send_fd(socket, "/dev/ptmx", master), "the console socket");
   return {};
-}
-
-Result<void> set_resource_limits(pid_t pid, const Process& process,
-                                 std::vector<std::string>& lowered) {
-  for (const Rlimit& wanted : process.rlimits) {
-    const auto resource = static_cast<__rlimit_resource>(wanted.resource);
-    rlimit limit = {wanted.soft, wanted.hard};
-    if (::prlimit(pid, resource, &limit, nullptr) == 0) continue;
-    // Raising a hard limit needs CAP_SYS_RESOURCE, which not even every root has.
-    rlimit now = {};
-    if (errno != EPERM || ::prlimit(pid, resource, nullptr, &now) != 0)
-      return Error::from_errno(errno, "process.rlimits: set one");
-    limit.rlim_max = std::min<rlim_t>(limit.rlim_max, now.rlim_max);
-    limit.rlim_cur = std::min<rlim_t>(limit.rlim_cur, limit.rlim_max);
-    if (::prlimit(pid, resource, &limit, nullptr) != 0)
-      return Error::from_errno(errno, "process.rlimits: set one");
-    lowered.push_back(fmt::format("process.rlimits: {} is lowered from {} to {}, all that we have",
-                                  rlimit_name(wanted.resource), wanted.hard, limit.rlim_max));
-  }
-  return {};
-}
-
-Result<void> set_limits(const Runtime& runtime, pid_t pid, const Process& process) {
-  std::vector<std::string> lowered;
-  TRY(set_resource_limits(pid, process, lowered));
-  if (runtime.warn)
-    for (const std::string& text : lowered) runtime.warn(text);
-  return {};
-}
-
-void set_kill_score(const Runtime& runtime, pid_t pid, const Process& process) {
-  if (!process.oom_score_adj) return;
-  const auto file = os::open_file(fmt::format("/proc/{}/oom_score_adj", pid), O_WRONLY);
-  const std::string value = fmt::format("{}", *process.oom_score_adj);
-  if (file && os::write_all(*file, value)) return;
-  if (runtime.warn)
-    runtime.warn(fmt::format("process.oomScoreAdj: {} may not be set here, it stays as it is", value));
 }
 
 Result<Created> create(const Runtime& runtime, const std::string& id, const Spec& spec,

@@ -21,6 +21,7 @@ constexpr FlagSpec kFollow{"--follow", "-f", "", "go on printing as it comes"};
 constexpr FlagSpec kTail{"--tail", "-n", "N", "the last N lines only"};
 constexpr FlagSpec kSince{"--since", "", "TIME", "from then on: 2026-01-02T03:04:05Z, or 10m ago"};
 constexpr FlagSpec kUntil{"--until", "", "TIME", "up to then"};
+constexpr FlagSpec kDetails{"--details", "", "", "taken for docker's sake: no driver has any"};
 constexpr FlagSpec kTimestamps{"--timestamps", "-t", "", "with the time of each line"};
 constexpr FlagSpec kTime{"--time", "-t", "SECONDS", "before it is killed (default: its own, 10)"};
 constexpr FlagSpec kTimeout{"--timeout", "", "SECONDS", "the same"};
@@ -87,6 +88,7 @@ constexpr FlagSpec kAlias{"--network-alias", "", "NAME", "image: one more name o
 constexpr FlagSpec kIpc{"--ipc", "", "host|private", "image: the IPC namespace"};
 constexpr FlagSpec kPid{"--pid", "", "host|private", "image: the pid namespace"};
 constexpr FlagSpec kIds{"--ids", "", "single|range|auto", "image: a plain user's own id alone, or those of /etc/subuid too"};
+constexpr FlagSpec kUserns{"--userns", "", "host|keep-id|private", "image: whose ids; podman's words for --ids"};
 constexpr FlagSpec kUts{"--uts", "", "host|private", "image: the UTS namespace"};
 constexpr FlagSpec kDomain{"--domainname", "", "NAME", "image: domain name inside"};
 constexpr FlagSpec kSysctl{"--sysctl", "", "KEY=VALUE", "image: of its own namespaces", true};
@@ -107,7 +109,7 @@ constexpr FlagSpec kNoProgress{"--quiet", "-q", "", "taken for docker's sake: no
 constexpr FlagSpec kVolumesFrom{"--volumes-from", "", "CONTAINER[:ro]", "image: what that container has mounted", true};
 
 constexpr FlagSpec kInit{"--init", "", "", "image: a first process that reaps orphans and passes signals on"};
-constexpr FlagSpec kPull{"--pull", "", "never|missing|always", "image: taken for docker's sake; there is no registry client yet"};
+constexpr FlagSpec kPull{"--pull", "", "never|missing|always", "image: whether to ask its registry (default missing)"};
 constexpr FlagSpec kPlatform{"--platform", "", "OS/ARCH", "image: fail if the image is for another one"};
 constexpr FlagSpec kRuntime{"--runtime", "", "kist", "image: taken for docker's sake"};
 constexpr FlagSpec kGpus{"--gpus", "", "WHICH", "image: reserved; not supported yet"};
@@ -121,7 +123,7 @@ constexpr FlagSpec kSystemAll{"--all", "-a", "", "also images with a name that n
 constexpr FlagSpec kSystemVolumes{"--volumes", "", "", "also volumes without a name that no container has"};
 
 inline constexpr std::array kPs{kAll, kQuiet, kNoTrunc, kFilter, kFormat, kLast, kLatest, kSize, kHelp};
-inline constexpr std::array kLogs{kFollow, kTail, kSince, kUntil, kTimestamps, kHelp};
+inline constexpr std::array kLogs{kFollow, kTail, kSince, kUntil, kTimestamps, kDetails, kHelp};
 inline constexpr std::array kStop{kTime, kTimeout, kSignal, kHelp};
 inline constexpr std::array kKill{kSignal, kHelp};
 inline constexpr std::array kRemove{kForce, kVolumes, kHelp};
@@ -153,6 +155,7 @@ inline constexpr std::array kEvents{kEventsSince, kEventsUntil, kEventsFilter, k
 inline constexpr std::array kContainerPrune{kDoNotAsk, kPruneFilter, kHelp};
 inline constexpr std::array kImagePrune{kSystemAll, kDoNotAsk, kPruneFilter, kHelp};
 inline constexpr std::array kSystemPrune{kSystemAll, kSystemVolumes, kDoNotAsk, kPruneFilter, kHelp};
+inline constexpr std::array kSystemDf{kFormat, kHelp};
 inline constexpr std::array kExport{kOutput, kHelp};
 inline constexpr std::array kCommit{kAuthor, kChange, kMessage, kPause, kNoPause, kHelp};
 inline constexpr std::array kCopy{kArchive, kFollowLink, kNoProgress, kHelp};
@@ -253,6 +256,9 @@ inline constexpr VerbSpec kContainerArchiveVerbs[] = {
     {"image prune", "remove images without a name", "", 0, 0, false,
      "--all: those with a name too that no container has. `kist gc` gives the disk back.\n\n"
      "  kist image prune -af", container_flags::kImagePrune},
+    {"system df", "show what images, containers and volumes take up", "", 0, 0, false,
+     "A layer that several images have counts once. `kist du` shows the same of environments.\n\n"
+     "  kist system df", container_flags::kSystemDf},
     {"system prune", "remove containers that do not run, and images that nothing needs", "", 0, 0, false,
      "  kist system prune -f --volumes", container_flags::kSystemPrune},
 };

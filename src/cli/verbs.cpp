@@ -7,6 +7,7 @@
 #include "cli/container_verbs.h"
 #include "cli/network_verbs.h"
 #include "cli/registry_verbs.h"
+#include "cli/transfer_verbs.h"
 
 namespace kist::cli {
 namespace {
@@ -54,7 +55,7 @@ constexpr std::array kWithImage{
     cf::kCpusetMems, cf::kBlkio, cf::kSigProxy, cf::kDetachKeys, cf::kVolumesFrom,
     cf::kHealthCmd, cf::kHealthInterval, cf::kHealthTimeout, cf::kHealthRetries, cf::kHealthStartPeriod,
     cf::kHealthStartInterval, cf::kNoHealth, cf::kInit, cf::kPull, cf::kPlatform, cf::kRuntime,
-    cf::kGpus, cf::kIds, cf::kPublish,
+    cf::kGpus, cf::kIds, cf::kUserns, cf::kPublish,
     cf::kPublishAll, cf::kExpose, cf::kIp4, cf::kIp6, cf::kMac, cf::kAlias};
 template <size_t A, size_t B>
 constexpr std::array<FlagSpec, A + B> join(const std::array<FlagSpec, A>& a, const std::array<FlagSpec, B>& b) {
@@ -70,7 +71,19 @@ constexpr std::array<FlagSpec, A> instead(std::array<FlagSpec, A> flags, const F
     if (one.name == flag.name) one = flag;
   return flags;
 }
+// Those flags without what only a project has.
+template <size_t A, size_t N>
+constexpr std::array<FlagSpec, A - N> without(const std::array<FlagSpec, A>& flags, const std::string_view (&names)[N]) {
+  std::array<FlagSpec, A - N> out{};
+  size_t at = 0;
+  for (const FlagSpec& flag : flags)
+    if (std::find(std::begin(names), std::end(names), flag.name) == std::end(names)) out[at++] = flag;
+  return out;
+}
+constexpr std::string_view kOfProjects[] = {"--from", "--locked", "--frozen", "--offline", "--project", "--root"};
 constexpr std::array kAllRunFlags = instead(join(kRunFlags, kWithImage), cf::kNetworks);
+constexpr FlagSpec kVariableToo{"--env", "", "NAME[=VALUE]", "the same as -e"};
+constexpr std::array kCreateFlags = instead(without(kAllRunFlags, kOfProjects), kVariableToo);
 constexpr FlagSpec kPlatform{"--platform", "", "OS/ARCH", "lock for this platform, for example linux/arm64", true};
 constexpr FlagSpec kUpgrade{"--upgrade", "-U", "", "take the newest versions: of all, or of each NAME"};
 constexpr FlagSpec kUpgradePackage{"--upgrade-package", "-P", "NAME", "the same as --upgrade NAME", true};
@@ -169,7 +182,7 @@ constexpr VerbSpec kProjectVerbs[] = {
     {"create", "make a container of an image, without starting it", "--image NAME [CMD…]", 0, 0, true,
      "All flags of `kist run --image`; prints the id. `kist start` starts it.\n\n"
      "  kist create --name job --image busybox sh -c 'echo done'\n"
-     "  kist start -a job", kAllRunFlags},
+     "  kist start -a job", kCreateFlags},
     {"shell", "open a shell in the project's environment", "[-- ARG…]", 0, 0, true,
      "An interactive bash in the same container that `kist run` makes. Arguments are bash's.\n\n"
      "  kist shell\n"
@@ -258,6 +271,10 @@ constexpr VerbSpec kMachineVerbs[] = {
      "if something is damaged; --repair sets it aside and fetches it again.\n\n"
      "  kist fsck\n"
      "  kist fsck --full --repair", kFsckFlags},
+    {"runtime", "be the OCI runtime of podman, docker or containerd, with runc's commands", "COMMAND", 0, 0, true,
+     "The same when the program is called kist-runtime. `kist runtime --help` lists the commands.\n\n"
+     "  podman --runtime /usr/local/bin/kist-runtime run --rm busybox true\n"
+     "  kist runtime run -b bundle c1", kOnlyHelp},
     {"completion", "print a completion script", "bash|zsh|fish", 1, 1, false,
      "  kist completion bash > ~/.local/share/bash-completion/completions/kist", kOnlyHelp},
     {"version", "print the version", "", 0, 0, false, "  kist version", kOnlyHelp},
@@ -270,6 +287,7 @@ constexpr VerbGroup kGroups[] = {{"the project and its environment", kProjectVer
                                  {"networks", kNetworkVerbs},
                                  {"volumes", kVolumeVerbs},
                                  {"images", kImageVerbs},
+                                 {"registries", kTransferVerbs},
                                  {"a registry of one's own", kRegistryVerbs},
                                  {"this machine", kMachineVerbs}};
 

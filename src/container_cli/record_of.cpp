@@ -106,7 +106,6 @@ Result<void> read_security(const Parsed& parsed, Record& record) {
   for (const std::string& option : parsed.values("--security-opt")) {
     constexpr std::string_view kKnown[] = {"no-new-privileges", "no-new-privileges:true", "no-new-privileges:false",
                                            "no-new-privileges=true", "seccomp=unconfined", "seccomp=builtin",
-                                           "apparmor=unconfined",
                                            "label=disable", "label:disable", "systempaths=unconfined"};
     const bool known = std::find(std::begin(kKnown), std::end(kKnown), option) != std::end(kKnown);
     if (!known && option.starts_with("seccomp=")) {
@@ -114,9 +113,12 @@ Result<void> read_security(const Parsed& parsed, Record& record) {
       record.security_options.push_back(std::move(with_profile));
       continue;
     }
-    if (!known)
+    constexpr std::string_view kAppArmor = "apparmor=";
+    const bool profile = option.starts_with(kAppArmor) && option.size() > kAppArmor.size();
+    if (!known && !profile)
       return Error(Code::unsupported, "--security-opt: '{}' is not supported", printable(option))
-          .hint("no-new-privileges, seccomp=FILE, seccomp=unconfined and systempaths=unconfined are");
+          .hint("no-new-privileges, seccomp=FILE, seccomp=unconfined, apparmor=PROFILE and "
+                "systempaths=unconfined are");
     record.security_options.push_back(option == "no-new-privileges=true" ? "no-new-privileges" : option);
   }
   for (const std::string& text : parsed.values("--ulimit")) {
@@ -135,11 +137,29 @@ Result<std::string> one_of(const Parsed& parsed, const char* flag, std::initiali
                fmt::join(std::vector<std::string>(words.begin(), words.end()), ", "));
 }
 
+// podman's words, and what of them kist can mean. docker has "host" alone.
+Result<std::string> wanted_ids(const Parsed& parsed, Record& record) {
+  const std::string ids = TRY(one_of(parsed, "--ids", {"", "single", "range", "auto"}, ""));
+  const std::string users = TRY(one_of(parsed, "--userns", {"", "host", "keep-id", "private", "auto"}, ""));
+  if (users.empty()) return ids;
+  if (!ids.empty()) return Error(Code::invalid, "--ids and --userns say the same: give one of them");
+  if (users == "host") {
+    if (::geteuid() == 0) return ids;
+    return Error(Code::unsupported, "--userns host: only root can make containers without a user namespace")
+        .hint("`--userns keep-id` keeps your own id inside");
+  }
+  if (::geteuid() == 0)
+    return Error(Code::unsupported, "--userns {}: root's containers have the ids of the host", users)
+        .hint("run it as a plain user, or `--user UID` to be somebody else inside");
+  if (users == "keep-id" && !parsed.has("--user")) record.user = fmt::format("{}:{}", ::geteuid(), ::getegid());
+  return std::string(users == "keep-id" ? "single" : "auto");
+}
+
 Result<void> read_namespaces(const Parsed& parsed, Record& record) {
   record.ipc = TRY(one_of(parsed, "--ipc", {"", "private", "shareable", "host", "none"}, ""));
   record.pid = TRY(one_of(parsed, "--pid", {"", "private", "host"}, ""));
   record.uts = TRY(one_of(parsed, "--uts", {"", "private", "host"}, ""));
-  const std::string ids = TRY(one_of(parsed, "--ids", {"", "single", "range", "auto"}, ""));
+  const std::string ids = TRY(wanted_ids(parsed, record));
   if (::geteuid() == 0 && ids == "range")
     return Error(Code::invalid, "--ids range: root has all ids").hint("leave it out, or run as a plain user");
   if (::geteuid() != 0) record.ids = containers::chosen_ids(ids.empty() ? "single" : ids, ::geteuid(), ::getegid());

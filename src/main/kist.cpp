@@ -58,6 +58,9 @@ int run_or_exec_engine(const cli::VerbSpec& verb, const std::vector<std::string>
   const auto host = read_host();
   if (!host) return fail(host.error(), kKistFailed);
   if (parsed->has("--image")) {
+    const bool is_ready = ::getenv(cli::kImageIsReady) != nullptr;
+    ::unsetenv(cli::kImageIsReady);
+    if (parsed->value("--pull") == "always" && !is_ready) return exec_engine(argv);
     // Begun anew, the program does not know any more where its engine lies.
     if (container_cli::is_reachable(*parsed) && launch::find_image(host->kist_home, parsed->value("--image")))
       runtime_cli::protect_program(argv, environ);
@@ -93,7 +96,8 @@ std::string variable(const char* name) {
 int run_runtime(char** argv, const std::vector<std::string>& args) {
   // Before anything is opened: this begins the program anew.
   if (runtime_cli::enters_container(args)) runtime_cli::protect_program(argv, environ);
-  runtime_cli::Caller caller = {.runtime_dir = variable("XDG_RUNTIME_DIR"), .path = variable("PATH")};
+  runtime_cli::Caller caller = {.runtime_dir = variable("XDG_RUNTIME_DIR"), .path = variable("PATH"), .listen_fds = 0,
+                                .protect = [argv] { runtime_cli::protect_program(argv, environ); }};
   if (const auto count = parse_number(variable("LISTEN_FDS")); count && *count < 1000)
     caller.listen_fds = static_cast<unsigned>(*count);
   return runtime_cli::run(args, caller);

@@ -77,9 +77,9 @@ Result<void> make_live_folder(const Home& home, const Network& network) {
   return os::write_file_atomically(os::join(folder, "network"), encode(network), 0600);
 }
 
-// A network whose record is gone, or whose bridge is.
-bool is_left_over(const Netlink& host, const LiveNetwork& live) {
-  return live.members.empty() && host.index_of(live.network.interface) == 0;
+// A network that nobody is on, whose bridge is gone, or may be half made.
+bool is_left_over(const Netlink& host, const LiveNetwork& live, bool was_changing) {
+  return live.members.empty() && (was_changing || host.index_of(live.network.interface) == 0);
 }
 
 // The interfaces of members, without reading what is in their files.
@@ -210,7 +210,8 @@ Result<void> reconcile(const Home& home) {
 Result<void> reconcile_locked(const Home& home, const Netlink& host) {
   if (!may_be_stale(home, host)) return {};
   bool names = false;
-  bool rules = is_changing(home);
+  const bool was_changing = is_changing(home);
+  bool rules = was_changing;
   const auto all = live_networks(home);
   if (!rules && !all.empty()) rules = !has_rules();
   if (!rules)
@@ -224,9 +225,10 @@ Result<void> reconcile_locked(const Home& home, const Netlink& host) {
       names = true;
     }
   for (const LiveNetwork& live : live_networks(home)) {
-    if (!is_left_over(host, live)) continue;
+    if (!is_left_over(host, live, was_changing)) continue;
     TRY(begin_change(home));
     rules = true;
+    TRY(remove_link(host, live.network.interface));
     TRY(os::remove_tree(home.live_of(live.network.id)));
   }
   if (rules) TRY(load_rules(home));

@@ -34,7 +34,14 @@ struct Command {
 
 std::span<const Command> commands();
 
+/// A bundle's config.json, and what the options say of it.
+struct Bundle {
+  bundle::Spec spec;
+  bundle::CreateOptions options;
+};
+
 // commands_life.cpp
+Result<Bundle> read_bundle(const Context& context, const Arguments& arguments);
 Result<int> run_create(const Context& context, const Arguments& arguments);
 Result<int> run_run(const Context& context, const Arguments& arguments);
 Result<int> run_start(const Context& context, const Arguments& arguments);
@@ -45,6 +52,7 @@ Result<int> run_delete(const Context& context, const Arguments& arguments);
 Result<int> run_pause(const Context& context, const Arguments& arguments);
 Result<int> run_resume(const Context& context, const Arguments& arguments);
 Result<int> run_update(const Context& context, const Arguments& arguments);
+// commands_checkpoint.cpp
 Result<int> run_checkpoint(const Context& context, const Arguments& arguments);
 Result<int> run_restore(const Context& context, const Arguments& arguments);
 // commands_show.cpp

@@ -1,4 +1,4 @@
-// kill, delete, pause, resume, update, checkpoint, restore.
+// kill, delete, pause, resume, update.
 #include <signal.h>
 
 #include "base/text.h"
@@ -69,12 +69,6 @@ Result<std::string> read_input(const std::string& path) {
   return os::read_all(input, bundle::kMaxConfigBytes);
 }
 
-Error no_checkpoints(const Context& context) {
-  return Error(Code::unsupported, "checkpoints need CRIU, and '{}' cannot be used",
-               printable(context.criu))
-      .hint("this build of kist cannot checkpoint: stop the container instead");
-}
-
 }  // namespace
 
 Result<int> run_kill(const Context& context, const Arguments& arguments) {
@@ -110,15 +104,6 @@ Result<int> run_update(const Context& context, const Arguments& arguments) {
   }
   TRY(bundle::update(context.runtime, arguments.words()[0], resources));
   return 0;
-}
-
-Result<int> run_checkpoint(const Context& context, const Arguments& arguments) {
-  TRY(bundle::state(context.runtime, arguments.words()[0]));
-  return no_checkpoints(context);
-}
-
-Result<int> run_restore(const Context& context, const Arguments&) {
-  return no_checkpoints(context);
 }
 
 }  // namespace kist::runtime_cli

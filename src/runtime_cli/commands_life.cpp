@@ -1,4 +1,6 @@
 // create, run, start, exec.
+#include <linux/capability.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -13,11 +15,6 @@
 namespace kist::runtime_cli {
 namespace {
 
-struct Bundle {
-  bundle::Spec spec;
-  bundle::CreateOptions options;
-};
-
 Result<unsigned> preserved(const Arguments& arguments, const Caller& caller) {
   constexpr int64_t kMost = 1000;
   const std::optional<int64_t> given = TRY(arguments.number("preserve-fds"));
@@ -26,43 +23,28 @@ Result<unsigned> preserved(const Arguments& arguments, const Caller& caller) {
   return static_cast<unsigned>(given.value_or(0)) + caller.listen_fds;
 }
 
-Result<Bundle> read_bundle(const Context& context, const Arguments& arguments) {
-  Bundle out;
-  bundle::CreateOptions& options = out.options;
-  const std::string folder = arguments.text("bundle", ".");
-  options.bundle = TRY(os::real_path(folder), "--bundle");
-  const std::string path = os::join(options.bundle, "config.json");
-  auto bytes = os::read_file(path, bundle::kMaxConfigBytes);
-  if (!bytes)
-    return Error(bytes.error())
-        .context("reading the container's configuration")
-        .hint("`kist runtime spec` writes a config.json");
-  options.config_bytes = std::move(*bytes);
-  out.spec = TRY(bundle::read_spec(options.config_bytes), "'{}'", printable(path));
-  options.console_socket = arguments.text("console-socket");
-  options.pidfd_socket = arguments.text("pidfd-socket");
-  options.pid_file = arguments.text("pid-file");
-  options.preserve_fds = TRY(preserved(arguments, *context.caller));
-  options.no_pivot = arguments.has("no-pivot");
-  options.no_new_keyring = arguments.has("no-new-keyring");
-  if (context.caller->listen_fds > 0 && out.spec.process) {
-    auto& env = out.spec.process->env;
-    env.push_back(fmt::format("LISTEN_FDS={}", context.caller->listen_fds));
-    env.push_back("LISTEN_PID=1");
-  }
-  for (const std::string& name :
-       out.spec.process && out.spec.process->capabilities ? out.spec.process->capabilities->unknown
-                                                          : std::vector<std::string>())
-    context.runtime.warn(fmt::format("process.capabilities: no kernel has '{}'", printable(name)));
-  return out;
-}
-
 Error no_place_for_terminal() {
   return Error(Code::invalid, "process.terminal is true, and nobody takes the terminal")
       .hint("give `--console-socket`, or run it without `--detach`");
 }
 
 bool has_terminal(const bundle::Spec& spec) { return spec.process && spec.process->terminal; }
+
+// Nobody but the command will be inside before we have left, and it is not us: bundle::create sees to that.
+bool shares_nothing(const Bundle& bundle) {
+  const bundle::Spec& spec = bundle.spec;
+  for (const uint64_t flag : {uint64_t{CLONE_NEWPID}, uint64_t{CLONE_NEWNS}}) {
+    const bundle::Namespace* own = spec.find_namespace(flag);
+    if (own == nullptr || !own->path.empty()) return false;
+  }
+  constexpr uint64_t kPowers = uint64_t{1} << CAP_SYS_ADMIN | uint64_t{1} << CAP_SYS_PTRACE;
+  if (spec.process && spec.process->capabilities && (spec.process->capabilities->bounding & kPowers) != 0) return false;
+  for (const bundle::Mount& mount : spec.mounts)
+    if (mount.options.bind) return false;
+  const bundle::Hooks& hooks = spec.hooks;
+  return hooks.create_container.empty() && hooks.start_container.empty() && !bundle.options.no_pivot &&
+         !(spec.seccomp && !spec.seccomp->listener_path.empty());
+}
 
 // "UID[:GID]"
 Result<void> set_user(const std::string& text, bundle::User& user) {
@@ -131,6 +113,37 @@ Result<bundle::Process> process_of(const Context& context, const Arguments& argu
 
 }  // namespace
 
+Result<Bundle> read_bundle(const Context& context, const Arguments& arguments) {
+  Bundle out;
+  bundle::CreateOptions& options = out.options;
+  const std::string folder = arguments.text("bundle", ".");
+  options.bundle = TRY(os::real_path(folder), "--bundle");
+  const std::string path = os::join(options.bundle, "config.json");
+  auto bytes = os::read_file(path, bundle::kMaxConfigBytes);
+  if (!bytes)
+    return Error(bytes.error())
+        .context("reading the container's configuration")
+        .hint("`kist runtime spec` writes a config.json");
+  options.config_bytes = std::move(*bytes);
+  out.spec = TRY(bundle::read_spec(options.config_bytes), "'{}'", printable(path));
+  options.console_socket = arguments.text("console-socket");
+  options.pidfd_socket = arguments.text("pidfd-socket");
+  options.pid_file = arguments.text("pid-file");
+  options.preserve_fds = TRY(preserved(arguments, *context.caller));
+  options.no_pivot = arguments.has("no-pivot");
+  options.no_new_keyring = arguments.has("no-new-keyring");
+  if (context.caller->listen_fds > 0 && out.spec.process) {
+    auto& env = out.spec.process->env;
+    env.push_back(fmt::format("LISTEN_FDS={}", context.caller->listen_fds));
+    env.push_back("LISTEN_PID=1");
+  }
+  for (const std::string& name :
+       out.spec.process && out.spec.process->capabilities ? out.spec.process->capabilities->unknown
+                                                          : std::vector<std::string>())
+    context.runtime.warn(fmt::format("process.capabilities: no kernel has '{}'", printable(name)));
+  return out;
+}
+
 Result<int> run_create(const Context& context, const Arguments& arguments) {
   const Bundle bundle = TRY(read_bundle(context, arguments));
   if (has_terminal(bundle.spec) && bundle.options.console_socket.empty())
@@ -141,6 +154,7 @@ Result<int> run_create(const Context& context, const Arguments& arguments) {
 
 Result<int> run_run(const Context& context, const Arguments& arguments) {
   const Bundle bundle = TRY(read_bundle(context, arguments));
+  if (!shares_nothing(bundle) && context.caller->protect) context.caller->protect();
   const bool detach = arguments.has("detach");
   const std::string& id = arguments.words()[0];
   if (has_terminal(bundle.spec) && detach && bundle.options.console_socket.empty())

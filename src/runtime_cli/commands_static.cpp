@@ -100,7 +100,7 @@ json::object linux_features() {
   return {{"namespaces", names_of(bundle::namespace_words())},
           {"capabilities", std::move(capabilities)},
           {"cgroup",
-           {{"v1", true}, {"v2", true}, {"systemd", false}, {"systemdUser", false}, {"rdma", true}}},
+           {{"v1", true}, {"v2", true}, {"systemd", true}, {"systemdUser", true}, {"rdma", true}}},
           {"seccomp", seccomp_features()},
           {"apparmor", {{"enabled", true}}},
           {"selinux", {{"enabled", true}}},
@@ -131,7 +131,7 @@ Result<int> run_features(const Context&, const Arguments&) {
       {"annotations",
        {{"io.github.seccomp.libseccomp.version",
          fmt::format("{}.{}.{}", library->major, library->minor, library->micro)},
-        {"org.opencontainers.runc.checkpoint.enabled", "false"}}},
+        {"org.opencontainers.runc.checkpoint.enabled", "true"}}},
       {"potentiallyUnsafeConfigAnnotations", json::array()}};
   TRY(print(pretty(json::serialize(features), "    ") + "\n"));
   return 0;

@@ -75,9 +75,11 @@ Result<Log> open_log(const Arguments& global) {
 Result<bundle::Runtime> runtime_of(const Arguments& global, const Caller& caller) {
   bundle::Runtime runtime;
   runtime.state_root = global.text("root");
-  if (runtime.state_root.empty() && ::geteuid() == 0) runtime.state_root = "/run/kist-runtime";
-  if (runtime.state_root.empty() && !caller.runtime_dir.empty())
+  // Root of a user namespace, as podman's, may not write to /run.
+  const bool own = !caller.runtime_dir.empty() && bundle::acts_for_a_user();
+  if (runtime.state_root.empty() && own)
     runtime.state_root = os::join(caller.runtime_dir, "kist-runtime");
+  if (runtime.state_root.empty() && ::geteuid() == 0) runtime.state_root = "/run/kist-runtime";
   if (runtime.state_root.empty())
     return Error(Code::invalid, "XDG_RUNTIME_DIR is not set: no place for the state of containers")
         .hint("`--root FOLDER`");
@@ -158,7 +160,7 @@ bool enters_container(const std::vector<std::string>& args) {
   const auto global = parse(args, kGlobalOptions, true);
   if (!global || global->words().empty()) return false;
   const std::string& name = global->words()[0];
-  return name == "create" || name == "run" || name == "exec" || name == "restore";
+  return name == "create" || name == "exec" || name == "restore";
 }
 
 }  // namespace kist::runtime_cli

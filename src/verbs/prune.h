@@ -1,4 +1,4 @@
-// kist image prune, system prune: they need the store.
+// kist image prune, system prune, system df: they need the store.
 #pragma once
 
 #include "cli/flags.h"
@@ -7,6 +7,8 @@
 
 namespace kist::verbs {
 
+/// What images, containers and volumes take up: docker's `system df`. Returns the exit status.
+Result<int> system_df(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal);
 bool is_prune_verb(std::string_view name);
 /// Returns the exit status.
 Result<int> prune_verb(std::string_view name, const cli::Parsed& parsed, const environment::Context& context,

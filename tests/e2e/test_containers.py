@@ -190,6 +190,16 @@ class Running(ContainerTest):
         self.assertEqual(done.status, 125)
         self.assertIn("'/does/not/exist'", done.err)
 
+    def test_what_all_takes_up(self):
+        self.do("create", "--name", "d1", "-v", "scratch:/s", "--image", "box", "sh", "-c", "head -c 100000 /dev/zero > /f")
+        self.do("start", "-a", "d1")
+        rows = dict(line.split("|", 1) for line in self.do("system", "df", "--format", "{{.Type}}|{{.TotalCount}}|{{.Active}}").split("\n") if line)
+        self.assertTrue(rows.pop("Images").endswith("|1"))
+        self.assertEqual(rows, {"Containers": "1|0", "Local Volumes": "1|1"})
+        self.assertIn("RECLAIMABLE", self.do("system", "df"))
+        self.do("rm", "d1")
+        self.do("volume", "rm", "scratch")
+
     def test_names_hosts_and_labels(self):
         self.assertIn("10.1.2.3\tdb\n", self.box("--add-host", "db:10.1.2.3", "--image", "box", "cat", "/etc/hosts"))
         self.assertEqual(self.box("--network", "none", "--hostname", "here", "--image", "box", "hostname"), "here\n")
@@ -297,6 +307,12 @@ class Ids(ContainerTest):
         """)
         self.assertEqual(out, ["5:6", "0", "33:44", "9", "it", "on"])
         self.assertEqual(list((self.store / "containers/ids").iterdir()), [], "what others own inside is gone too")
+
+    def test_docker_and_podman_words_for_ids(self):
+        self.assertEqual(self.box("--userns", "keep-id", "--image", "box", "id", "-u"), f"{lib.PLAIN_UID}\n")
+        self.fails(125, "error: --userns host: only root can make containers without a user namespace\n\n"
+                   "hint: `--userns keep-id` keeps your own id inside", "run", "--rm", "--userns", "host", "--image", "box", "id")
+        self.fails(125, "error: --ids and --userns say the same: give one of them", "run", "--rm", "--userns", "keep-id", "--ids", "single", "--image", "box", "id")
 
     def test_no_range(self):
         self.fails(125, "error: --ids range: /etc/subuid has no range for you\n\nhint: `sudo usermod --add-subuids "

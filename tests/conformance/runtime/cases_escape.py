@@ -56,6 +56,29 @@ echo never >> /tmp/result
     check(copy.read_bytes() == before, True, "the runtime's file")
 
 
+@table(f"{E}, CVE-2019-5736", {"a link to it": (None,), "a script for it": ("#!/proc/self/exe runtime\n",),
+                                "a script for a script": ("#!/bin/between\n",)}, kist_only=True)
+def run_of_the_runtime_itself(w, script):
+    root = w.own_root()
+    (root / "bin/between").write_text("#!/proc/self/exe runtime\n")
+    (root / "bin/between").chmod(0o755)
+    if script is None:
+        (root / "bin/self").symlink_to("/proc/self/exe")
+    else:
+        (root / "bin/self").write_text(script)
+        (root / "bin/self").chmod(0o755)
+    w.process["args"] = ["/bin/self", "--version"]
+    w.write()
+    # A runtime that others could write to: the test's own copy.
+    copy = w.folder / "runtime-copy"
+    shutil.copy(shutil.which(RUNTIME[0]), copy)
+    done = subprocess.run([str(copy), "runtime", "--root", str(w.state), "run", w.id()], cwd=w.bundle,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+    check(done.returncode, 126, done.stderr)
+    contains(done.stderr, "is the container runtime itself")
+    lacks(done.stdout, "kist")
+
+
 @table(f"{E}, CVE-2024-21626", {f"cwd /proc/self/fd/{n}": (n,) for n in range(3, 20)}, kist_only=True)
 def working_folder_of_the_host(w, number):
     fd = os.open("/", os.O_RDONLY)
