@@ -145,7 +145,8 @@ Response Registry::get_manifest_upstream(const Call& call) {
 
 Response Registry::delete_manifest(const Call& call) {
   const std::string& reference = call.route.last;
-  const std::unique_lock alone(parts_.catalog.needs());
+  const auto alone = parts_.catalog.take_away();
+  if (!alone) return failure(alone.error());
   const auto removed = is_digest_like(reference)
                            ? parts_.catalog.unlink_manifest(call.repository(), *ContentDigest::parse(reference))
                            : parts_.catalog.remove_tag(call.repository(), reference);
@@ -205,7 +206,8 @@ Response Registry::put_manifest(const Call& call, const std::string& bytes) {
   auto staged = stage(call, bytes, digest);
   if (!staged) return failure(staged.error());
 
-  const std::shared_lock together(parts_.catalog.needs());
+  const auto together = parts_.catalog.need();
+  if (!together) return failure(together.error());
   auto missing = missing_blob(call, *facts);
   if (!missing) return failure(missing.error());
   if (*missing) return std::move(**missing);

@@ -31,6 +31,7 @@ class S3Storage final : public Storage {
   Result<void> put_blob(const ContentDigest& digest, StagedFile file) override;
   Result<bool> remove_blob(const ContentDigest& digest) override;
   Result<std::vector<StoredBlob>> blobs() override;
+  Result<os::Fd> lock(bool) override { return os::Fd(); }
   bool is_quick() const override { return false; }
 
  private:

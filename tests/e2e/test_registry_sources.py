@@ -120,7 +120,7 @@ class LocalImages(RegistryTest):
             self.assertEqual(json.loads(server.ask("GET", "/v2/team/tool/tags/list")[2])["tags"], ["v", "w"])
 
 
-@unittest.skipUnless(shutil.which("versitygw"), "needs versitygw, a server of S3 (go install github.com/versity/versitygw/cmd/versitygw@latest)")
+@unittest.skipUnless(shutil.which("versitygw"), "needs versitygw, a server of S3 (go install github.com/versity/versitygw/cmd/versitygw@v1.8.0)")
 class Buckets(RegistryTest):
     def setUp(self):
         super().setUp()
