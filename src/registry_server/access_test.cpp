@@ -222,12 +222,12 @@ untagged = true
 TEST(Config, WhatIsWrongIsNamed) {
   const struct {
     const char *text, *message;
-  } kCases[] = {{"[server]\nlisten = 5", "r.toml: line 2: 'listen' of [server] is not a text or a list of texts"},
-                {"[server]\nlissten = ':5'", "r.toml: line 2: [server] has no key 'lissten'"},
-                {"[sever]", "r.toml: line 1: there is no section [sever]"},
-                {"[limits]\nblob = 'much'", "r.toml: line 2: 'blob' of [limits] is not a size such as \"10 GB\""},
+  } kCases[] = {{"[server]\nlisten = 5", "r.toml:2:10: 'server.listen' is an integer, want an array of strings"},
+                {"[server]\nlissten = ':5'", "r.toml:2:11: unknown key 'server.lissten'"},
+                {"[sever]", "r.toml:1:1: unknown key 'sever'"},
+                {"[limits]\nblob = 'much'", "r.toml:2:8: 'limits.blob' is not a size such as \"10 GB\""},
                 {"[tls]\nkey = 'k'", "r.toml: [tls] needs 'certificate' and 'key'"},
-                {"[auth]\nanonymous = ['reed']", "r.toml: 'anonymous' of [auth]: 'reed' is not a right"},
+                {"[auth]\nanonymous = ['reed']", "r.toml:2:13: 'reed' is not a right"},
                 {"[[access]]\nusers = ['a']", "r.toml: [[access]] needs 'users', 'repositories' and 'rights'"}};
   for (const auto& one : kCases) {
     const auto config = parse_config(one.text, "r.toml");

@@ -1,41 +1,41 @@
 #include "registry_server/config.h"
 
-#include <toml++/toml.h>
-
 #include <array>
 
 #include "base/text.h"
 #include "registry_server/names.h"
+#include "toml/toml.h"
 
 namespace kist::registry_server {
 namespace {
 
-// One table of the file. What is asked for is known; what is left over at the end was misspelt.
+// One table of the file, in the words of a server's configuration.
 class Table {
  public:
-  Table(const toml::table& table, std::string name, const std::string& where)
-      : table_(table), name_(std::move(name)), where_(where) {}
+  explicit Table(toml::Fields fields) : fields_(std::move(fields)) {}
 
-  Result<void> text(const char* key, std::string& into) { return read<std::string>(key, "a text", into); }
-  Result<void> truth(const char* key, bool& into) { return read<bool>(key, "true or false", into); }
+  Result<void> text(const char* key, std::string& into) {
+    if (!fields_.has(key)) return {};
+    into = TRY(fields_.string(key));
+    return {};
+  }
+  Result<void> truth(const char* key, bool& into) {
+    const auto value = TRY(fields_.optional_boolean(key));
+    into = value.value_or(into);
+    return {};
+  }
   Result<void> size(const char* key, uint64_t& into) { return by_text(key, "a size such as \"10 GB\"", parse_size, into); }
   Result<void> duration(const char* key, std::chrono::seconds& into) {
     return by_text(key, "a duration such as \"30d\" or \"5m\"", parse_duration, into);
   }
   Result<void> texts(const char* key, std::vector<std::string>& into) {
-    const toml::node* node = find(key);
-    if (node == nullptr) return {};
-    into.clear();
-    if (const auto one = node->value<std::string>()) into.push_back(*one);
-    else if (const toml::array* list = node->as_array()) {
-      for (const toml::node& element : *list) {
-        const auto text = element.value<std::string>();
-        if (!text) return wrong(*node, key, "a list of texts");
-        into.push_back(*text);
-      }
-    } else {
-      return wrong(*node, key, "a text or a list of texts");
+    const toml::Value* value = fields_.optional_value(key);
+    if (value == nullptr) return {};
+    if (const auto* one = value->as<std::string>()) {
+      into = {*one};
+      return {};
     }
+    into = TRY(fields_.optional_strings(key));
     return {};
   }
   Result<void> rights(const char* key, std::vector<Right>& into) {
@@ -45,65 +45,39 @@ class Table {
       if (word == "read") into.push_back(Right::read);
       else if (word == "write") into.push_back(Right::write);
       else if (word == "delete") into.push_back(Right::remove);
-      else return Error(Code::invalid, "{}: '{}' of [{}]: '{}' is not a right", where_, key, name_, printable(word))
-          .hint("`rights = [\"read\", \"write\", \"delete\"]`");
+      else return fields_.error(key, "'{}' is not a right", printable(word)).hint("`rights = [\"read\", \"write\", \"delete\"]`");
     }
     return {};
   }
   Result<void> number(const char* key, double& into) {
-    const toml::node* node = find(key);
-    if (node == nullptr) return {};
-    const auto value = node->value<double>();
-    if (!value || *value < 0) return wrong(*node, key, "a number");
-    into = *value;
+    const toml::Value* value = fields_.optional_value(key);
+    if (value == nullptr) return {};
+    const auto* exact = value->as<double>();
+    const auto* whole = value->as<int64_t>();
+    if ((exact == nullptr && whole == nullptr) || (exact != nullptr ? *exact < 0 : *whole < 0)) return wrong(key, "a number of 0 or more");
+    into = exact != nullptr ? *exact : static_cast<double>(*whole);
     return {};
   }
-  bool has(const char* key) const { return table_.contains(key); }
-
-  Result<void> finish() const {
-    for (const auto& [key, value] : table_) {
-      const std::string name(key.str());
-      if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
-      Error error(Code::invalid, "{}: line {}: [{}] has no key '{}'", where_, value.source().begin.line, name_, printable(name));
-      if (const auto near = nearest(name, known_)) return std::move(error).hint(fmt::format("did you mean `{}`?", *near));
-      return error;
-    }
-    return {};
-  }
+  bool has(const char* key) const { return fields_.has(key); }
+  Result<void> finish() const { return fields_.no_others(); }
 
  private:
-  const toml::node* find(const char* key) {
-    known_.emplace_back(key);
-    return table_.get(key);
-  }
-  Error wrong(const toml::node& node, const char* key, std::string_view wanted) const {
-    return {Code::invalid, "{}: line {}: '{}' of [{}] is not {}", where_, node.source().begin.line, key, name_, wanted};
-  }
-  template <class T>
-  Result<void> read(const char* key, std::string_view wanted, T& into) {
-    const toml::node* node = find(key);
-    if (node == nullptr) return {};
-    auto value = node->value_exact<T>();
-    if (!value) return wrong(*node, key, wanted);
-    into = std::move(*value);
-    return {};
+  Error wrong(const char* key, std::string_view wanted) const {
+    return fields_.error(key, "'{}' is not {}", fields_.name(key), wanted);
   }
   template <class T, class Parse>
   Result<void> by_text(const char* key, std::string_view wanted, Parse parse, T& into) {
-    const toml::node* node = find(key);
-    if (node == nullptr) return {};
-    std::string text = node->value<std::string>().value_or("");
-    if (const auto number = node->value_exact<int64_t>()) text = std::to_string(*number);
-    const auto value = parse(text);
-    if (!value) return wrong(*node, key, wanted);
+    const toml::Value* given = fields_.optional_value(key);
+    if (given == nullptr) return {};
+    const auto* text = given->as<std::string>();
+    const auto* number = given->as<int64_t>();
+    const auto value = parse(text != nullptr ? *text : number != nullptr ? std::to_string(*number) : std::string());
+    if (!value) return wrong(key, wanted);
     into = static_cast<T>(*value);
     return {};
   }
 
-  const toml::table& table_;
-  std::string name_;
-  const std::string& where_;
-  std::vector<std::string> known_;
+  toml::Fields fields_;
 };
 
 using Reader = Result<void> (*)(Table&, Config&);
@@ -220,22 +194,19 @@ constexpr std::array kSections{Section{"server", read_server, false}, Section{"t
                                Section{"upstream", read_upstream, false}, Section{"access", read_access, true},
                                Section{"quota", read_quota, true},    Section{"retention", read_retention, true}};
 
-Result<void> read_table(const Section& section, const toml::node& node, const std::string& where, Config& config) {
-  const toml::table* table = node.as_table();
-  if (table == nullptr)
-    return Error(Code::invalid, "{}: line {}: write {}{}{}", where, node.source().begin.line, section.is_list ? "[[" : "[",
-                 section.name, section.is_list ? "]]" : "]");
-  Table reader(*table, section.name, where);
-  TRY(section.read(reader, config));
-  return reader.finish();
-}
-
-Result<void> read_section(const toml::table& file, const Section& section, const std::string& where, Config& config) {
-  const toml::node* node = file.get(section.name);
-  if (node == nullptr) return {};
-  const toml::array* list = node->as_array();
-  if (!section.is_list || list == nullptr) return read_table(section, *node, where, config);
-  for (const toml::node& one : *list) TRY(read_table(section, one, where, config));
+Result<void> read_section(toml::Fields& file, const Section& section, Config& config) {
+  std::vector<toml::Fields> tables;
+  if (section.is_list) {
+    tables = TRY(file.optional_tables(section.name));
+  } else {
+    auto one = TRY(file.optional_table(section.name));
+    if (one) tables.push_back(std::move(*one));
+  }
+  for (toml::Fields& fields : tables) {
+    Table table(std::move(fields));
+    TRY(section.read(table, config));
+    TRY(table.finish());
+  }
   return {};
 }
 
@@ -270,25 +241,12 @@ std::optional<std::chrono::seconds> parse_duration(std::string_view text) {
 }
 
 Result<Config> parse_config(std::string_view text, const std::string& where) {
-  toml::table file;
-  try {
-    file = toml::parse(text);
-  } catch (const toml::parse_error& error) {
-    return Error(Code::invalid, "{}: line {}: {}", where, error.source().begin.line, printable(error.description()));
-  }
+  constexpr toml::Limits kLimits = {.bytes = 1u << 20, .depth = 8, .values = 100'000};
+  const toml::Value root = TRY(toml::parse(text, where, kLimits));
+  toml::Fields file = TRY(toml::Fields::of(root, where));
   Config config;
-  std::vector<std::string> names;
-  for (const Section& section : kSections) {
-    names.emplace_back(section.name);
-    TRY(read_section(file, section, where, config));
-  }
-  for (const auto& [key, value] : file) {
-    const std::string name(key.str());
-    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
-    Error error(Code::invalid, "{}: line {}: there is no section [{}]", where, value.source().begin.line, printable(name));
-    if (const auto near = nearest(name, names)) return std::move(error).hint(fmt::format("did you mean `[{}]`?", *near));
-    return error;
-  }
+  for (const Section& section : kSections) TRY(read_section(file, section, config));
+  TRY(file.no_others());
   if (config.tls && (config.tls->certificate.empty() || config.tls->key.empty()))
     return Error(Code::invalid, "{}: [tls] needs 'certificate' and 'key'", where);
   for (const Rule& rule : config.access.rules)
