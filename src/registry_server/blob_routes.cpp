@@ -108,7 +108,8 @@ Response Registry::get_blob_upstream(const Call& call) {
 // Only this repository's: others may have it too. The collection removes what nobody has.
 Response Registry::delete_blob(const Call& call) {
   const ContentDigest digest = *ContentDigest::parse(call.route.last);
-  const std::unique_lock alone(parts_.catalog.needs());
+  const auto alone = parts_.catalog.take_away();
+  if (!alone) return failure(alone.error());
   uint64_t size_bytes = 0;
   if (!parts_.quotas.is_empty())
     if (const auto text = parts_.catalog.storage().get(link_key(call.repository(), digest)); text && *text)

@@ -56,6 +56,18 @@ std::string link_key(const std::string& repository, const ContentDigest& digest)
   return fmt::format("{}_blobs/{}/{}", top_of(repository), digest.algorithm_name(), digest.hex());
 }
 
+Result<Catalog::Need> Catalog::need() const {
+  std::shared_lock threads(needs_);
+  os::Fd processes = TRY(storage_.lock(false));
+  return Need{std::move(threads), std::move(processes)};
+}
+
+Result<Catalog::TakeAway> Catalog::take_away() const {
+  std::unique_lock threads(needs_);
+  os::Fd processes = TRY(storage_.lock(true));
+  return TakeAway{std::move(threads), std::move(processes)};
+}
+
 Result<std::optional<ContentDigest>> Catalog::tag(const std::string& repository, const std::string& tag) const {
   const auto text = TRY(storage_.get(tag_key(repository, tag)));
   if (!text) return std::nullopt;

@@ -2,9 +2,10 @@
 // docs/formats/registry.md has the keys.
 //
 // Threads: any. What takes away blobs (gc.h) and what begins to need them exclude each other by
-// `needs`, below, within a process, and by a lock file between processes (gc.h).
+// need() and take_away(), in this process and between processes.
 #pragma once
 
+#include <mutex>
 #include <optional>
 #include <shared_mutex>
 #include <string>
@@ -58,8 +59,18 @@ class Catalog {
   /// Tags that stand for it.
   Result<std::vector<std::string>> tags_of(const std::string& repository, const ContentDigest& digest) const;
 
-  /// Held shared while something is checked for and then needed; alone while something is taken away.
-  std::shared_mutex& needs() const { return needs_; }
+  struct Need {
+    std::shared_lock<std::shared_mutex> threads;
+    os::Fd processes;
+  };
+  struct TakeAway {
+    std::unique_lock<std::shared_mutex> threads;
+    os::Fd processes;
+  };
+  /// Held while something is checked for and then needed.
+  Result<Need> need() const;
+  /// Held while something is taken away. Waits for all who hold need().
+  Result<TakeAway> take_away() const;
 
  private:
   Result<void> collect(const std::string& above, std::vector<std::string>& into) const;

@@ -249,6 +249,11 @@ Result<void> FolderStorage::put_blob(const ContentDigest& digest, StagedFile fil
   return {};
 }
 
+Result<os::Fd> FolderStorage::lock(bool is_alone) {
+  auto held = TRY(os::FileLock::acquire(os::join(path_, "needs.lock"), is_alone ? os::FileLock::Mode::exclusive : os::FileLock::Mode::shared));
+  return std::move(held).release();
+}
+
 Result<bool> FolderStorage::remove_blob(const ContentDigest& digest) { return remove(blob_key(digest)); }
 
 Result<std::vector<StoredBlob>> FolderStorage::blobs() {

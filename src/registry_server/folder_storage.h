@@ -30,6 +30,7 @@ class FolderStorage final : public Storage {
   Result<void> put_blob(const ContentDigest& digest, StagedFile file) override;
   Result<bool> remove_blob(const ContentDigest& digest) override;
   Result<std::vector<StoredBlob>> blobs() override;
+  Result<os::Fd> lock(bool is_alone) override;
   bool is_quick() const override { return true; }
 
  private:

@@ -1,8 +1,8 @@
 #include "registry_server/gc.h"
 
 #include <algorithm>
-#include <mutex>
 #include <set>
+#include <tuple>
 
 #include "base/text.h"
 #include "registry_server/names.h"
@@ -39,7 +39,8 @@ class Collection {
       const auto set = TRY(catalog_.storage().modified(tag_key(repository, name)));
       if (set) found.push_back({std::move(name), *set});
     }
-    std::stable_sort(found.begin(), found.end(), [](const DatedTag& a, const DatedTag& b) { return a.set_s > b.set_s; });
+    std::sort(found.begin(), found.end(),
+              [](const DatedTag& a, const DatedTag& b) { return std::tie(a.set_s, a.name) > std::tie(b.set_s, b.name); });
     return found;
   }
 
@@ -112,7 +113,7 @@ class Collection {
   }
 
   Result<void> repository_(const std::string& repository) {
-    const std::unique_lock alone(catalog_.needs());
+    const auto alone = TRY(catalog_.take_away());
     // The first rule that fits a repository is the one for it.
     for (const Retention& rule : rules_)
       if (fits_pattern(repository, rule.repositories)) {
@@ -151,7 +152,7 @@ class Collection {
     const auto blobs = TRY(catalog_.storage().blobs());
     for (const StoredBlob& blob : blobs) {
       if (in_use_.count(blob.digest) != 0 || is_young(blob.modified_s)) continue;
-      const std::unique_lock alone(catalog_.needs());
+      const auto alone = TRY(catalog_.take_away());
       const auto now = TRY(catalog_.storage().open_blob(blob.digest));
       if (!now || is_young(now->modified_s)) continue;
       ++report_.blobs;

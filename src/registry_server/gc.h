@@ -35,7 +35,7 @@ struct GcReport {
   uint64_t freed_bytes = 0;
 };
 
-/// `now_s`: Unix time. Holds Catalog::needs() alone for one repository or one blob at a time.
+/// `now_s`: Unix time. Holds Catalog::take_away() for one repository or one blob at a time.
 Result<GcReport> collect_garbage(const Catalog& catalog, const std::vector<Retention>& rules, const GcOptions& options,
                                  int64_t now_s);
 

@@ -8,6 +8,8 @@ namespace {
 
 constexpr uint64_t kBytesInFlight = 24u << 20;  // Of manifests that clients are sending, all together.
 
+constexpr size_t kLargeManifest = 64 << 10;
+
 // Without "; charset=utf-8".
 std::string_view media_type_of(std::string_view content_type) { return trim(content_type.substr(0, content_type.find(';'))); }
 
@@ -145,7 +147,8 @@ Response Registry::get_manifest_upstream(const Call& call) {
 
 Response Registry::delete_manifest(const Call& call) {
   const std::string& reference = call.route.last;
-  const std::unique_lock alone(parts_.catalog.needs());
+  const auto alone = parts_.catalog.take_away();
+  if (!alone) return failure(alone.error());
   const auto removed = is_digest_like(reference)
                            ? parts_.catalog.unlink_manifest(call.repository(), *ContentDigest::parse(reference))
                            : parts_.catalog.remove_tag(call.repository(), reference);
@@ -180,7 +183,10 @@ Result<StagedFile> Registry::stage(const Call& call, const std::string& bytes, c
 Response Registry::put_manifest(const Call& call, const std::string& bytes) {
   const std::string& reference = call.route.last;
   std::string media_type(media_type_of(call.request->header("Content-Type")));
+  std::unique_lock one_at_a_time(large_manifests_, std::defer_lock);
+  if (bytes.size() > kLargeManifest) one_at_a_time.lock();
   const auto facts = parse_manifest_facts(bytes, media_type);
+  if (one_at_a_time.owns_lock()) one_at_a_time.unlock();
   if (!facts) return failure(facts.error(), "MANIFEST_INVALID");
   if (media_type.empty()) media_type = facts->media_type;
   if (media_type.empty()) return refusal(400, "MANIFEST_INVALID", "neither the request nor the manifest says its type");
@@ -205,7 +211,8 @@ Response Registry::put_manifest(const Call& call, const std::string& bytes) {
   auto staged = stage(call, bytes, digest);
   if (!staged) return failure(staged.error());
 
-  const std::shared_lock together(parts_.catalog.needs());
+  const auto together = parts_.catalog.need();
+  if (!together) return failure(together.error());
   auto missing = missing_blob(call, *facts);
   if (!missing) return failure(missing.error());
   if (*missing) return std::move(**missing);

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "http_server/message.h"
@@ -119,6 +120,7 @@ class Registry final : public http_server::Handler {
   RegistryOptions options_;
   DocumentCache documents_;
   std::atomic<uint64_t> manifest_bytes_in_flight_{0};
+  std::mutex large_manifests_;  // Held while one is parsed: its tree takes ten times its bytes.
 };
 
 }  // namespace kist::registry_server

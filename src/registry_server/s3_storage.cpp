@@ -76,7 +76,11 @@ WebRequest S3Storage::request(std::string method, const std::string& key, std::s
   return request;
 }
 
-Result<WebAnswer> S3Storage::ask(const WebRequest& request, std::initializer_list<int> good) {
+Result<WebAnswer> S3Storage::ask(WebRequest request, std::initializer_list<int> good) {
+  // Some servers insist on the hash of the body, also where there is none.
+  const bool has_hash = std::any_of(request.headers.begin(), request.headers.end(),
+                                    [](const std::string& line) { return line.starts_with("x-amz-content-sha256:"); });
+  if (!has_hash) request.headers.push_back("x-amz-content-sha256: " + Hasher::of(Algorithm::sha256, "").hex());
   WebAnswer answer = TRY(web_.ask(request));
   if (std::find(good.begin(), good.end(), answer.status) != good.end()) return answer;
   const auto codes = xml_texts(answer.body, "Code");
@@ -153,7 +157,7 @@ Result<Listing> S3Storage::list(const std::string& prefix) {
       for (const std::string& folder : xml_texts(common, "Prefix"))
         if (folder.size() > whole.size() + 1) listing.folders.push_back(folder.substr(whole.size(), folder.size() - whole.size() - 1));
     for (const std::string& key : xml_texts(xml, "Key"))
-      if (key.size() > whole.size()) listing.files.push_back(key.substr(whole.size()));
+      if (key.size() > whole.size() && !key.ends_with('/')) listing.files.push_back(key.substr(whole.size()));
     return {};
   }));
   std::sort(listing.folders.begin(), listing.folders.end());

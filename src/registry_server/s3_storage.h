@@ -31,12 +31,13 @@ class S3Storage final : public Storage {
   Result<void> put_blob(const ContentDigest& digest, StagedFile file) override;
   Result<bool> remove_blob(const ContentDigest& digest) override;
   Result<std::vector<StoredBlob>> blobs() override;
+  Result<os::Fd> lock(bool) override { return os::Fd(); }
   bool is_quick() const override { return false; }
 
  private:
   S3Storage(S3Config config, const http::Config& network) : config_(std::move(config)), web_(network) {}
   WebRequest request(std::string method, const std::string& key, std::string_view query = "") const;
-  Result<WebAnswer> ask(const WebRequest& request, std::initializer_list<int> good);
+  Result<WebAnswer> ask(WebRequest request, std::initializer_list<int> good);
   Result<std::optional<WebAnswer>> head(const std::string& key);
   Result<void> put_in_parts(const std::string& key, const StagedFile& file);
   /// All answers of a listing, one after the other.

@@ -135,6 +135,9 @@ void Service::State::collect() {
   const auto report = collect_garbage(catalog, config.retention, config.gc, ::time(nullptr));
   if (!report && events.on_error) events.on_error(report.error());
   if (report && events.on_collected) events.on_collected(*report);
+  // What was taken away counts no more.
+  const auto held = catalog.take_away();
+  if (held) (void)quotas.measure(catalog);
 }
 
 void Service::State::keep_house() {

@@ -87,6 +87,10 @@ class Storage {
   virtual Result<bool> remove_blob(const ContentDigest& digest) = 0;
   virtual Result<std::vector<StoredBlob>> blobs() = 0;
 
+  /// Keeps other processes off: several may hold it shared, or one alone. Ends with the descriptor,
+  /// which is empty where there are no other processes (a bucket has one server).
+  virtual Result<os::Fd> lock(bool is_alone) = 0;
+
   /// Whether get(), has() and open_blob() are quick enough for the thread of a connection.
   virtual bool is_quick() const = 0;
 };

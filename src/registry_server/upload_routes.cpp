@@ -100,7 +100,8 @@ Result<bool> Registry::can_mount(const Call& call, const ContentDigest& digest) 
 }
 
 Response Registry::mount(const Call& call, const ContentDigest& digest) {
-  const std::shared_lock together(parts_.catalog.needs());
+  const auto together = parts_.catalog.need();
+  if (!together) return failure(together.error());
   const auto may = can_mount(call, digest);
   if (!may) return failure(may.error());
   const auto source = *may ? parts_.catalog.storage().open_blob(digest) : Result<std::optional<BlobSource>>(std::nullopt);
@@ -170,7 +171,8 @@ Response Registry::commit(const Call& call, std::unique_ptr<Upload> upload, cons
   parts_.uploads.forget(id);
   if (!staged) return failure(staged.error(), "DIGEST_INVALID");
   const uint64_t size_bytes = staged->size_bytes();
-  const std::shared_lock together(parts_.catalog.needs());
+  const auto together = parts_.catalog.need();
+  if (!together) return failure(together.error());
   const auto is_here = parts_.catalog.has_blob(call.repository(), digest);
   if (!is_here) return failure(is_here.error());
   if (!*is_here)

@@ -170,7 +170,7 @@ Result<bool> UpstreamRegistry::fetch_manifest_alone(const std::string& repositor
   auto staged = appended ? upload->finish(digest) : Result<StagedFile>(std::move(appended).error());
   uploads_.forget(id);
   if (!staged) return std::move(staged).error();
-  const std::shared_lock together(catalog_.needs());
+  const auto together = TRY(catalog_.need());
   TRY(catalog_.storage().put_blob(digest, std::move(*staged)));
   const ManifestLink fresh{.media_type = type.empty() ? facts.media_type : type, .size_bytes = answer.body.size(), .subject = facts.subject};
   TRY(catalog_.link_manifest(repository, digest, fresh, facts));
@@ -195,7 +195,7 @@ Result<bool> UpstreamRegistry::fetch_blob_alone(const std::string& repository, c
   uploads_.forget(id);
   if (!staged) return std::move(staged).error();
   const uint64_t size_bytes = staged->size_bytes();
-  const std::shared_lock together(catalog_.needs());
+  const auto together = TRY(catalog_.need());
   TRY(catalog_.storage().put_blob(digest, std::move(*staged)));
   TRY(catalog_.link_blob(repository, digest, size_bytes));
   return true;

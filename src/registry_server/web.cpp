@@ -153,6 +153,8 @@ Result<WebAnswer> Web::ask(const WebRequest& request) {
   Running running{.request = request, .handle = handle, .answer = {}, .error = {}, .sent_bytes = 0};
   curl_slist* headers = nullptr;
   for (const std::string& header : request.headers) headers = ::curl_slist_append(headers, header.c_str());
+  // A text that is sent would be called a form otherwise, and read as one.
+  headers = ::curl_slist_append(headers, "Content-Type: application/octet-stream");
   headers = ::curl_slist_append(headers, "Expect:");  // Costs a round trip and saves none here.
   ::curl_easy_setopt(handle, CURLOPT_URL, request.url.c_str());
   ::curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers);

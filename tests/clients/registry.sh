@@ -5,6 +5,12 @@
 needs skopeo openssl curl
 port=$((20000 + $$ % 10000))
 left_out=()
+# Those that Debian does not have are Go modules: fetched and built once, outside of the repository.
+go_programs=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/kist-tests/go
+export PATH=$PATH:$go_programs
+go_install() { command -v "$1" >/dev/null || ! command -v go >/dev/null || GOBIN=$go_programs GOFLAGS=-mod=mod go install -p 1 "$2" >&2 || true; }
+go_install crane github.com/google/go-containerregistry/cmd/crane@v0.22.1
+go_install oras oras.land/oras/cmd/oras@v1.3.6
 have() { command -v "$1" >/dev/null || { [[ " ${left_out[*]} " == *" $1 "* ]] || left_out+=("$1"); return 1; }; }
 
 # An image with a layer of gzip and one of zstd where zstd is at hand, in the layout of OCI.
