@@ -87,9 +87,17 @@ Result<std::vector<NamedTree>> parts_of(const Work& work, const python::Lock& lo
   return parts;
 }
 
+Result<store::Tree> without_left_out(const store::Tree& tree, ImageForm form) {
+  std::vector<store::Entry> entries = tree.entries();
+  std::erase_if(entries, [&](const store::Entry& entry) { return is_left_out(entry.path, form); });
+  return store::Tree::make(std::move(entries));
+}
+
 Result<std::vector<NamedTree>> image_parts(const Work& work, std::vector<NamedTree> parts) {
   std::vector<NamedTree> out;
   for (NamedTree& part : parts) {
+    if (part.name == kInterpreterPart || part.name == kBytecodePart)
+      part.tree = TRY(without_left_out(part.tree, work.form()));
     if (part.name != kBasePart) {
       out.push_back(std::move(part));
       continue;
