@@ -16,6 +16,7 @@
 #include "environment/bytecode_application.h"
 #include "environment/bytecode_part.h"
 #include "environment/bytecode_piece.h"
+#include "environment/platform.h"
 #include "environment/root_variant.h"
 #include "images/built_layer.h"
 #include "images/intake.h"
@@ -60,8 +61,9 @@ Result<python::Lock> lock_of(const Context& context, const BuildRequest& request
   auto found = TRY(read_lock(project, context.progress));
   if (found) return std::move(*found);
   return Error(Code::not_found, "--frozen: there is no lock '{}'", printable(project.lock_path))
-      .hint(request.platform.empty() ? "`kist lock`"
-                                     : fmt::format("`kist lock --platform {}`", printable(request.platform)));
+      .hint(request.platform.empty() || request.platform == environment::host_platform()
+                ? "`kist lock`"
+                : fmt::format("`kist lock --platform {}`", printable(request.platform)));
 }
 
 // An image has no folder of this machine to read from: what is editable here is installed there.
@@ -87,9 +89,17 @@ Result<std::vector<NamedTree>> parts_of(const Work& work, const python::Lock& lo
   return parts;
 }
 
+Result<store::Tree> without_left_out(const store::Tree& tree, ImageForm form) {
+  std::vector<store::Entry> entries = tree.entries();
+  std::erase_if(entries, [&](const store::Entry& entry) { return is_left_out(entry.path, form); });
+  return store::Tree::make(std::move(entries));
+}
+
 Result<std::vector<NamedTree>> image_parts(const Work& work, std::vector<NamedTree> parts) {
   std::vector<NamedTree> out;
   for (NamedTree& part : parts) {
+    if (part.name == kInterpreterPart || part.name == kBytecodePart)
+      part.tree = TRY(without_left_out(part.tree, work.form()));
     if (part.name != kBasePart) {
       out.push_back(std::move(part));
       continue;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <span>
 
 #include "base/text.h"
 #include "debian/base_set.h"
@@ -26,8 +27,38 @@ constexpr std::string_view kManagers[] = {"dpkg", "apt", "apt-utils", "aptitude"
 constexpr std::string_view kShells[] = {"bash", "dash", "coreutils", "sed",   "grep",        "mawk", "gawk",
                                         "tar",  "gzip", "findutils", "diffutils", "debianutils", "hostname", "openssl"};
 
+// In the base for whoever develops; kept where something that the project asks for needs it.
+constexpr std::string_view kTools[] = {"openssl", "diffutils"};
+
+// The character sets that glibc itself counts as the usual ones (gconv-modules); the others are some
+// 8 MB of tables, which a program of Python, having its own, never reads.
+constexpr std::string_view kUsualCharsets[] = {"gconv-modules", "gconv-modules.cache", "UTF-7.so", "UTF-16.so",
+                                               "UTF-32.so",     "UNICODE.so",          "ISO8859-1.so",
+                                               "ISO8859-15.so", "CP1252.so",           "ANSI_X3.110.so"};
+
+// Of Python's own library: its tests, what only help() reads, what installs pip.
+constexpr std::string_view kLibraryLeftOut[] = {"test/",     "idlelib/",   "turtledemo/",        "pydoc_data/",
+                                                "ensurepip/", "lib2to3/tests/", "lib-dynload/_test", "lib-dynload/_ctypes_test"};
+
 bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
   return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// "test/x.py" of "usr/lib/python3.13/test/x.py"; "" for what is no part of Python's library.
+std::string_view below_library(std::string_view path) {
+  for (const std::string_view start : {"usr/lib/python3.", "opt/python/lib/python3."}) {
+    if (!path.starts_with(start)) continue;
+    const size_t slash = path.find('/', start.size());
+    return slash == std::string_view::npos ? "" : path.substr(slash + 1);
+  }
+  return "";
+}
+
+bool is_rare_charset(std::string_view path) {
+  constexpr std::string_view kFolder = "/gconv/";
+  const size_t at = path.find(kFolder);
+  return path.starts_with("usr/lib/") && at != std::string_view::npos &&
+         !is_one_of(path.substr(at + kFolder.size()), kUsualCharsets);
 }
 
 struct Package {
@@ -86,6 +117,7 @@ class Splitter {
 
   bool is_dropped_by_name(const std::string& name) const {
     if (form_ == ImageForm::development || asked_.contains(name)) return false;
+    if (is_one_of(name, kTools)) return !needed_.contains(name);
     return is_one_of(name, kManagers) || (form_ == ImageForm::minimal && is_one_of(name, kShells));
   }
 
@@ -121,10 +153,16 @@ class Splitter {
       asked_.insert(name.substr(0, name.find_first_of("=:")));
       all.push_back(name.substr(0, name.find_first_of("=:")));
     }
+    needed_.insert(std::begin(kTools), std::end(kTools));
+    const std::set<size_t> of_asked = closure({asked_.begin(), asked_.end()});
+    needed_.clear();
+    for (const size_t index : of_asked) needed_.insert(packages_[index].name);
     // What was locked beside these (libraries of an own interpreter) is wanted too, unless only what
     // is left out needs it.
     const std::set<size_t> of_base = closure(base);
-    for (const size_t index : of_base) packages_[index].is_base = true;
+    // Tools are not always in it, and it is to be the same always.
+    for (const size_t index : of_base)
+      packages_[index].is_base = form_ == ImageForm::development || !is_one_of(packages_[index].name, kTools);
     std::set<size_t> of_all;
     if (form_ == ImageForm::development) {
       for (size_t i = 0; i < packages_.size(); ++i) of_all.insert(i);
@@ -170,7 +208,8 @@ class Splitter {
   }
 
   bool is_wanted(const Entry& entry) const {
-    if (is_database_of_dropped(entry.path)) return false;
+    if (is_database_of_dropped(entry.path) || is_left_out(entry.path, form_)) return false;
+    if (form_ != ImageForm::development && asked_.empty() && is_rare_charset(entry.path)) return false;
     const auto owners = owners_.find(entry.path);
     if (owners == owners_.end()) return true;
     return std::any_of(owners->second.begin(), owners->second.end(),
@@ -207,10 +246,25 @@ class Splitter {
         again = true;
       }
     }
+    drop_emptied_folders();
     for (const Entry& entry : tree_.entries()) {
       if (!kept_.contains(entry.path)) continue;
       for (std::string path = os::parent_of(entry.path); path != "."; path = os::parent_of(path))
         if (!kept_.insert(path).second) break;
+    }
+  }
+
+  // Folders that nobody owns and in which nothing is left of what was there.
+  void drop_emptied_folders() {
+    std::set<std::string> had, has;
+    const auto& entries = tree_.entries();
+    for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
+      const bool is_emptied = entry->kind == store::Kind::folder && !owners_.contains(entry->path) &&
+                              had.contains(entry->path) && !has.contains(entry->path);
+      if (is_emptied) kept_.erase(entry->path);
+      const std::string parent = os::parent_of(entry->path);
+      had.insert(parent);
+      if (kept_.contains(entry->path)) has.insert(parent);
     }
   }
 
@@ -233,6 +287,7 @@ class Splitter {
   std::vector<Entry>& part_of(const Entry& entry) {
     const auto owners = owners_.find(entry.path);
     if (owners == owners_.end()) return debian_;
+    if (form_ != ImageForm::development && is_rare_charset(entry.path)) return debian_;
     for (const size_t i : owners->second)
       if (packages_[i].is_base && !is_python(packages_[i].name)) return base_;
     for (const size_t i : owners->second)
@@ -272,7 +327,8 @@ class Splitter {
   std::vector<debian::Paragraph> paragraphs_;
   std::vector<Package> packages_;
   std::map<std::string, size_t, std::less<>> indexes_;
-  std::set<std::string> asked_;
+  std::set<std::string, std::less<>> asked_;
+  std::set<std::string, std::less<>> needed_;  // By what is asked for.
   std::map<std::string, std::vector<size_t>, std::less<>> owners_;
   std::set<std::string, std::less<>> kept_;
   std::optional<Entry> status_;
@@ -280,6 +336,13 @@ class Splitter {
 };
 
 }  // namespace
+
+bool is_left_out(std::string_view path, ImageForm form) {
+  if (form == ImageForm::development) return false;
+  const std::string_view below = below_library(path);
+  return std::any_of(std::begin(kLibraryLeftOut), std::end(kLibraryLeftOut),
+                     [&](std::string_view start) { return below.starts_with(start); });
+}
 
 Result<DebianParts> split_debian(const Tree& tree, const python::KistSection& lock, ImageForm form,
                                  const ReadObject& read, store::ObjectSink& sink) {

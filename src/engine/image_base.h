@@ -23,6 +23,9 @@ struct DebianParts {
   store::Tree debian;       // What the project asks for, and what was generated for all together.
 };
 
+/// Whether a file of an interpreter or of its byte-code is none that running needs.
+bool is_left_out(std::string_view path, ImageForm form);
+
 using ReadObject = std::function<Result<std::string>(const store::Entry&)>;
 
 /// `tree`: all Debian packages, configured. Which file is whose is read from its dpkg database, so this

@@ -33,7 +33,10 @@ class ImageBaseTest : public testing::Test {
     package("coreutils", "libselinux1 | libnothing", {"usr/bin/ls"});
     package("libselinux1", "", {"usr/lib/libselinux.so"});
     package("libreadline8t64", "libc6", {"usr/lib/libreadline.so"});
-    package("libc6", "", {"usr/lib/libc.so"});
+    package("libc6", "", {"usr/lib/libc.so", "usr/lib/x/gconv/UTF-16.so", "usr/lib/x/gconv/BIG5.so"});
+    package("openssl", "", {"usr/bin/openssl"});
+    package("ca-certificates", "openssl", {"usr/share/certificate"});
+    package("needs-openssl", "openssl", {"usr/bin/needs"});
     package("mawk", "", {"usr/bin/mawk"});
     package("dpkg", "libmd0, tar", {"usr/bin/dpkg", "usr/lib/dpkg/methods"});
     package("libmd0", "", {"usr/lib/libmd.so"});
@@ -119,6 +122,36 @@ TEST_F(ImageBaseTest, WhatIsAskedForByNameStays) {
   EXPECT_TRUE(has(parts.base, "usr/bin/bash"));
   EXPECT_TRUE(has(parts.base, "usr/bin/dpkg") || has(parts.debian, "usr/bin/dpkg"));
   EXPECT_FALSE(has(parts.base, "usr/bin/ls"));
+}
+
+TEST_F(ImageBaseTest, ToolsStayWhereSomethingAskedForNeedsThem) {
+  EXPECT_FALSE(has(split(ImageForm::production).base, "usr/bin/openssl"));
+  lock_.system.push_back("needs-openssl");
+  const DebianParts parts = split(ImageForm::minimal);
+  EXPECT_TRUE(has(parts.debian, "usr/bin/openssl") || has(parts.base, "usr/bin/openssl"));
+}
+
+TEST_F(ImageBaseTest, LibrariesLoseWhatNobodyRuns) {
+  const struct {
+    const char* path;
+    bool is_left_out;
+  } cases[] = {
+      {"usr/lib/python3.13/test/x.py", true},       {"usr/lib/python3.13/unittest/x.py", false},
+      {"opt/python/lib/python3.12/ensurepip/x", true}, {"usr/lib/python3.13/lib-dynload/_testcapi.so", true},
+      {"opt/kist/lib/python3.13/site-packages/test/x.py", false}, {"usr/lib/python3.13", false},
+      {"usr/lib/test/x", false},
+  };
+  for (const auto& c : cases) {
+    EXPECT_EQ(is_left_out(c.path, ImageForm::production), c.is_left_out) << c.path;
+    EXPECT_FALSE(is_left_out(c.path, ImageForm::development)) << c.path;
+  }
+  const DebianParts with_system = split(ImageForm::production);
+  EXPECT_TRUE(has(with_system.debian, "usr/lib/x/gconv/BIG5.so"));
+  EXPECT_TRUE(has(with_system.base, "usr/lib/x/gconv/UTF-16.so"));
+  lock_.system.clear();
+  const DebianParts without = split(ImageForm::production);
+  EXPECT_FALSE(has(without.debian, "usr/lib/x/gconv/BIG5.so"));
+  EXPECT_EQ(without.base.digest(), with_system.base.digest());
 }
 
 TEST_F(ImageBaseTest, TheBaseIsTheSameWhateverElseIsAskedFor) {

@@ -147,7 +147,10 @@ Result<int> build_verb(const cli::Parsed& parsed, const environment::Context& co
   for (const std::string& platform : platforms) {
     request.platform = platform;
     request.names = names_for(names, platform, platforms);
-    engine::BuiltImage one = TRY(engine::build_image(context, request), "building for {}", platform);
+    auto result = engine::build_image(context, request);
+    if (!result && platforms.size() > 1)
+      return std::move(result).error().context(fmt::format("building for {}", platform));
+    engine::BuiltImage one = TRY(std::move(result));
     note_image(context, "build", one.image.id, request.names.empty() ? "" : request.names.front());
     built.push_back(std::move(one));
   }
