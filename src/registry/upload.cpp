@@ -71,6 +71,14 @@ Result<uint64_t> Repository::uploaded(std::string& location) {
   return last && *last > 0 ? *last + 1 : 0;
 }
 
+// How much of an interrupted upload is there. What the registry has forgotten begins anew.
+Result<uint64_t> Repository::taken_up(const Upload& upload, std::string& location, bool& mounted) {
+  auto there = uploaded(location);
+  if (there || there.error().code() != Code::not_found) return there;
+  location = TRY(begin_upload(upload, mounted));
+  return 0;
+}
+
 // Sends all from `from` on; where the upload is to be ended.
 Result<std::string> Repository::send(const Upload& upload, const std::string& location, uint64_t from) {
   const Source source = TRY(upload.open());
@@ -104,7 +112,8 @@ Result<Repository::Pushed> Repository::push_blob(const Upload& upload) {
       if (!may_pass || ++resumes > kMostResumes) return next.error();
       std::this_thread::sleep_for(http::back_off(std::chrono::milliseconds(250), resumes, std::random_device{}()));
       const uint64_t before = from;
-      from = TRY(uploaded(location));
+      from = TRY(taken_up(upload, location, mounted));
+      if (mounted) return Pushed::mounted;
       if (from > upload.size_bytes) return Error(Code::corrupt, "the registry has {} bytes of an upload of {}", from, upload.size_bytes);
       if (from >= before + kProgressBytes) resumes = 0;
       if (from == upload.size_bytes) break;

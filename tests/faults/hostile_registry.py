@@ -145,7 +145,7 @@ class Asked:
 
 
 def good(asked):
-    image = asked.registry.image
+    image = asked.registry.other if asked.repository == "other" else asked.registry.image
     if asked.path == "/v2/":
         return asked.answer(200, b"{}")
     if asked.is_upload or asked.method in ("PUT", "PATCH", "POST"):
@@ -155,7 +155,7 @@ def good(asked):
         return asked.manifest(body) if asked.what in ("1", digest(body)) else asked.answer(404)
     if asked.kind == "tags":
         return asked.answer(200, encoded({"name": asked.repository, "tags": ["1"]}))
-    blob = image.blobs.get(asked.what)
+    blob = {**asked.registry.other.blobs, **image.blobs}.get(asked.what)
     if blob is None or asked.repository.startswith("push-"):
         return asked.answer(404)
     begin = asked.range_begin()
