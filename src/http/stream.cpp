@@ -14,6 +14,7 @@ constexpr size_t kMostBuffered = 1 << 20;
 // A registry that checks what it got says nothing meanwhile.
 constexpr long kUploadStallSeconds = 300;
 constexpr int kPollMilliseconds = 500;
+constexpr int kDocumentPatience = 10;  // Times the patience with a server that says nothing.
 
 void start_curl() {
   static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -206,6 +207,9 @@ Result<std::string_view> Stream::read() {
 }
 
 Result<std::string> Stream::read_all(uint64_t limit_bytes) {
+  // A server that drips a little faster than what counts as nothing must not hold us for hours.
+  const auto patience = kDocumentPatience * state_->pool->config.stall_timeout;
+  const auto end = std::chrono::steady_clock::now() + patience;
   std::string out;
   while (true) {
     const std::string_view piece = TRY(read());
@@ -214,6 +218,9 @@ Result<std::string> Stream::read_all(uint64_t limit_bytes) {
       return Error(Code::invalid, "'{}': the answer is longer than the limit of {}", redact(state_->exchange->url()),
                    human_bytes(limit_bytes));
     out += piece;
+    if (std::chrono::steady_clock::now() > end)
+      return Error(Code::unavailable, "'{}': {} of a document came in {} s", redact(state_->exchange->url()),
+                   human_bytes(out.size()), std::chrono::seconds(patience).count());
   }
 }
 

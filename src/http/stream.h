@@ -53,7 +53,8 @@ class Stream {
   std::string effective_url() const;
   /// The next piece, valid until the next call; empty at the end. Errors: those of the network.
   Result<std::string_view> read();
-  /// All that is left. Errors: invalid when it is longer than `limit_bytes`.
+  /// All that is left. Errors: those of read(); invalid when it is longer than `limit_bytes`, unavailable
+  /// when it takes more than ten times Config::stall_timeout.
   Result<std::string> read_all(uint64_t limit_bytes);
   /// Whether the last error may pass by itself.
   bool may_pass() const;

@@ -1,5 +1,6 @@
 #include "registry/challenge.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "base/text.h"
@@ -8,6 +9,7 @@ namespace kist::registry {
 namespace {
 
 constexpr size_t kMostChallenges = 16;
+constexpr size_t kMostTokenBytes = 128 << 10;  // Servers take heads of some 8 to 64 KiB.
 
 bool is_token_char(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) != 0 || std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
@@ -50,7 +52,7 @@ class Reader {
   size_t at_ = 0;
 };
 
-// "host[:port]" and its domain: the last two labels of a name, an address as a whole.
+// "host[:port]" of an address.
 std::string host_of(std::string_view url) {
   const size_t begin = url.find("://");
   if (begin == std::string_view::npos) return "";
@@ -65,12 +67,17 @@ std::string_view name_of(std::string_view host) {
   return host.substr(0, host.find(':'));
 }
 
+// The last two labels of a name, and three where anybody may have a name below two ("co.uk", "com.au"):
+// short ones before a country's. An address as a whole.
 std::string_view domain_of(std::string_view name) {
   if (name.starts_with('[') || name.find_first_not_of("0123456789.") == std::string_view::npos) return name;
   const size_t last = name.rfind('.');
   if (last == std::string_view::npos || last == 0) return name;
-  const size_t before = name.rfind('.', last - 1);
-  return before == std::string_view::npos ? name : name.substr(before + 1);
+  size_t begin = name.rfind('.', last - 1);
+  if (begin == std::string_view::npos || begin == 0) return name;
+  const bool is_shared = name.size() - last - 1 == 2 && last - begin - 1 <= 3;
+  if (is_shared) begin = name.rfind('.', begin - 1);
+  return begin == std::string_view::npos ? name : name.substr(begin + 1);
 }
 
 }  // namespace
@@ -79,7 +86,7 @@ std::vector<Challenge> parse_challenges(std::string_view header) {
   std::vector<Challenge> out;
   Reader reader(header);
   while (out.size() < kMostChallenges) {
-    reader.skip(" \t,");
+    reader.skip(" \t,=");  // The padding of what is no parameter: "NTLM TlRM==".
     Challenge challenge{.scheme = to_lower(reader.token()), .parameters = {}};
     if (challenge.scheme.empty()) break;
     while (true) {
@@ -118,7 +125,8 @@ Result<http::Secret> parse_token(std::string_view text) {
       if (token == nullptr || !token->is_string() || token->get_string().empty()) continue;
       const std::string_view found = token->get_string();
       // It becomes part of a header.
-      if (found.find_first_of("\r\n") == std::string_view::npos) return http::Secret(std::string(found));
+      const bool is_plain = std::all_of(found.begin(), found.end(), [](char c) { return c > ' ' && c < 0x7f; });
+      if (is_plain && found.size() <= kMostTokenBytes) return http::Secret(std::string(found));
     }
   return Error(Code::corrupt, "the token server's answer has no token in it");
 }

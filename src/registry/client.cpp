@@ -15,6 +15,9 @@ namespace {
 constexpr int kMostResumes = 5;
 constexpr int kMostPages = 10'000;
 constexpr size_t kMostTags = 1'000'000;
+constexpr size_t kMostTagBytes = 128;
+// A network that breaks again and again is borne with while it brings something.
+constexpr uint64_t kProgressBytes = 1u << 20;
 constexpr uint64_t kMostPageBytes = 16u << 20;
 constexpr uint64_t kMostIndexBytes = 16u << 20;
 
@@ -123,7 +126,10 @@ class Download {
       if (!stream_) TRY(start());
       auto piece = stream_->read();
       if (!piece) {
+        if (at_ == size_bytes_) return std::string_view();  // Broken behind the last byte.
+        if (at_ >= resumed_at_ + kProgressBytes) resumes_ = 0;
         if (!stream_->may_pass() || resumes_ >= kMostResumes) return piece;
+        resumed_at_ = at_;
         stream_.reset();
         wait_a_little(++resumes_);
         continue;
@@ -164,6 +170,7 @@ class Download {
   std::optional<http::Stream> stream_;
   uint64_t at_ = 0;
   uint64_t to_skip_ = 0;
+  uint64_t resumed_at_ = 0;
   int resumes_ = 0;
 };
 
@@ -185,6 +192,22 @@ Result<bool> Repository::has_blob(const oci::Digest& digest) {
   return refusal(answer, session_.address(), fmt::format("blob {}", digest.hex().substr(0, 12)));
 }
 
+namespace {
+
+Result<void> add_tags(const boost::json::object& page, std::vector<std::string>& out) {
+  const auto* tags = page.if_contains("tags");
+  if (tags == nullptr || !tags->is_array()) return {};
+  for (const auto& tag : tags->get_array()) {
+    if (!tag.is_string() || tag.get_string().empty() || tag.get_string().size() > kMostTagBytes)
+      return Error(Code::corrupt, "the registry's list of tags holds something that is no tag");
+    if (out.size() >= kMostTags) return Error(Code::invalid, "the registry's list of tags is longer than the limit of {}", kMostTags);
+    out.emplace_back(std::string_view(tag.get_string()));
+  }
+  return {};
+}
+
+}  // namespace
+
 // Docker's registry pages by a Link header; the next page is told by its "last".
 Result<std::vector<std::string>> Repository::tags() {
   const std::string& repository = session_.address().repository;
@@ -202,9 +225,7 @@ Result<std::vector<std::string>> Repository::tags() {
     boost::system::error_code failed;
     const auto value = boost::json::parse(text, failed);
     if (failed || !value.is_object()) return Error(Code::corrupt, "the registry's list of tags is not JSON");
-    if (const auto* tags = value.get_object().if_contains("tags"); tags != nullptr && tags->is_array())
-      for (const auto& tag : tags->get_array())
-        if (tag.is_string() && out.size() < kMostTags) out.emplace_back(std::string_view(tag.get_string()));
+    TRY(add_tags(value.get_object(), out));
     const size_t begin = link.find('<');
     const size_t end = link.find('>');
     if (begin == std::string::npos || end == std::string::npos || end < begin || link.find("next", end) == std::string::npos)

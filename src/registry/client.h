@@ -71,6 +71,7 @@ class Repository {
   Result<std::string> begin_upload(const Upload& upload, bool& mounted);
   Result<std::string> send(const Upload& upload, const std::string& location, uint64_t from);
   Result<uint64_t> uploaded(std::string& location);
+  Result<uint64_t> taken_up(const Upload& upload, std::string& location, bool& mounted);
 
   Session& session_;
 };

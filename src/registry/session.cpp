@@ -24,10 +24,13 @@ http::Config network_for(const Address& address, http::Config network) {
 
 std::string joined(const std::vector<std::string>& scopes) { return fmt::format("{}", fmt::join(scopes, " ")); }
 
+std::optional<std::chrono::seconds> wished_wait(const http::Head& head) {
+  if (head.retry_after.empty()) return std::nullopt;
+  return http::parse_retry_after(head.retry_after, std::time(nullptr));
+}
+
 std::chrono::milliseconds wait_before(const http::Config& config, const http::Head& head, int tries) {
-  if (!head.retry_after.empty())
-    if (const auto seconds = http::parse_retry_after(head.retry_after, std::time(nullptr)))
-      return std::min<std::chrono::milliseconds>(*seconds, http::kLongestRetryAfter);
+  if (const auto seconds = wished_wait(head)) return *seconds;
   return http::back_off(config.first_back_off, tries + 1, std::random_device{}());
 }
 
@@ -158,7 +161,9 @@ Result<std::string> Session::ask_for_token(const std::map<std::string, std::stri
       call.headers.push_back("Authorization: Basic " + base64_encode(known->user + ":" + known->password.reveal()));
     }
   }
-  http::Stream answer = TRY(streams_.open(call, nullptr), "asking for a token");
+  // The registry's own certificates are for itself alone.
+  const bool is_same_host = http::origin_of(realm->second) == http::origin_of(url(""));
+  http::Stream answer = TRY(streams_.open(call, is_same_host ? &address_.tls : nullptr), "asking for a token");
   if (answer.head().status == 401 || answer.head().status == 403) return no_credentials(address_);
   if (answer.head().status / 100 != 2) return refusal(answer, address_, "asking for a token");
   const std::string text = TRY(answer.read_all(kMostAnswerBytes));
@@ -212,7 +217,8 @@ Result<http::Stream> Session::call(const http::Call& given, const std::vector<st
       --tries;
       continue;
     }
-    if (!http::may_pass(status) || !repeatable) return answer;
+    const bool is_too_long = wished_wait(answer->head()).value_or(std::chrono::seconds(0)) > http::kLongestRetryAfter;
+    if (!http::may_pass(status) || !repeatable || is_too_long) return answer;
     std::this_thread::sleep_for(wait_before(config, answer->head(), tries));
   }
 }
@@ -221,8 +227,10 @@ Error refusal(http::Stream& answer, const Address& address, std::string_view wha
   const int status = answer.head().status;
   const auto body = answer.read_all(kMostErrorBytes);
   const std::string said = body ? message_of(*body) : "";
-  Error error(code_of(status), "{}: the registry '{}' answered {}{}", what, printable(address.registry), status,
-              said.empty() ? "" : ": " + said);
+  const auto wait = wished_wait(answer.head());
+  Error error(code_of(status), "{}: the registry '{}' answered {}{}{}", what, printable(address.registry), status,
+              said.empty() ? "" : ": " + said,
+              wait ? fmt::format(" (try again in {})", human_seconds(static_cast<double>(wait->count()))) : "");
   if (status == 401 || status == 403) return std::move(error).hint(fmt::format("`kist login {}`", printable(address.registry)));
   return error;
 }

@@ -12,6 +12,8 @@ namespace kist::registry {
 namespace {
 
 constexpr int kMostResumes = 5;
+// A network that breaks again and again is borne with while it takes something.
+constexpr uint64_t kProgressBytes = 1u << 20;
 constexpr uint64_t kSmall = 4u << 20;  // Sent whole, at the end of the upload: nothing worth resuming.
 
 // The source from `from` on, counted.
@@ -69,6 +71,14 @@ Result<uint64_t> Repository::uploaded(std::string& location) {
   return last && *last > 0 ? *last + 1 : 0;
 }
 
+// How much of an interrupted upload is there. What the registry has forgotten begins anew.
+Result<uint64_t> Repository::taken_up(const Upload& upload, std::string& location, bool& mounted) {
+  auto there = uploaded(location);
+  if (there || there.error().code() != Code::not_found) return there;
+  location = TRY(begin_upload(upload, mounted));
+  return 0;
+}
+
 // Sends all from `from` on; where the upload is to be ended.
 Result<std::string> Repository::send(const Upload& upload, const std::string& location, uint64_t from) {
   const Source source = TRY(upload.open());
@@ -97,10 +107,16 @@ Result<Repository::Pushed> Repository::push_blob(const Upload& upload) {
         location = *next;
         break;
       }
-      if (next.error().code() != Code::unavailable || ++resumes > kMostResumes) return next.error();
+      // A token may run out between two calls; asking how far it got fetches another.
+      const bool may_pass = next.error().code() == Code::unavailable || (next.error().code() == Code::denied && resumes == 0);
+      if (!may_pass || ++resumes > kMostResumes) return next.error();
       std::this_thread::sleep_for(http::back_off(std::chrono::milliseconds(250), resumes, std::random_device{}()));
-      from = TRY(uploaded(location));
+      const uint64_t before = from;
+      from = TRY(taken_up(upload, location, mounted));
+      if (mounted) return Pushed::mounted;
       if (from > upload.size_bytes) return Error(Code::corrupt, "the registry has {} bytes of an upload of {}", from, upload.size_bytes);
+      if (from >= before + kProgressBytes) resumes = 0;
+      if (from == upload.size_bytes) break;
     }
   } else {
     // In memory, so that it can be sent again.
