@@ -18,7 +18,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 SUITE = "bookworm"
 # Unpacked only. Large and of many kinds: a compiler, its libraries, a Java, interpreters with their modules, documents.
 PACKAGES = ("golang-go,openjdk-17-jdk-headless,llvm-14,clang-14,r-base-core,python3-scipy,"
-            "python3-pandas,gcc,g++,git,perl-doc,vim-runtime,fonts-dejavu,libicu-dev")
+            "python3-pandas,gcc,g++,git,perl-doc,vim-runtime,fonts-dejavu,libicu-dev,coreutils")
 PARTS = [["usr/lib/go-1.19", "usr/share/go-1.19"], ["usr/lib/jvm"], ["usr/lib/llvm-14"],
          ["usr/lib/x86_64-linux-gnu"], ["usr/share", "usr/include"], ["."]]
 
@@ -133,8 +133,8 @@ def pullers(bench, name):
         def forget_podman():
             subprocess.run(["podman", "--root", podman_root, "--runroot", f"{podman_root}-run", "rmi", "-af"],
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        out.append(Command("podman", ["sh", "-c", f"{words} pull -q --tls-verify=false {name} && {words} run --rm --network host "
-                                      f"--security-opt apparmor=unconfined {name} true"], dict(os.environ), before=forget_podman))
+        out.append(Command("podman", ["sh", "-c", f"{words} pull -q --tls-verify=false {name} && {words} --runtime runc run --rm --network host "
+                                      f"--ulimit nofile={os.sysconf('SC_OPEN_MAX')} --ulimit nproc=1024 {name} true"], dict(os.environ), before=forget_podman))
     if subprocess.run(["docker", "info"], capture_output=True).returncode == 0:
         def forget_docker():
             subprocess.run(["docker", "rmi", "-f", name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
