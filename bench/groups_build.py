@@ -1,5 +1,4 @@
 """Group that measures `kist build`: images of environments whose packages are in the store."""
-import json
 import os
 import shutil
 import subprocess
@@ -29,15 +28,16 @@ def build_command(bench, name, home, uid, before=None):
 
 def layer_tars(bench, home, uid, folder):
     """Every layer's plain tar as a file, the largest first: what a compressor is given."""
-    archive = bench.work / "image.tar"
-    subprocess.run([bench.kist, "save", "--format", "docker", "-o", archive, "bench/image"], check=True,
-                   env=bench.environment(home, uid))
     shutil.rmtree(folder, ignore_errors=True)
-    with tarfile.open(archive) as tar:
-        layers = json.load(tar.extractfile("manifest.json"))[0]["Layers"]
-        tar.extractall(folder, members=[tar.getmember(layer) for layer in layers], filter="data")
-    archive.unlink()
-    return sorted((folder / layer for layer in layers), key=lambda path: -path.stat().st_size)
+    save = subprocess.Popen([bench.kist, "save", "--format", "docker", "bench/image"], stdout=subprocess.PIPE,
+                            env=bench.environment(home, uid))
+    with tarfile.open(fileobj=save.stdout, mode="r|") as tar:
+        for member in tar:
+            if member.name.endswith(".tar"):
+                tar.extract(member, folder, filter="data")
+    if save.wait() != 0:
+        raise RuntimeError("kist save failed")
+    return sorted(folder.iterdir(), key=lambda path: -path.stat().st_size)
 
 
 def anew(bench, what, project, home, uid):
