@@ -16,6 +16,7 @@ from measure import Row, load
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 TICKS = os.sysconf("SC_CLK_TCK")
 PUSHERS = 64
+LARGE_TIMES = 10
 
 
 class Server:
@@ -84,7 +85,7 @@ class Server:
 
 def wrk(server, path, seconds):
     before = server.seconds()
-    said = subprocess.run(["wrk", "-t1", "-c16", f"-d{seconds}", f"http://127.0.0.1:{server.port}{path}"], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(["wrk", "-t1", "-c16", f"-d{seconds}", "-H", f"Accept: {MANIFEST}", f"http://127.0.0.1:{server.port}{path}"], capture_output=True, text=True, check=True).stdout
     used = server.seconds() - before
     if "Non-2xx" in said:
         raise RuntimeError(f"{server.name}: {said}")
@@ -94,9 +95,10 @@ def wrk(server, path, seconds):
 
 def large(server, path):
     before = server.seconds()
-    said = subprocess.run(["curl", "-sf", "-o", "/dev/null", "-w", "%{speed_download}", f"http://127.0.0.1:{server.port}{path}"],
-                          capture_output=True, text=True, check=True).stdout
-    return server.seconds() - before, float(said) / 1e6
+    # Several, since the kernel counts processor time in hundredths of a second.
+    command = ["curl", "-sf", "-w", "%{speed_download}\n"] + ["-o", "/dev/null", f"http://127.0.0.1:{server.port}{path}"] * LARGE_TIMES
+    speeds = [float(line) / 1e6 for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()]
+    return (server.seconds() - before) / LARGE_TIMES, max(speeds)
 
 
 def push_all(server, round_, images):

@@ -28,6 +28,7 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr uint64_t kDrainBytes = 1 << 20;  // A body that nobody wants is read to its end up to this.
 // Many clients look for an answer only after they have sent all.
 constexpr std::chrono::seconds kLinger{5};
+constexpr int kCallsInARow = 8;  // Of sendfile, each up to a megabyte.
 constexpr uint64_t kLingerBytes = 256 << 20;
 
 // Beast's parser gives what it finds of a body to the receiver at once.
@@ -343,6 +344,7 @@ asio::awaitable<bool> Connection::write_all(std::string_view head, std::string_v
 asio::awaitable<bool> Connection::send_file(const FileBody& body) {
   begin_phase(limits().body_grace);
   uint64_t done = 0;
+  int calls = 0;
   while (done < body.size_bytes) {
     const Moved sent = transport_.send_file(body.file->get(), body.offset + done, body.size_bytes - done,
                                             loop_.scratch.data(), loop_.scratch.size());
@@ -351,7 +353,7 @@ asio::awaitable<bool> Connection::send_file(const FileBody& body) {
     progress(sent.bytes);
     Need need = sent.need;
     // The others' turn: a client that reads as fast as we write would never let go.
-    if (need == Need::nothing && done < body.size_bytes) need = Need::write;
+    if (need == Need::nothing && ++calls % kCallsInARow == 0) need = Need::write;
     if (need == Need::nothing) continue;
     const bool is_ready = co_await wait(need);
     if (!is_ready) co_return false;
