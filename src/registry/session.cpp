@@ -76,6 +76,8 @@ std::string Session::url(std::string_view rest) const {
 }
 
 Result<std::string> Session::resolve(std::string_view location) const {
+  if (location.empty())
+    return Error(Code::corrupt, "the registry '{}' does not say where to go on", printable(address_.registry));
   if (location.starts_with("https://")) return std::string(location);
   const std::lock_guard lock(mutex_);
   if (location.starts_with('/') && !location.starts_with("//"))
