@@ -211,7 +211,8 @@ Result<http::Stream> Session::call(const http::Call& given, const std::vector<st
       continue;
     }
     const int status = answer->head().status;
-    if (status == 401 && is_own(call.url)) {
+    // Who else wants a password, behind a redirect, gets none.
+    if (status == 401 && is_own(call.url) && is_own(answer->effective_url())) {
       // A token that is not good any more is asked for anew, once.
       if (has_answered || call.source) return no_credentials(address_);
       has_answered = true;

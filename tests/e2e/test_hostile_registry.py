@@ -94,6 +94,7 @@ class HostileRegistryTest(test_images.ImageTest):
         text = re.sub(r"\b\d{3,}( bytes)?( of \d{3,} bytes)", r"NUMBER\1 of NUMBER bytes", text)
         text = re.sub(r"\b\d{3,} bytes", "NUMBER bytes", text)
         text = re.sub(r"upload of \d+", "upload of NUMBER", text)
+        text = re.sub(r'Protocol "(\w+)" .*', r'Protocol "\1"', text)
         return re.sub(r"(Send|Recv) failure: [\w ]+", "broken connection", text)
 
     def pull_fails(self, behaviour, message, name=None):
@@ -133,6 +134,8 @@ error: cannot pull '127.0.0.1:PORT/manifest-announced-as-another:1'
         wanted = hostile_registry.digest(self.registry.image.manifest)
         name = self.name("manifest-of-another-digest").removesuffix(":1") + "@" + wanted
         self.pull_fails("manifest-of-another-digest", """
+error: cannot pull '127.0.0.1:PORT/manifest-of-another-digest@sha256:DIGEST'
+  cause: the manifest of manifest-of-another-digest has the digest sha256:DIGEST, want sha256:DIGEST
 """, name)
 
     def test_manifest_of_100_megabytes(self):
@@ -422,14 +425,22 @@ error: cannot pull '127.0.0.1:PORT/redirect-in-a-circle:1'
 
     def test_redirect_to_a_file(self):
         self.pull_fails("redirect-to-a-file", """
+error: cannot pull '127.0.0.1:PORT/redirect-to-a-file:1'
+  cause: get 'http://127.0.0.1:PORT/v2/redirect-to-a-file/blobs/sha256:DIGEST': Protocol "file"
 """)
 
     def test_redirect_to_ftp(self):
         self.pull_fails("redirect-to-ftp", """
+error: cannot pull '127.0.0.1:PORT/redirect-to-ftp:1'
+  cause: get 'http://127.0.0.1:PORT/v2/redirect-to-ftp/blobs/sha256:DIGEST': Protocol "ftp"
 """)
 
     def test_redirect_to_who_wants_a_password(self):
         self.pull_fails("redirect-to-who-wants-a-password", """
+error: cannot pull '127.0.0.1:PORT/redirect-to-who-wants-a-password:1'
+  cause: the registry '127.0.0.1:PORT' wants other credentials
+
+hint: `kist login 127.0.0.1:PORT`
 """)
 
     def test_realm_of_a_file(self):
@@ -698,6 +709,9 @@ error: cannot push '127.0.0.1:PORT/push-to-another-scheme:1'
 
     def test_nowhere(self):
         self.push_fails("push-nowhere", """
+error: cannot push '127.0.0.1:PORT/push-nowhere:1'
+  cause: layer ID
+  cause: the registry '127.0.0.1:PORT' does not say where to go on
 """)
 
     def test_refused(self):
@@ -749,6 +763,34 @@ error: cannot push '127.0.0.1:PORT/push-with-another-digest:1'
 error: cannot push '127.0.0.1:PORT/push-of-a-manifest-refused:1'
   cause: push of the manifest to push-of-a-manifest-refused: the registry '127.0.0.1:PORT' answered 400: blob unknown
 """)
+
+
+class HostileLayers(test_images.Hostile):
+    """What `load` refuses, `pull` refuses."""
+
+    test_documents = None
+    test_layout_that_links_out_of_itself = None
+
+    def pull_layout(self, path):
+        with hostile_registry.HostileRegistry() as registry:
+            registry.layout = pathlib.Path(path)
+            name = f"{registry.host}/layout:1"
+            return name, self.run_kist("pull", name, timeout=120)
+
+    def refused_path(self, path, reason):
+        _, done = self.pull_layout(path)
+        self.assertIn(done.status, (1, 2), done)
+        self.assertIn(reason, done.err)
+        self.assertEqual(self.do("images", "-q"), "")
+        self.assert_store_clean()
+
+    def do(self, *args, **more):
+        if args[0] != "load":
+            return super().do(*args, **more)
+        name, done = self.pull_layout(args[2])
+        self.assertEqual(done.status, 0, done)
+        super().do("tag", name, "inside:1")
+        return super().do("rmi", name)
 
 
 if __name__ == "__main__":
