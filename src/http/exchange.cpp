@@ -224,8 +224,8 @@ bool Exchange::on_header(std::string_view line) {
 }
 
 bool Exchange::on_location(std::string_view target) {
-  const bool is_absolute = target.find("://") != std::string_view::npos || target.starts_with("//");
-  if (is_unverified_ && is_absolute && host_and_port_of(target) != host_and_port_of(url_)) {
+  const bool is_tls = starts_with_nocase(target, "https:") || (target.starts_with("//") && scheme_ == "https");
+  if (is_unverified_ && is_tls && host_and_port_of(target) != host_and_port_of(url_)) {
     refuse(
         {Error(Code::denied, "get '{}': redirected to '{}', whose certificate would go unchecked",
                redact(url_), redact(target))});

@@ -76,6 +76,8 @@ std::string Session::url(std::string_view rest) const {
 }
 
 Result<std::string> Session::resolve(std::string_view location) const {
+  if (location.empty())
+    return Error(Code::corrupt, "the registry '{}' does not say where to go on", printable(address_.registry));
   if (location.starts_with("https://")) return std::string(location);
   const std::lock_guard lock(mutex_);
   if (location.starts_with('/') && !location.starts_with("//"))
@@ -209,7 +211,8 @@ Result<http::Stream> Session::call(const http::Call& given, const std::vector<st
       continue;
     }
     const int status = answer->head().status;
-    if (status == 401 && is_own(call.url)) {
+    // Who else wants a password, behind a redirect, gets none.
+    if (status == 401 && is_own(call.url) && is_own(answer->effective_url())) {
       // A token that is not good any more is asked for anew, once.
       if (has_answered || call.source) return no_credentials(address_);
       has_answered = true;

@@ -153,6 +153,7 @@ class Relay:
         for end in pair:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+        source.close()
 
 
 class NameProxy:
@@ -189,16 +190,17 @@ class NameProxy:
             line, rest = head.split(b"\r\n", 1)
             method, target, _ = line.split(b" ")
             self.asked.append((method.decode(), target.decode()))
-            server = socket.create_connection(("127.0.0.1", self.upstream))
-            if method == b"CONNECT":
-                client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
-            else:
-                path = urllib.parse.urlparse(target.decode())
-                path = path.path + ("?" + path.query if path.query else "")
-                server.sendall(b"%s %s HTTP/1.1\r\nConnection: close\r\n%s" % (method, path.encode(), rest))
-            other = threading.Thread(target=copy, args=(client, server), daemon=True)
-            other.start()
-            copy(server, client)
+            with socket.create_connection(("127.0.0.1", self.upstream)) as server:
+                if method == b"CONNECT":
+                    client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+                else:
+                    path = urllib.parse.urlparse(target.decode())
+                    path = path.path + ("?" + path.query if path.query else "")
+                    server.sendall(b"%s %s HTTP/1.1\r\nConnection: close\r\n%s" % (method, path.encode(), rest))
+                other = threading.Thread(target=copy, args=(client, server), daemon=True)
+                other.start()
+                copy(server, client)
+                other.join(30)
 
 
 def copy(source, target):

@@ -87,8 +87,18 @@ class HostileRegistryTest(test_images.ImageTest):
         self.assertEqual(self.do("inspect", "kept:1"), self.kept)
         self.assert_store_clean()
 
-    def pull_fails(self, behaviour, message):
-        done = self.measured("pull", self.name(behaviour))
+    def error_of(self, outcome):
+        # What compressors make of a layer differs, and which end of a cut connection is noticed first.
+        text = re.sub(r"localhost:\d+", "localhost:PORT", super().error_of(outcome))
+        text = re.sub(r"\b[0-9a-f]{12}\b", "ID", text)
+        text = re.sub(r"\b\d{3,}( bytes)?( of \d{3,} bytes)", r"NUMBER\1 of NUMBER bytes", text)
+        text = re.sub(r"\b\d{3,} bytes", "NUMBER bytes", text)
+        text = re.sub(r"upload of \d+", "upload of NUMBER", text)
+        text = re.sub(r'Protocol "(\w+)" .*', r'Protocol "\1"', text)
+        return re.sub(r"(Send|Recv) failure: [\w ]+", "broken connection", text)
+
+    def pull_fails(self, behaviour, message, name=None):
+        done = self.measured("pull", name or self.name(behaviour))
         self.assertNotIn("\x1b", done.err)
         self.assertNotIn(SECRET, done.err)
         self.assertIn(done.status, (1, 2), done)
@@ -121,10 +131,12 @@ error: cannot pull '127.0.0.1:PORT/manifest-announced-as-another:1'
 """)
 
     def test_manifest_of_another_digest(self):
+        wanted = hostile_registry.digest(self.registry.image.manifest)
+        name = self.name("manifest-of-another-digest").removesuffix(":1") + "@" + wanted
         self.pull_fails("manifest-of-another-digest", """
-error: cannot pull '127.0.0.1:PORT/manifest-of-another-digest:1'
-  cause: blob a1adc88a4f97 of manifest-of-another-digest: the registry '127.0.0.1:PORT' answered 404
-""")
+error: cannot pull '127.0.0.1:PORT/manifest-of-another-digest@sha256:DIGEST'
+  cause: the manifest of manifest-of-another-digest has the digest sha256:DIGEST, want sha256:DIGEST
+""", name)
 
     def test_manifest_of_100_megabytes(self):
         self.pull_fails("manifest-of-100-megabytes", """
@@ -153,7 +165,7 @@ error: cannot pull '127.0.0.1:PORT/manifest-of-brackets:1'
     def test_manifest_cut_off(self):
         self.pull_fails("manifest-cut-off", """
 error: cannot pull '127.0.0.1:PORT/manifest-cut-off:1'
-  cause: get 'http://127.0.0.1:PORT/v2/manifest-cut-off/manifests/1': transfer closed with 482 bytes remaining to read
+  cause: get 'http://127.0.0.1:PORT/v2/manifest-cut-off/manifests/1': transfer closed with NUMBER bytes remaining to read
 """)
 
     def test_manifest_says_index_inside(self):
@@ -246,7 +258,7 @@ error: cannot pull '127.0.0.1:PORT/config-of-a-terabyte:1'
     def test_config_missing(self):
         self.pull_fails("config-missing", """
 error: cannot pull '127.0.0.1:PORT/config-missing:1'
-  cause: blob 3afe0969dbe2 of config-missing: the registry '127.0.0.1:PORT' answered 404: blob \\x1b[31munknown
+  cause: blob ID of config-missing: the registry '127.0.0.1:PORT' answered 404: blob \\x1b[31munknown
 """)
 
     def test_manifest_that_drips(self):
@@ -272,14 +284,14 @@ class Layers(HostileRegistryTest):
     def test_layer_of_another_digest(self):
         self.pull_fails("layer-of-another-digest", """
 error: cannot pull '127.0.0.1:PORT/layer-of-another-digest:1'
-  cause: layer d95345463ec0
+  cause: layer ID
   cause: not a tar stream of the announced kind: Unrecognized archive format
 """)
 
     def test_layer_with_one_byte_changed(self):
         self.pull_fails("layer-with-one-byte-changed", """
 error: cannot pull '127.0.0.1:PORT/layer-with-one-byte-changed:1'
-  cause: layer 7785598560a3
+  cause: layer ID
   cause: 'noise'
   cause: damaged gzip stream (wrong checksum)
 """)
@@ -287,68 +299,68 @@ error: cannot pull '127.0.0.1:PORT/layer-with-one-byte-changed:1'
     def test_layer_short(self):
         self.pull_fails("layer-short", """
 error: cannot pull '127.0.0.1:PORT/layer-short:1'
-  cause: layer 7785598560a3
+  cause: layer ID
   cause: 'noise'
-  cause: blob 7785598560a3 ended after 3145924 of 3146924 bytes
+  cause: blob ID ended after NUMBER of NUMBER bytes
 """)
 
     def test_layer_long(self):
         self.pull_fails("layer-long", """
 error: cannot pull '127.0.0.1:PORT/layer-long:1'
-  cause: layer 7785598560a3
+  cause: layer ID
   cause: 'noise'
-  cause: blob 7785598560a3 is longer than its 3146924 bytes
+  cause: blob ID is longer than its NUMBER bytes
 """)
 
     def test_layer_without_end(self):
         self.pull_fails("layer-without-end", """
 error: cannot pull '127.0.0.1:PORT/layer-without-end:1'
-  cause: layer 7785598560a3
-  cause: blob 7785598560a3 is longer than its 3146924 bytes
+  cause: layer ID
+  cause: blob ID is longer than its NUMBER bytes
 """)
 
     def test_layer_compressed_on_the_way(self):
         self.pull_fails("layer-compressed-on-the-way", """
 error: cannot pull '127.0.0.1:PORT/layer-compressed-on-the-way:1'
-  cause: layer 7785598560a3
+  cause: layer ID
   cause: not a tar stream of the announced kind: Unrecognized archive format
 """)
 
     def test_layer_missing(self):
         self.pull_fails("layer-missing", """
 error: cannot pull '127.0.0.1:PORT/layer-missing:1'
-  cause: layer 7785598560a3
-  cause: blob 7785598560a3 of layer-missing: the registry '127.0.0.1:PORT' answered 404
+  cause: layer ID
+  cause: blob ID of layer-missing: the registry '127.0.0.1:PORT' answered 404
 """)
 
     def test_layer_always_cut_at_the_same_byte(self):
         self.pull_fails("layer-always-cut-at-the-same-byte", """
 error: cannot pull '127.0.0.1:PORT/layer-always-cut-at-the-same-byte:1'
-  cause: layer 7785598560a3
+  cause: layer ID
   cause: 'noise'
-  cause: get 'http://127.0.0.1:PORT/v2/layer-always-cut-at-the-same-byte/blobs/sha256:DIGEST': transfer closed with 3046924 bytes remaining to read
+  cause: get 'http://127.0.0.1:PORT/v2/layer-always-cut-at-the-same-byte/blobs/sha256:DIGEST': transfer closed with NUMBER bytes remaining to read
 """)
 
     def test_layer_cut_then_another_range(self):
         self.pull_fails("layer-cut-then-another-range", """
 error: cannot pull '127.0.0.1:PORT/layer-cut-then-another-range:1'
-  cause: layer 7785598560a3
+  cause: layer ID
   cause: 'noise'
-  cause: blob 7785598560a3: asked for the bytes from 1000000, got 'bytes 10-3146923/3146924'
+  cause: blob ID: asked for the bytes from 1000000, got 'bytes 10-3146923/3146924'
 """)
 
     def test_layer_cut_then_no_range_said(self):
         self.pull_fails("layer-cut-then-no-range-said", """
 error: cannot pull '127.0.0.1:PORT/layer-cut-then-no-range-said:1'
-  cause: layer 7785598560a3
+  cause: layer ID
   cause: 'noise'
-  cause: blob 7785598560a3: asked for the bytes from 1000000, got ''
+  cause: blob ID: asked for the bytes from 1000000, got ''
 """)
 
     def test_layer_cut_then_other_bytes(self):
         self.pull_fails("layer-cut-then-other-bytes", """
 error: cannot pull '127.0.0.1:PORT/layer-cut-then-other-bytes:1'
-  cause: layer 7785598560a3
+  cause: layer ID
   cause: 'noise'
   cause: damaged gzip stream (code -1)
 """)
@@ -356,15 +368,15 @@ error: cannot pull '127.0.0.1:PORT/layer-cut-then-other-bytes:1'
     def test_layer_cut_then_416(self):
         self.pull_fails("layer-cut-then-416", """
 error: cannot pull '127.0.0.1:PORT/layer-cut-then-416:1'
-  cause: layer 7785598560a3
+  cause: layer ID
   cause: 'noise'
-  cause: blob 7785598560a3 of layer-cut-then-416: the registry '127.0.0.1:PORT' answered 416
+  cause: blob ID of layer-cut-then-416: the registry '127.0.0.1:PORT' answered 416
 """)
 
     def test_layer_that_stalls(self):
         self.pull_fails("layer-that-stalls", """
 error: cannot pull '127.0.0.1:PORT/layer-that-stalls:1'
-  cause: layer 7785598560a3
+  cause: layer ID
   cause: get 'http://127.0.0.1:PORT/v2/layer-that-stalls/blobs/sha256:DIGEST': Operation too slow. Less than 16 bytes/sec transferred the last 1 seconds
 
 hint: check the network; behind a proxy set `HTTPS_PROXY=http://HOST:PORT`, without any network use `--offline`
@@ -373,16 +385,22 @@ hint: check the network; behind a proxy set `HTTPS_PROXY=http://HOST:PORT`, with
     def test_layers_said_to_be_larger(self):
         self.pull_fails("layers-said-to-be-larger", """
 error: cannot pull '127.0.0.1:PORT/layers-said-to-be-larger:1'
-  cause: layer d95345463ec0
-  cause: blob d95345463ec0 ended after 143 of 1143 bytes
+  cause: layer ID
+  cause: blob ID ended after NUMBER of NUMBER bytes
 """)
 
     def test_layers_said_to_be_smaller(self):
         self.pull_fails("layers-said-to-be-smaller", """
+error: cannot pull '127.0.0.1:PORT/layers-said-to-be-smaller:1'
+  cause: layer ID
+  cause: blob ID is longer than its NUMBER bytes
 """)
 
     def test_layers_said_to_be_of_an_exabyte(self):
         self.pull_fails("layers-said-to-be-of-an-exabyte", """
+error: cannot pull '127.0.0.1:PORT/layers-said-to-be-of-an-exabyte:1'
+  cause: layer ID
+  cause: blob ID ended after NUMBER of NUMBER bytes
 """)
 
     def test_layer_cut_then_range_ignored(self):
@@ -401,34 +419,54 @@ class Servers(HostileRegistryTest):
 
     def test_redirect_in_a_circle(self):
         self.pull_fails("redirect-in-a-circle", """
+error: cannot pull '127.0.0.1:PORT/redirect-in-a-circle:1'
+  cause: get 'http://127.0.0.1:PORT/v2/redirect-in-a-circle/blobs/sha256:DIGEST': Maximum (10) redirects followed
 """)
 
     def test_redirect_to_a_file(self):
         self.pull_fails("redirect-to-a-file", """
+error: cannot pull '127.0.0.1:PORT/redirect-to-a-file:1'
+  cause: get 'http://127.0.0.1:PORT/v2/redirect-to-a-file/blobs/sha256:DIGEST': Protocol "file"
 """)
 
     def test_redirect_to_ftp(self):
         self.pull_fails("redirect-to-ftp", """
+error: cannot pull '127.0.0.1:PORT/redirect-to-ftp:1'
+  cause: get 'http://127.0.0.1:PORT/v2/redirect-to-ftp/blobs/sha256:DIGEST': Protocol "ftp"
 """)
 
     def test_redirect_to_who_wants_a_password(self):
         self.pull_fails("redirect-to-who-wants-a-password", """
+error: cannot pull '127.0.0.1:PORT/redirect-to-who-wants-a-password:1'
+  cause: the registry '127.0.0.1:PORT' wants other credentials
+
+hint: `kist login 127.0.0.1:PORT`
 """)
 
     def test_realm_of_a_file(self):
         self.pull_fails("realm-of-a-file", """
+error: cannot pull '127.0.0.1:PORT/realm-of-a-file:1'
+  cause: the registry '127.0.0.1:PORT' names no token server
 """)
 
     def test_realm_missing(self):
         self.pull_fails("realm-missing", """
+error: cannot pull '127.0.0.1:PORT/realm-missing:1'
+  cause: the registry '127.0.0.1:PORT' names no token server
 """)
 
     def test_realm_cut_off(self):
         self.pull_fails("realm-cut-off", """
+error: cannot pull '127.0.0.1:PORT/realm-cut-off:1'
+  cause: the registry '127.0.0.1:PORT' names no token server
 """)
 
     def test_scheme_unknown(self):
         self.pull_fails("scheme-unknown", """
+error: cannot pull '127.0.0.1:PORT/scheme-unknown:1'
+  cause: the registry '127.0.0.1:PORT' wants other credentials
+
+hint: `kist login 127.0.0.1:PORT`
 """)
 
     def test_token_garbage(self):
@@ -457,66 +495,107 @@ class Servers(HostileRegistryTest):
 
     def test_too_many_requests_for_a_day(self):
         self.pull_fails("too-many-requests-for-a-day", """
+error: cannot pull '127.0.0.1:PORT/too-many-requests-for-a-day:1'
+  cause: manifest 1 of too-many-requests-for-a-day: the registry '127.0.0.1:PORT' answered 429: quota (try again in TIME)
 """)
 
     def test_unavailable_for_ever(self):
         self.pull_fails("unavailable-for-ever", """
+error: cannot pull '127.0.0.1:PORT/unavailable-for-ever:1'
+  cause: manifest 1 of unavailable-for-ever: the registry '127.0.0.1:PORT' answered 503
 """)
 
     def test_error_with_control_characters(self):
         self.pull_fails("error-with-control-characters", """
+error: cannot pull '127.0.0.1:PORT/error-with-control-characters:1'
+  cause: manifest 1 of error-with-control-characters: the registry '127.0.0.1:PORT' answered 400: \\x1b[2J\\x0d\\x0aerror: you are root now
 """)
 
     def test_error_without_end(self):
         self.pull_fails("error-without-end", """
+error: cannot pull '127.0.0.1:PORT/error-without-end:1'
+  cause: manifest 1 of error-without-end: the registry '127.0.0.1:PORT' answered 400
 """)
 
     def test_closes_at_once(self):
         self.pull_fails("closes-at-once", """
+error: cannot pull '127.0.0.1:PORT/closes-at-once:1'
+  cause: get 'http://127.0.0.1:PORT/v2/closes-at-once/manifests/1': Empty reply from server
 """)
 
     def test_closes_in_the_head(self):
         self.pull_fails("closes-in-the-head", """
+error: cannot pull '127.0.0.1:PORT/closes-in-the-head:1'
+  cause: manifest is not JSON: incomplete JSON
 """)
 
     def test_speaks_another_language(self):
         self.pull_fails("speaks-another-language", """
+error: cannot pull '127.0.0.1:PORT/speaks-another-language:1'
+  cause: get 'http://127.0.0.1:PORT/v2/speaks-another-language/manifests/1': Received HTTP/0.9 when not allowed
 """)
 
     def test_head_without_end(self):
         self.pull_fails("head-without-end", """
+error: cannot pull '127.0.0.1:PORT/head-without-end:1'
+  cause: get 'http://127.0.0.1:PORT/v2/head-without-end/manifests/1': the answer's head is longer than SIZE
 """)
 
     def test_head_that_drips(self):
         self.pull_fails("head-that-drips", """
+error: cannot pull '127.0.0.1:PORT/head-that-drips:1'
+  cause: get 'http://127.0.0.1:PORT/v2/head-that-drips/manifests/1': Operation too slow. Less than 16 bytes/sec transferred the last 1 seconds
+
+hint: check the network; behind a proxy set `HTTPS_PROXY=http://HOST:PORT`, without any network use `--offline`
 """)
 
     def test_two_lengths(self):
         self.pull_fails("two-lengths", """
+error: cannot pull '127.0.0.1:PORT/two-lengths:1'
+  cause: manifest is not JSON: incomplete JSON
 """)
 
     def test_token_garbage(self):
         self.pull_fails("token-garbage", """
+error: cannot pull '127.0.0.1:PORT/token-garbage:1'
+  cause: the token server's answer has no token in it
 """)
 
     def test_token_huge(self):
         self.pull_fails("token-huge", """
+error: cannot pull '127.0.0.1:PORT/token-huge:1'
+  cause: 'http://127.0.0.1:PORT/token/huge?service=x&scope=***&account=joe': the answer is longer than the limit of SIZE
 """)
 
     def test_token_with_a_line_break(self):
         self.pull_fails("token-with-a-line-break", """
+error: cannot pull '127.0.0.1:PORT/token-with-a-line-break:1'
+  cause: the token server's answer has no token in it
 """)
 
     def test_token_refused(self):
         self.pull_fails("token-refused", """
+error: cannot pull '127.0.0.1:PORT/token-refused:1'
+  cause: the registry '127.0.0.1:PORT' wants other credentials
+
+hint: `kist login 127.0.0.1:PORT`
 """)
 
     def test_token_never_good_enough(self):
         self.pull_fails("token-never-good-enough", """
+error: cannot pull '127.0.0.1:PORT/token-never-good-enough:1'
+  cause: the registry '127.0.0.1:PORT' wants other credentials
+
+hint: `kist login 127.0.0.1:PORT`
 """)
 
     def test_token_server_down(self):
         self.pull_fails("token-server-down", """
+error: cannot pull '127.0.0.1:PORT/token-server-down:1'
+  cause: asking for a token
+  cause: get 'http://127.0.0.1:PORT/token?service=x&scope=***&account=joe': Failed to connect to 127.0.0.1 port 1 after TIME: Couldn't connect to server
+
+hint: check the network; behind a proxy set `HTTPS_PROXY=http://HOST:PORT`, without any network use `--offline`
 """)
 
     def test_redirect_elsewhere(self):
@@ -562,22 +641,27 @@ class Tags(HostileRegistryTest):
 
     def test_circle(self):
         self.tags_fail("tags-in-a-circle", """
+error: the registry's list of tags comes back to a page before
 """)
 
     def test_pages_without_end(self):
         self.tags_fail("tags-without-end", """
+error: the registry's list of tags is longer than the limit of 1000000
 """)
 
     def test_a_million_in_one_page(self):
         self.tags_fail("tags-a-million", """
+error: 'http://127.0.0.1:PORT/v2/tags-a-million/tags/list': the answer is longer than the limit of SIZE
 """)
 
     def test_what_is_no_tag(self):
         self.tags_fail("tags-of-other-kinds", """
+error: the registry's list of tags holds something that is no tag
 """)
 
     def test_next_page_elsewhere(self):
         self.tags_fail("tags-elsewhere", """
+error: the registry '127.0.0.1:PORT' sends us to 'ftp://127.0.0.1/'
 """)
 
 
@@ -618,39 +702,95 @@ class Pushes(HostileRegistryTest):
 
     def test_to_another_scheme(self):
         self.push_fails("push-to-another-scheme", """
+error: cannot push '127.0.0.1:PORT/push-to-another-scheme:1'
+  cause: layer ID
+  cause: the registry '127.0.0.1:PORT' sends us to 'file:///tmp/x'
 """)
 
     def test_nowhere(self):
         self.push_fails("push-nowhere", """
+error: cannot push '127.0.0.1:PORT/push-nowhere:1'
+  cause: layer ID
+  cause: the registry '127.0.0.1:PORT' does not say where to go on
 """)
 
     def test_refused(self):
         self.push_fails("push-refused", """
+error: cannot push '127.0.0.1:PORT/push-refused:1'
+  cause: layer ID
+  cause: push to push-refused: the registry '127.0.0.1:PORT' answered 403: not yours
+
+hint: `kist login 127.0.0.1:PORT`
 """)
 
     def test_without_space(self):
         self.push_fails("push-without-space", """
+error: cannot push '127.0.0.1:PORT/push-without-space:1'
+  cause: layer ID
+  cause: push to push-without-space: the registry '127.0.0.1:PORT' answered 507
 """)
 
     def test_always_cut(self):
         self.push_fails("push-always-cut", """
+error: cannot push '127.0.0.1:PORT/push-always-cut:1'
+  cause: layer ID
+  cause: get 'http://127.0.0.1:PORT/v2/push-always-cut/blobs/uploads/1': broken connection
 """)
 
     def test_with_lies_about_ranges(self):
         self.push_fails("push-with-lies-about-ranges", """
+error: cannot push '127.0.0.1:PORT/push-with-lies-about-ranges:1'
+  cause: layer ID
+  cause: the registry has NUMBER bytes of an upload of NUMBER
 """)
 
     def test_answered_in_the_middle(self):
         self.push_fails("push-answered-in-the-middle", """
+error: cannot push '127.0.0.1:PORT/push-answered-in-the-middle:1'
+  cause: layer ID
+  cause: the upload: the registry '127.0.0.1:PORT' answered 413: too large
 """)
 
     def test_with_another_digest(self):
         self.push_fails("push-with-another-digest", """
+error: cannot push '127.0.0.1:PORT/push-with-another-digest:1'
+  cause: layer ID
+  cause: push of blob ID: the registry '127.0.0.1:PORT' answered 400: digest did not match
 """)
 
     def test_of_a_manifest_refused(self):
         self.push_fails("push-of-a-manifest-refused", """
+error: cannot push '127.0.0.1:PORT/push-of-a-manifest-refused:1'
+  cause: push of the manifest to push-of-a-manifest-refused: the registry '127.0.0.1:PORT' answered 400: blob unknown
 """)
+
+
+class HostileLayers(test_images.Hostile):
+    """What `load` refuses, `pull` refuses."""
+
+    test_documents = None
+    test_layout_that_links_out_of_itself = None
+
+    def pull_layout(self, path):
+        with hostile_registry.HostileRegistry() as registry:
+            registry.layout = pathlib.Path(path)
+            name = f"{registry.host}/layout:1"
+            return name, self.run_kist("pull", name, timeout=120)
+
+    def refused_path(self, path, reason):
+        _, done = self.pull_layout(path)
+        self.assertIn(done.status, (1, 2), done)
+        self.assertIn(reason, done.err)
+        self.assertEqual(self.do("images", "-q"), "")
+        self.assert_store_clean()
+
+    def do(self, *args, **more):
+        if args[0] != "load":
+            return super().do(*args, **more)
+        name, done = self.pull_layout(args[2])
+        self.assertEqual(done.status, 0, done)
+        super().do("tag", name, "inside:1")
+        return super().do("rmi", name)
 
 
 if __name__ == "__main__":

@@ -623,6 +623,17 @@ def two_lengths(asked):
     return asked.hang_up()
 
 
+@behaviour
+def layout(asked):
+    """What lies in a folder of OCI's layout."""
+    folder = asked.registry.layout
+    if asked.kind == "manifests":
+        wanted = json.loads((folder / "index.json").read_text())["manifests"][0]["digest"]
+        return asked.manifest((folder / "blobs/sha256" / wanted[7:]).read_bytes())
+    blob = folder / "blobs/sha256" / asked.what.removeprefix("sha256:")
+    return asked.answer(200, blob.read_bytes()) if blob.is_file() else asked.answer(404)
+
+
 # Tags.
 @on("tags")
 def tags_in_pages(asked):
