@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import stores
+from groups_assembly import replace_six
 from groups_peers import missing
 from groups_registry import Server
 from measure import Command, Row, load, run_once
@@ -172,6 +173,32 @@ def pushes(bench, name):
                 goal=0.1, load=at)]
 
 
+def changes(bench, server):
+    """One small package changes beside torch: build, push. The group `change` leaves the store for it."""
+    home, versions = bench.store("torch", 0), ["1.13.0", "1.14.0", "1.15.0", "1.16.0"]
+    if not (home / "objects").exists():
+        stores.say("no store with torch: run the group `change` before")
+        return []
+    environment = bench.environment(home, 0)
+    lock = bench.lock_of("torch", ["torch", "six==1.17.0"])
+    name = f"127.0.0.1:{server.port}/team/torch"
+    built, pushed, sent = [], [], []
+    at = load()
+    for version in ["1.12.0", *versions]:  # The first makes and pushes all layers.
+        other = bench.lock_of(f"six-{version}", [f"six=={version}"])
+        project = bench.project("torch", 0, ["torch", f"six=={version}"], replace_six(lock, other))
+        build = Command("kist", [bench.kist, "build", "-q", "--frozen", "--project", str(project), "-t", f"{name}:{version}"], environment)
+        built.append(run_once(build)[0])
+        start = time.perf_counter()
+        said = subprocess.run([bench.kist, "push", "--json", f"{name}:{version}"], env=environment, check=True,
+                              capture_output=True, text=True).stdout
+        pushed.append(time.perf_counter() - start)
+        sent.append(json.loads(said)["sent"])
+    return [Row("transfer", "build of torch's image, one small package new", "root", "s", built[1:], goal=3, load=at),
+            Row("transfer", "push of it", "root", "s", pushed[1:], goal=2, load=at),
+            Row("transfer", "bytes of it", "root", "B", sent[1:], goal=6_000_000, load=at)]
+
+
 def transfer(bench):
     if os.getuid() != 0 or missing("docker-registry", "skopeo", "mmdebstrap"):
         return []
@@ -181,6 +208,6 @@ def transfer(bench):
     try:
         subprocess.run(["skopeo", "copy", "-q", "--dest-tls-verify=false", f"oci:{source}:foreign", f"docker://{name}"], check=True)
         time.sleep(0.5)
-        return pulls(bench, name) + pushes(bench, name)
+        return pulls(bench, name) + pushes(bench, name) + changes(bench, server)
     finally:
         server.stop()
