@@ -107,7 +107,7 @@ Result<void> Access::reload() {
   const std::scoped_lock lock(mutex_);
   hashes_ = std::move(users);
   known_.clear();
-  file_changed_ns_ = stamp ? std::optional(stamp->ctime_ns) : std::nullopt;
+  file_stamp_ = stamp;
   return {};
 }
 
@@ -117,7 +117,7 @@ void Access::reload_if_changed() {
   bool is_same;
   {
     const std::scoped_lock lock(mutex_);
-    is_same = !stamp || file_changed_ns_ == stamp->ctime_ns;
+    is_same = !stamp || file_stamp_ == stamp;
   }
   if (!is_same) (void)reload();
 }

@@ -15,6 +15,7 @@
 
 #include "base/result.h"
 #include "http/secret.h"
+#include "os/files.h"
 
 namespace kist::registry_server {
 
@@ -98,7 +99,7 @@ class Access {
   mutable std::mutex mutex_; // Guards what follows.
   std::map<std::string, std::string, std::less<>> hashes_;
   mutable std::map<std::string, Known> known_;
-  std::optional<int64_t> file_changed_ns_;
+  std::optional<os::Stamp> file_stamp_;
 };
 
 /// Lines "user:$2y$…"; others are errors. Pure.

@@ -70,13 +70,14 @@ Result<Catalog::TakeAway> Catalog::take_away() const {
 
 Result<std::optional<ContentDigest>> Catalog::tag(const std::string& repository, const std::string& tag) const {
   const auto text = TRY(storage_.get(tag_key(repository, tag)));
-  if (!text) return std::nullopt;
+  // Empty: a power cut came before it was acknowledged.
+  if (!text || text->empty()) return std::nullopt;
   return TRY(ContentDigest::parse(trim(*text)), "tag '{}' of '{}' is damaged", tag, repository);
 }
 
 Result<std::optional<ManifestLink>> Catalog::manifest(const std::string& repository, const ContentDigest& digest) const {
   const auto text = TRY(storage_.get(manifest_key(repository, digest)));
-  if (!text) return std::nullopt;
+  if (!text || text->empty()) return std::nullopt;
   auto link = parse_link(*text);
   if (!link) return Error(Code::corrupt, "the link of {} in '{}' is damaged", digest.string(), repository);
   return link;

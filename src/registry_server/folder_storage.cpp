@@ -117,10 +117,7 @@ Result<std::optional<int64_t>> FolderStorage::modified(const std::string& key) {
 Result<void> FolderStorage::make_parents(const std::string& key) {
   const std::string folder = folder_of(key);
   if (::faccessat(root_.get(), folder.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) return {};
-  TRY(os::make_folders(os::join(path_, folder)));
-  // The new folders are names in folders above them.
-  for (std::string above = folder_of(folder); above.find('/') != std::string::npos; above = folder_of(above)) is_unsynced(above);
-  return {};
+  return os::make_folders(os::join(path_, folder));
 }
 
 std::string FolderStorage::new_temporary() {
@@ -128,17 +125,10 @@ std::string FolderStorage::new_temporary() {
   return fmt::format("{}/text.{}.{}", kUploads, ::getpid(), next_temporary_++);
 }
 
-Result<void> FolderStorage::sync_folder(const std::string& folder) {
-  const os::Fd fd = TRY(open_below(root_, folder, O_RDONLY | O_DIRECTORY));
-  if (::fsync(fd.get()) != 0) return Error::from_errno(errno, "sync '{}'", printable(folder));
-  return {};
-}
-
-Result<void> FolderStorage::write_text(const std::string& key, std::string_view text, bool is_durable) {
+Result<void> FolderStorage::write_text(const std::string& key, std::string_view text) {
   const std::string temporary = new_temporary();
   os::Fd file = TRY(open_below(root_, temporary, O_WRONLY | O_CREAT | O_EXCL));
   auto written = os::write_all(file, text);
-  if (written && is_durable && ::fdatasync(file.get()) != 0) written = Error::from_errno(errno, "sync '{}'", printable(key));
   if (written) written = std::move(file).close();
   if (written && ::renameat(root_.get(), temporary.c_str(), root_.get(), key.c_str()) != 0)
     written = Error::from_errno(errno, "write '{}'", printable(key));
@@ -149,39 +139,47 @@ Result<void> FolderStorage::write_text(const std::string& key, std::string_view 
 Result<void> FolderStorage::put(const std::string& key, std::string_view text, bool is_durable) {
   TRY(make_parents(key));
   const bool syncs = is_durable && syncs_;
-  auto written = write_text(key, text, syncs);
+  auto written = write_text(key, text);
   // Its folder may have been removed as empty between the two.
   if (!written && written.error().code() == Code::not_found) {
     TRY(make_parents(key));
-    written = write_text(key, text, syncs);
+    written = write_text(key, text);
   }
   TRY(std::move(written));
-  if (!syncs_) return {};
-  is_unsynced(folder_of(key));
-  if (syncs) TRY(sync_folders());
-  return {};
+  return syncs ? sync_together() : Result<void>();
 }
 
-void FolderStorage::is_unsynced(const std::string& folder) {
-  const std::scoped_lock lock(mutex_);
-  if (std::find(unsynced_.begin(), unsynced_.end(), folder) == unsynced_.end()) unsynced_.push_back(folder);
-}
-
-// Those who come while one is at it wait, and one of them then does the work of all.
-Result<void> FolderStorage::sync_folders() {
-  const std::scoped_lock turn(syncing_);
-  std::vector<std::string> folders;
+// One flush of the disk for all who want one: those who come while it runs wait for the next. A sync of
+// each file and folder by itself cost a flush each, and clients that push at once waited in a row.
+Result<void> FolderStorage::sync_together() {
+  uint64_t mine = 0;
   {
     const std::scoped_lock lock(mutex_);
-    folders = std::exchange(unsynced_, {});
+    mine = ++wanted_;
   }
-  for (const std::string& folder : folders) {
-    auto synced = sync_folder(folder);
-    if (synced || synced.error().code() == Code::not_found) continue;
-    for (const std::string& one : folders) is_unsynced(one);
-    return synced;
+  const std::scoped_lock turn(syncing_);
+  if (synced_ >= mine) return {};
+  uint64_t all = 0;
+  {
+    const std::scoped_lock lock(mutex_);
+    all = wanted_;
   }
+  if (::syncfs(root_.get()) != 0) return Error::from_errno(errno, "sync '{}'", path_);
+  synced_ = all;
   return {};
+}
+
+Result<void> FolderStorage::sync_file(const os::Fd& file) {
+  bool is_alone = false;
+  {
+    const std::scoped_lock lock(mutex_);
+    is_alone = syncing_files_++ == 0;
+  }
+  // Alone, what others write to this disk is not waited for.
+  auto synced = is_alone ? (::fdatasync(file.get()) == 0 ? Result<void>() : Error::from_errno(errno, "sync a blob")) : sync_together();
+  const std::scoped_lock lock(mutex_);
+  --syncing_files_;
+  return synced;
 }
 
 Result<void> FolderStorage::touch(const std::string& key) {
@@ -240,12 +238,11 @@ Result<void> FolderStorage::put_blob(const ContentDigest& digest, StagedFile fil
   const bool is_there = TRY(touch_blob(digest));
   if (is_there) return {};
   TRY(make_parents(key));
-  if (syncs_ && ::fdatasync(file.file().get()) != 0) return Error::from_errno(errno, "sync blob {}", digest.string());
+  if (syncs_) TRY(sync_file(file.file()));
   // Who comes second replaces the same bytes by the same bytes.
   if (::renameat(AT_FDCWD, file.path().c_str(), root_.get(), key.c_str()) != 0)
     return Error::from_errno(errno, "name blob {}", digest.string());
   file.taken();
-  if (syncs_) is_unsynced(folder_of(key));
   return {};
 }
 

@@ -10,7 +10,7 @@
 namespace kist::registry_server {
 
 /// Any number of processes may use one folder. Durability: a blob is on the disk before it has a
-/// name; a put() that is durable syncs the folders of everything before it. Without `syncs` nothing
+/// name; a put() that is durable syncs the file system with everything before it. Without `syncs` nothing
 /// waits for the disk, and a power cut may take the last minute: for caches.
 class FolderStorage final : public Storage {
  public:
@@ -36,19 +36,20 @@ class FolderStorage final : public Storage {
  private:
   FolderStorage(os::Fd root, std::string path, bool syncs) : root_(std::move(root)), path_(std::move(path)), syncs_(syncs) {}
   Result<void> make_parents(const std::string& key);
-  void is_unsynced(const std::string& folder);
-  Result<void> sync_folders();
-  Result<void> sync_folder(const std::string& folder);
-  Result<void> write_text(const std::string& key, std::string_view text, bool is_durable);
+  Result<void> sync_together();
+  Result<void> sync_file(const os::Fd& file);
+  Result<void> write_text(const std::string& key, std::string_view text);
   std::string new_temporary();
 
   os::Fd root_;
   std::string path_;
   bool syncs_;
-  std::mutex syncing_;  // Held while folders are synced.
+  std::mutex syncing_;  // Held during a sync. Guards synced_.
+  uint64_t synced_ = 0;
   std::mutex mutex_;  // Guards what follows.
   uint64_t next_temporary_ = 0;
-  std::vector<std::string> unsynced_;  // Folders with names that are not known to be durable, once each.
+  uint64_t wanted_ = 0;      // Syncs that were asked for; synced_ of them are done.
+  size_t syncing_files_ = 0; // Threads in sync_file().
 };
 
 /// "blobs/sha256/ab/<hex>"
