@@ -149,7 +149,7 @@ class Others(ContainerTest):
         seen = json.loads(self.do("inspect", "--size", "one"))[0]
         self.assertEqual(seen["SizeRw"], 8192)
         self.assertGreater(seen["SizeRootFs"], 500_000)
-        for flag, value, message in (("--gpus", "all", "--gpus is not supported yet"), ("--pull", "always", "there is no registry client yet"),
+        for flag, value, message in (("--gpus", "all", "--gpus is not supported yet"), ("--pull", "always", "says no registry, and none is configured"),
                                      ("--pull", "now", "invalid pull option: 'now'"), ("--runtime", "runsc", "unknown or invalid runtime name: runsc"),
                                      ("--platform", "linux/s390x", "is for another platform")):
             done = self.run_kist("run", "--rm", flag, value, "--image", "box", "true")
