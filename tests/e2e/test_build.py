@@ -176,6 +176,10 @@ error: image.include: '../x' leads out of the project
         again = self.one(*build)
         self.assertEqual(again["known_layers"], len(again["layers"]))
         self.assertEqual(again["digest"], first["digest"])
+        # Also when it is the memory alone that was lost.
+        shutil.rmtree(self.store / "names/built")
+        self.assertEqual(self.one(*build)["known_layers"], 0)
+        self.assertEqual(self.one(*build)["known_layers"], len(again["layers"]))
         self.write({"serve.py": SERVE + "# more\n"})
         changed = self.one(*build)
         self.assertEqual(changed["known_layers"], len(changed["layers"]) - 1)
