@@ -109,7 +109,7 @@ constexpr FlagSpec kNoProgress{"--quiet", "-q", "", "taken for docker's sake: no
 constexpr FlagSpec kVolumesFrom{"--volumes-from", "", "CONTAINER[:ro]", "image: what that container has mounted", true};
 
 constexpr FlagSpec kInit{"--init", "", "", "image: a first process that reaps orphans and passes signals on"};
-constexpr FlagSpec kPull{"--pull", "", "never|missing|always", "image: taken for docker's sake; there is no registry client yet"};
+constexpr FlagSpec kPull{"--pull", "", "never|missing|always", "image: whether to ask its registry (default missing)"};
 constexpr FlagSpec kPlatform{"--platform", "", "OS/ARCH", "image: fail if the image is for another one"};
 constexpr FlagSpec kRuntime{"--runtime", "", "kist", "image: taken for docker's sake"};
 constexpr FlagSpec kGpus{"--gpus", "", "WHICH", "image: reserved; not supported yet"};

@@ -9,6 +9,9 @@
 
 namespace kist::cli {
 
+/// Set by the engine for the starter that it starts again: --pull has been seen to.
+inline constexpr const char* kImageIsReady = "KIST_IMAGE_IS_READY";
+
 /// `verb` is one of run, shell, task. Errors: invalid, not_found (an --env-file).
 Result<launch::RunRequest> run_request(const VerbSpec& verb, const Parsed& parsed,
                                             const launch::Host& host);

@@ -6,6 +6,8 @@
 #include "base/text.h"
 #include "cli/container_verbs.h"
 #include "cli/network_verbs.h"
+#include "cli/registry_verbs.h"
+#include "cli/transfer_verbs.h"
 
 namespace kist::cli {
 namespace {
@@ -131,10 +133,13 @@ constexpr FlagSpec kMessage{"--message", "-m", "TEXT", "the comment of the image
 constexpr FlagSpec kNoHuman{"--no-human", "", "", "sizes in bytes, times as they are"};
 constexpr std::array kImagesFlags{kAllImages, kDigests, kFilter, kFormat, kJson, kNoTrunc, kOnlyIds, kHelp};
 constexpr std::array kLoadFlags{kInput, kOnePlatform, kQuiet, kHelp};
-constexpr std::array kSaveFlags{kOutput, kSaveFormat, kHelp};
+constexpr FlagSpec kSince{"--since", "", "IMAGE", "leave out the layers that this image has"};
+constexpr std::array kSaveFlags{kSince, kOutput, kSaveFormat, kHelp};
 constexpr std::array kImportFlags{kChange, kMessage, kOnePlatform, kQuiet, kHelp};
 constexpr std::array kRmiFlags{kForce, kHelp};
 constexpr std::array kHistoryFlags{kFormat, kNoHuman, kNoTrunc, kOnlyIds, kHelp};
+
+constexpr std::array kBundleFlags{kOutput, kSince, kQuiet, kHelp};
 
 constexpr VerbSpec kImageVerbs[] = {
     {"images", "list images", "[REPOSITORY[:TAG]]", 0, 1, false,
@@ -153,6 +158,10 @@ constexpr VerbSpec kImageVerbs[] = {
      "configurations and layers are bit for bit as they came, so all digests stay.\n\n"
      "  kist save -o images.tar busybox debian:bookworm\n"
      "  kist save --format docker busybox | docker load", kSaveFlags},
+    {"bundle", "write images to one file for a machine without a network", "IMAGE…", 1, 1000, false,
+     "`kist load -i FILE` takes it there. --since IMAGE: only what is new since an image that is there already.\n\n"
+     "  kist bundle -o week1.tar team/model:1\n"
+     "  kist bundle -o week2.tar --since team/model:1 team/model:2", kBundleFlags},
     {"import", "make an image of a root file system's tar", "FILE|- [NAME]", 1, 2, false,
      "One layer; the tar may be compressed by gzip, zstd, xz or bzip2. Prints the image's id.\n\n"
      "  kist import rootfs.tar.xz debian:mine --change 'CMD [\"bash\"]' --change 'ENV LANG=C.UTF-8'",
@@ -303,6 +312,8 @@ constexpr VerbGroup kGroups[] = {{"the project and its environment", kProjectVer
                                  {"networks", kNetworkVerbs},
                                  {"volumes", kVolumeVerbs},
                                  {"images", kImageVerbs},
+                                 {"registries", kTransferVerbs},
+                                 {"a registry of one's own", kRegistryVerbs},
                                  {"this machine", kMachineVerbs}};
 
 }  // namespace

@@ -65,9 +65,7 @@ Result<void> make(const Here& here, const MountPlan& plan, Record& record, conta
 // What docker takes and this program cannot do, or need not.
 Result<void> check_wishes(const cli::Parsed& parsed, const launch::ReadyImage& image) {
   const std::string pull = parsed.value("--pull", "missing");
-  if (pull == "always")
-    return Error(Code::unsupported, "--pull always: there is no registry client yet").hint("`kist load -i FILE` brings images in");
-  if (pull != "missing" && pull != "never")
+  if (pull != "always" && pull != "missing" && pull != "never")
     return Error(Code::invalid, "invalid pull option: '{}': must be one of \"always\", \"missing\" or \"never\"", printable(pull));
   if (const std::string runtime = parsed.value("--runtime"); !runtime.empty() && runtime != "kist")
     return Error(Code::invalid, "unknown or invalid runtime name: {}", printable(runtime)).hint("leave it out: kist is the runtime");

@@ -73,7 +73,7 @@ python::Lock installed(python::Lock lock) {
   return lock;
 }
 
-// The environment's parts, byte-code as the last one.
+// The environment's parts, each package with its byte-code, and the standard library's as the last one.
 Result<std::vector<NamedTree>> parts_of(const Work& work, const python::Lock& lock, oci::Digest& complete) {
   const std::string folder = os::parent_of(work.project.lock_path);
   environment::Environment environment =
@@ -84,7 +84,7 @@ Result<std::vector<NamedTree>> parts_of(const Work& work, const python::Lock& lo
   std::vector<NamedTree> parts = std::move(environment.parts);
   if (parts.empty()) parts = TRY(environment::parts_of(work.context, lock, folder, work.tx));
   const store::Tree tree = TRY(work.context.store.tree(complete));
-  store::Tree bytecode = TRY(environment::bytecode_part(tree, parts));
+  store::Tree bytecode = TRY(environment::share_out_bytecode(tree, parts, is_package_part));
   if (!bytecode.empty()) parts.push_back({std::string(kBytecodePart), std::move(bytecode)});
   return parts;
 }

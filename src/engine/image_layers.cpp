@@ -52,6 +52,8 @@ std::vector<store::LayerPackage> packages_of(const std::vector<NamedTree>& parts
 
 }  // namespace
 
+bool is_package_part(const std::string& name) { return kind_of(name) == store::LayerKind::python; }
+
 Result<std::vector<LayerTree>> layers_of(const std::vector<NamedTree>& parts, const python::Lock& lock) {
   std::vector<LayerTree> layers;
   for (const store::LayerSlot& slot : store::plan_layers(packages_of(parts, lock))) {

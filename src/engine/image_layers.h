@@ -16,6 +16,9 @@ inline constexpr std::string_view kDebianPart = "debian";
 inline constexpr std::string_view kInterpreterPart = "interpreter";
 inline constexpr std::string_view kBytecodePart = "byte-code";
 
+/// Whether a part of this name is a Python package, whose byte-code shares its layer.
+bool is_package_part(const std::string& name);
+
 struct LayerTree {
   std::string name;  // "base", "python/numpy", "python/torch-2", "python/tail-07"
   store::Tree tree;

@@ -37,7 +37,7 @@ Result<Made> make(const Context& context, const python::Lock& lock, const std::s
     made.digest = TRY(environment::complete_now(context, *environment.bytecode, tx));
   made.parts = TRY(environment::parts_of(context, lock, lock_folder, tx));
   made.tree = TRY(context.store.tree(made.digest));
-  store::Tree rest = TRY(environment::bytecode_part(made.tree, made.parts));
+  store::Tree rest = TRY(environment::share_out_bytecode(made.tree, made.parts, is_package_part));
   if (!rest.empty()) made.parts.push_back({std::string(kBytecodePart), std::move(rest)});
   TRY(std::move(tx).commit());
   return made;

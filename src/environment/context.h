@@ -28,6 +28,8 @@ struct Context {
   std::vector<std::string> index_folders;  // Local folders with packages (find-links).
   /// May hold credentials. The index to use when the host configures none; may be empty.
   std::string default_index;
+  const http::Config* network = nullptr;  // For what `client` cannot do. Never null in the program.
+  std::string default_registry;            // Of the build; may be empty.
   int64_t now_s = 0;
   bool offline = false;
 

@@ -86,6 +86,12 @@ std::optional<ContentRange> parse_content_range(std::string_view text) {
   return out;
 }
 
+std::string_view Head::field(std::string_view name) const {
+  for (const auto& [known, value] : fields)
+    if (known == name) return value;
+  return {};
+}
+
 Exchange::Exchange(const Config& config, const std::string& url)
     : config_(config), url_(url), easy_(curl_easy_init()) {
   KIST_ASSERT(easy_ != nullptr);
@@ -207,6 +213,7 @@ bool Exchange::on_header(std::string_view line) {
   if (colon == std::string_view::npos) return true;
   const std::string name = to_lower(line.substr(0, colon));
   const std::string_view value = trim(line.substr(colon + 1));
+  head_.fields.emplace_back(name, value);
   if (name == "etag") head_.etag = value;
   if (name == "last-modified") head_.last_modified = value;
   if (name == "retry-after") head_.retry_after = value;

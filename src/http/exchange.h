@@ -24,6 +24,10 @@ struct Head {
   std::string retry_after;
   std::string content_range;
   std::optional<uint64_t> content_length;
+  std::vector<std::pair<std::string, std::string>> fields;  // All of them, names in lower case.
+
+  /// The first of that name (lower case); empty when there is none.
+  std::string_view field(std::string_view name) const;
 };
 
 /// "bytes 5-9/10" or "bytes */10".
@@ -73,6 +77,8 @@ class Exchange {
   /// The failure that code() and head() amount to; empty for an answer of 2xx, 304 and 416, which
   /// the caller judges.
   std::optional<Failure> failure() const;
+  /// What kept an answer from coming whole, whatever the answer is; empty when it is whole.
+  std::optional<Failure> transport_failure() const;
 
  protected:
   /// Refuses the answer with an error of our own; on_body() then returns abort.

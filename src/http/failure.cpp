@@ -137,6 +137,12 @@ Failure Exchange::curl_failure() const {
   }
 }
 
+std::optional<Failure> Exchange::transport_failure() const {
+  if (refused_) return refused_;
+  if (code_ != CURLE_OK) return curl_failure();
+  return std::nullopt;
+}
+
 std::optional<Failure> Exchange::failure() const {
   if (refused_) return refused_;
   // An error answer whose body we cut still is that answer.

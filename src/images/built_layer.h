@@ -1,5 +1,5 @@
 // Layers that kist makes of trees. Only the tree is kept, and how its bytes are written: they are
-// written again whenever somebody wants them. docs/adr/0012-built-layers.md.
+// written again whenever somebody wants them. docs/adr/0013-built-layers.md.
 #pragma once
 
 #include "images/layer.h"

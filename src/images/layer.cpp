@@ -329,6 +329,13 @@ Result<Layer> store_layer(store::Transaction& tx, archive::Source raw, const Lay
   return Unpacker(tx, claim).run(std::move(raw));
 }
 
+Result<std::optional<std::string>> blob_path(const store::Store& store, const Layer& layer) {
+  const store::Tree blob = TRY(store.tree(layer.blob));
+  const Entry* const bytes = blob.find(kBytesEntry);
+  if (bytes == nullptr) return std::nullopt;
+  return store.object_path(*bytes->object, bytes->mode);
+}
+
 Result<void> write_blob(const store::Store& store, const Layer& layer,
                         const store::Output& output) {
   const store::Tree blob = TRY(store.tree(layer.blob));

@@ -58,6 +58,9 @@ int run_or_exec_engine(const cli::VerbSpec& verb, const std::vector<std::string>
   const auto host = read_host();
   if (!host) return fail(host.error(), kKistFailed);
   if (parsed->has("--image")) {
+    const bool is_ready = ::getenv(cli::kImageIsReady) != nullptr;
+    ::unsetenv(cli::kImageIsReady);
+    if (parsed->value("--pull") == "always" && !is_ready) return exec_engine(argv);
     // Begun anew, the program does not know any more where its engine lies.
     if (container_cli::is_reachable(*parsed) && launch::find_image(host->kist_home, parsed->value("--image")))
       runtime_cli::protect_program(argv, environ);

@@ -33,6 +33,7 @@ Result<verbs::Machine> read_machine(launch::Host host) {
   for (const std::string& insecure : indexes.insecure_hosts)
     machine.network.insecure_hosts.push_back(insecure);
   machine.index_variables = http::uv_variables(indexes, machine.network);
+  machine.default_registry = KIST_DEFAULT_REGISTRY;
   machine.default_index = indexes.default_url.reveal();
   for (const http::Secret& place : indexes.find_links)
     if (place.reveal().starts_with("/")) machine.index_folders.push_back(place.reveal());

@@ -12,7 +12,7 @@
 
 #include "base/result.h"
 #include "python/pylock.h"
-#include "python/toml.h"
+#include "toml/toml.h"
 
 namespace kist::python {
 

@@ -111,7 +111,7 @@ Result<void> write_output(const environment::Context& context, const Output& out
   const auto format =
       output.kind == Output::Kind::oci_archive ? images::SaveFormat::oci : images::SaveFormat::docker;
   return write_whole_file(output.path, [&](const store::Output& to) {
-    return images::save(context.store, items, format, to);
+    return images::save(context.store, items, {.format = format, .since = nullptr}, to);
   });
 }
 

@@ -18,6 +18,8 @@
 #include "verbs/machine.h"
 #include "verbs/project.h"
 #include "verbs/prune.h"
+#include "verbs/registry.h"
+#include "verbs/registry_verbs.h"
 #include "verbs/run.h"
 
 namespace kist::verbs {
@@ -59,6 +61,8 @@ Result<int> with_context(const Machine& machine, Progress& progress, bool offlin
       .index_variables = machine.index_variables,
       .index_folders = machine.index_folders,
       .default_index = machine.default_index,
+      .network = &machine.network,
+      .default_registry = machine.default_registry,
       .now_s = ::time(nullptr),
       .offline = offline,
   };
@@ -69,7 +73,7 @@ Result<int> run_in_context(const cli::VerbSpec& verb, const cli::Parsed& parsed,
                            const Machine& machine, cli::Terminal& terminal) {
   cli::ProgressView progress(progress_options(terminal, parsed, is_run(verb)));
   const auto work = [&](const environment::Context& context) -> Result<int> {
-    if (is_run(verb) && parsed.has("--image")) return make_image_ready(parsed.value("--image"), context);
+    if (is_run(verb) && parsed.has("--image")) return make_image_ready(parsed, context);
     if (is_run(verb)) {
       const auto request = TRY(cli::run_request(verb, parsed, machine.host));
       return run_verb(context, request, terminal);
@@ -79,6 +83,7 @@ Result<int> run_in_context(const cli::VerbSpec& verb, const cli::Parsed& parsed,
     if (verb.name == "system df") return system_df(parsed, context, terminal);
     if (is_prune_verb(verb.name)) return prune_verb(verb.name, parsed, context, terminal);
     if (is_container_archive_verb(verb.name)) return container_archive_verb(verb.name, parsed, context, terminal);
+    if (is_transfer_verb(verb.name)) return transfer_verb(verb.name, parsed, context, terminal);
     if (is_image_verb(verb.name)) return image_verb(verb.name, parsed, context, terminal);
     return project_verb(verb.name, parsed, context, terminal);
   };
@@ -142,6 +147,8 @@ int start_again(const std::vector<std::string>& args, const Machine& machine, cl
   argv.push_back(nullptr);
   ::umask(machine.host.umask);
   ::signal(SIGPIPE, SIG_DFL);
+  // Or it would be pulled again, and again.
+  ::setenv(cli::kImageIsReady, "1", 1);
   ::execv(machine.starter.c_str(), argv.data());
   terminal.error(Error::from_errno(errno, "start '{}'", machine.starter));
   return kKistFailed;
@@ -155,7 +162,8 @@ int run_parsed(const cli::VerbSpec& verb, const std::vector<std::string>& args,
     return is_run(verb) ? kKistFailed : 2;
   }
   if (parsed->has("--help")) return show_help(&verb, terminal);
-  const auto status = run_in_context(verb, *parsed, machine, terminal);
+  const auto status = is_registry_verb(verb.name) ? registry_verb(verb.name, *parsed, machine, terminal)
+                                                  : run_in_context(verb, *parsed, machine, terminal);
   if (status && *status == kStartAgain) return start_again(args, machine, terminal);
   if (status) return *status;
   terminal.error(status.error());

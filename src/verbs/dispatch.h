@@ -17,6 +17,7 @@ struct Machine {
   std::vector<std::string> index_variables;  // For uv.
   std::vector<std::string> index_folders;    // Local find-links.
   std::string default_index;                 // May hold credentials.
+  std::string default_registry;              // Of the build; may be empty.
   std::string starter;                       // kist, which starts what is ready.
 };
 

@@ -1,4 +1,4 @@
-// kist save [-o FILE] [--format oci|docker] IMAGE…
+// kist save [-o FILE] [--format oci|docker] IMAGE…, kist bundle -o FILE [--since IMAGE] IMAGE…
 #include <unistd.h>
 
 #include "base/text.h"
@@ -46,14 +46,22 @@ Result<Wanted> find_all(const std::vector<std::string>& asked, const images::Ima
 
 Result<int> save_verb(const cli::Parsed& parsed, const environment::Context& context,
                       cli::Terminal& terminal) {
-  const images::SaveFormat format = TRY(format_of(parsed.value("--format", "oci")));
+  images::SaveOptions options;
+  options.format = TRY(format_of(parsed.value("--format", "oci")));
   const images::ImageStore store(context.store);
+  std::optional<images::Image> since;
+  if (parsed.has("--since")) {
+    if (options.format != images::SaveFormat::oci)
+      return Error(Code::invalid, "--since: only an archive of the form oci can leave layers out");
+    since = TRY(store.find(parsed.value("--since")), "--since");
+    options.since = &*since;
+  }
   const Wanted wanted = TRY(find_all(parsed.positionals(), store));
   std::vector<images::SaveItem> items;
   for (size_t i = 0; i < wanted.images.size(); ++i)
     items.push_back({.image = &wanted.images[i], .names = wanted.names[i]});
   const auto write = [&](const store::Output& output) {
-    return images::save(context.store, items, format, output);
+    return images::save(context.store, items, options, output);
   };
   const std::string output = parsed.value("--output");
   if (!output.empty() && output != "-") {

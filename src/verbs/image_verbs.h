@@ -39,10 +39,11 @@ Result<int> inspect_verb(const cli::Parsed& parsed, const environment::Context& 
 Result<int> history_verb(const cli::Parsed& parsed, const environment::Context& context,
                          cli::Terminal& terminal);
 
-/// For `kist run --image` where launch::find_image() knew none: makes the image's root and ready files.
-/// Returns kStartAgain: with them, the container is the starter's to start. Errors: not_found.
+/// For `kist run --image` where launch::find_image() knew none, or --pull always: brings the image here if
+/// need be, and makes its root and ready files. Returns kStartAgain: with them, the container is the
+/// starter's to start. Errors: not_found, those of engine::pull_image().
 constexpr int kStartAgain = -1;
-Result<int> make_image_ready(const std::string& name, const environment::Context& context);
+Result<int> make_image_ready(const cli::Parsed& parsed, const environment::Context& context);
 
 /// One image as `docker image inspect` shows it.
 boost::json::object image_json(const images::Image& image);

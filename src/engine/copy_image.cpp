@@ -1,0 +1,142 @@
+// From one registry to another, through this machine's memory and past its store: everything that a name
+// stands for, of any kind, bit for bit.
+#include <atomic>
+#include <set>
+
+#include "base/text.h"
+#include "engine/image_transfer.h"
+#include "registry/client.h"
+
+namespace kist::engine {
+namespace {
+
+constexpr std::string_view kPhase = "copying";
+constexpr int kMostIndexes = 4;
+constexpr size_t kMostDocuments = 20'000;
+
+class Copier {
+ public:
+  Copier(const Transfer& transfer, const registry::Address& from, const registry::Address& to, const CopyOptions& options)
+      : transfer_(transfer), options_(options), from_session_(from, transfer.host, transfer.network),
+        to_session_(to, transfer.host, transfer.network), from_(from_session_), to_(to_session_) {
+    if (from.host == to.host && from.repository != to.repository) mount_from_.push_back(from.repository);
+  }
+
+  Result<Copied> run(const std::string& source, const std::string& target) {
+    registry::Document document = TRY(from_.manifest(source));
+    if (options_.platform) document = TRY(of_platform(std::move(document)));
+    const auto there = TRY(to_.head_manifest(target));
+    if (there != document.digest) {
+      transfer_.intake.progress.begin(kPhase, 0, 0);
+      TRY(copy_document(document, target, 0));
+      if (options_.referrers) TRY(copy_referrers(document.digest));
+      transfer_.intake.progress.end(kPhase, fmt::format("copied {} blobs, {}", blobs_.load(), human_bytes(bytes_)));
+    }
+    const registry::Address& address = to_session_.address();
+    return Copied{.digest = document.digest, .to = address.registry + "/" + address.repository, .sent_bytes = bytes_};
+  }
+
+ private:
+  Result<registry::Document> of_platform(registry::Document document) {
+    for (int depth = 0; depth < kMostIndexes && is_index(document); ++depth) {
+      const oci::Index index = TRY(oci::parse_index(document.bytes, document.media_type));
+      const oci::Descriptor* chosen = images::choose_platform(index, *options_.platform);
+      if (chosen == nullptr)
+        return Error(Code::not_found, "no image for {} among {} in the index", options_.platform->string(), index.manifests.size());
+      const oci::Digest wanted = chosen->digest;
+      document = TRY(from_.manifest(wanted.string()));
+    }
+    return document;
+  }
+
+  static std::string type_of(const registry::Document& document) {
+    const std::string own = oci::media_type_of(document.bytes);
+    return own.empty() ? document.media_type : own;
+  }
+  static bool is_index(const registry::Document& document) { return oci::media::is_index(type_of(document)); }
+
+  // What it names goes first, so that no registry refuses it.
+  Result<void> copy_document(const registry::Document& document, const std::string& target, int depth) {
+    if (depth > kMostIndexes) return Error(Code::invalid, "indexes within indexes, more than {} deep", kMostIndexes);
+    if (!seen_.insert(document.digest.hex()).second && target == document.digest.string()) return {};
+    if (seen_.size() > kMostDocuments) return Error(Code::invalid, "more than {} manifests under one name", kMostDocuments);
+    if (is_index(document)) {
+      const oci::Index index = TRY(oci::parse_index(document.bytes, document.media_type));
+      for (const oci::Descriptor& entry : index.manifests) TRY(copy_entry(entry, depth + 1));
+    } else {
+      const oci::Manifest manifest = TRY(oci::parse_manifest(document.bytes, document.media_type));
+      TRY(copy_blobs(manifest));
+    }
+    return to_.put_manifest(target, document.bytes, type_of(document));
+  }
+
+  Result<void> copy_entry(const oci::Descriptor& entry, int depth) {
+    const std::string name = entry.digest.string();
+    const auto there = TRY(to_.head_manifest(name));
+    if (there) return {};
+    auto document = from_.manifest(name);
+    // An index may name platforms that its registry does not have.
+    if (!document && document.error().code() == Code::not_found) return {};
+    if (!document) return document.error();
+    return copy_document(*document, name, depth);
+  }
+
+  Result<void> copy_blobs(const oci::Manifest& manifest) {
+    std::vector<oci::Descriptor> all = manifest.layers;
+    all.push_back(manifest.config);
+    const auto copy_one = [&](size_t i) { return copy_blob(all[i]); };
+    return transfer_.intake.workers.for_each(all.size(), copy_one);
+  }
+
+  Result<void> copy_blob(const oci::Descriptor& blob) {
+    const registry::Upload upload{.digest = blob.digest,
+                                  .size_bytes = blob.size_bytes,
+                                  .open = [this, &blob] { return from_.blob(blob.digest, blob.size_bytes); },
+                                  .mount_from = mount_from_,
+                                  .sent = [this](uint64_t bytes) {
+                                    bytes_ += bytes;
+                                    transfer_.intake.progress.advance(kPhase, 0, bytes);
+                                  }};
+    const auto pushed = TRY(to_.push_blob(upload), "blob {}", blob.digest.hex().substr(0, 12));
+    if (pushed != registry::Repository::Pushed::there) ++blobs_;
+    return {};
+  }
+
+  // Signatures, bills of materials and the like.
+  Result<void> copy_referrers(const oci::Digest& digest) {
+    const oci::Index index = TRY(from_.referrers(digest, ""));
+    for (const oci::Descriptor& entry : index.manifests) TRY(copy_entry(entry, 1));
+    return {};
+  }
+
+  const Transfer& transfer_;
+  const CopyOptions& options_;
+  registry::Session from_session_;
+  registry::Session to_session_;
+  registry::Repository from_;
+  registry::Repository to_;
+  std::vector<std::string> mount_from_;
+  std::set<std::string> seen_;
+  std::atomic<uint64_t> bytes_{0};
+  std::atomic<size_t> blobs_{0};
+};
+
+std::string word_of(const oci::Reference& reference) {
+  if (reference.digest) return reference.digest->string();
+  return reference.tag.empty() ? std::string(oci::kDefaultTag) : reference.tag;
+}
+
+}  // namespace
+
+Result<Copied> copy_image(const Transfer& transfer, const oci::Reference& from, const oci::Reference& to,
+                          const CopyOptions& options) {
+  const auto conf = TRY(registry::read_registries_conf(transfer.host));
+  const auto sources = TRY(registry::addresses_of(from, transfer.host, conf, true));
+  const auto targets = TRY(registry::addresses_of(to, transfer.host, conf, true));
+  Copier copier(transfer, sources.front(), targets.front(), options);
+  Copied copied = TRY(copier.run(word_of(from), word_of(to)), "cannot copy '{}' to '{}'", printable(from.string()),
+                      printable(to.string()));
+  return copied;
+}
+
+}  // namespace kist::engine

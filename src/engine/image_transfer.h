@@ -1,0 +1,72 @@
+// Images between this machine's store and registries.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "environment/context.h"
+#include "images/image_store.h"
+#include "images/intake.h"
+#include "oci/image.h"
+#include "oci/reference.h"
+#include "registry/address.h"
+
+namespace kist::engine {
+
+/// What of the machine a transfer needs. References outlive every use.
+struct Transfer {
+  const images::Intake& intake;
+  registry::Host host;
+  const http::Config& network;
+};
+
+struct Pulled {
+  images::Image image;
+  oci::Digest digest;  // Of what the name stands for: an index, or the manifest itself.
+  bool is_new = false;
+  std::string from;  // "registry/repository"
+};
+
+/// Brings what `reference` stands for here, for one platform; layers that are here already are not asked
+/// for. Mirrors are tried first. The image appears whole or not at all, under `reference.name()`.
+/// Errors: those of registry::Repository, take_image(); not_found (no image for the platform),
+/// unsupported (an artifact that is no image).
+Result<Pulled> pull_image(const Transfer& transfer, const oci::Reference& reference, const oci::Platform& platform);
+
+/// All tags of the reference's repository.
+Result<std::vector<std::string>> list_tags(const Transfer& transfer, const oci::Reference& reference);
+/// The manifest or index that the reference stands for, as the registry has it.
+Result<std::string> read_manifest(const Transfer& transfer, const oci::Reference& reference);
+
+struct PushedLayer {
+  oci::Digest digest;
+  enum class How { there, mounted, sent } how = How::there;
+  uint64_t size_bytes = 0;
+};
+struct Pushed {
+  oci::Digest digest;
+  uint64_t manifest_bytes = 0;
+  std::string to;  // "registry/repository"
+  std::vector<PushedLayer> layers;
+  uint64_t sent_bytes = 0;
+};
+/// Sends what the registry does not have, the manifest last. `dry_run`: only asks what that would be.
+Result<Pushed> push_image(const Transfer& transfer, const images::Image& image, const oci::Reference& reference,
+                          bool dry_run);
+
+struct CopyOptions {
+  std::optional<oci::Platform> platform;  // Of an index only this one; empty: the index with all.
+  bool referrers = false;                 // What refers to it, too: signatures and the like.
+};
+struct Copied {
+  oci::Digest digest;
+  std::string to;
+  uint64_t sent_bytes = 0;
+};
+/// From registry to registry: images, indexes with all that they name, artifacts of any type. Blobs are
+/// not kept here; within one registry they are mounted. Threads and errors as push_image().
+Result<Copied> copy_image(const Transfer& transfer, const oci::Reference& from, const oci::Reference& to,
+                          const CopyOptions& options);
+
+}  // namespace kist::engine

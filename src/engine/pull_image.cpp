@@ -1,0 +1,126 @@
+#include "base/text.h"
+#include "engine/image_transfer.h"
+#include "registry/client.h"
+
+namespace kist::engine {
+namespace {
+
+constexpr int kMostIndexes = 4;
+
+std::string wanted_of(const oci::Reference& reference) {
+  if (reference.digest) return reference.digest->string();
+  return reference.tag.empty() ? std::string(oci::kDefaultTag) : reference.tag;
+}
+
+// The manifest for the platform, through at most a few indexes within indexes.
+Result<registry::Document> find_manifest(registry::Repository& repository, registry::Document found,
+                                         const oci::Platform& platform) {
+  for (int depth = 0; depth < kMostIndexes; ++depth) {
+    const std::string type = oci::media_type_of(found.bytes);
+    if (!oci::media::is_index(type.empty() ? found.media_type : type)) return found;
+    const oci::Index index = TRY(oci::parse_index(found.bytes, found.media_type));
+    const oci::Descriptor* chosen = images::choose_platform(index, platform);
+    if (chosen == nullptr)
+      return Error(Code::not_found, "no image for {} among {} in the index", platform.string(), index.manifests.size())
+          .hint("`kist manifest inspect NAME` shows which there are; `--platform OS/ARCH` takes another");
+    const oci::Digest wanted = chosen->digest;
+    found = TRY(repository.manifest(wanted.string()));
+  }
+  return Error(Code::invalid, "indexes within indexes, more than {} deep", kMostIndexes);
+}
+
+Result<std::string> read_config(registry::Repository& repository, const oci::Descriptor& descriptor) {
+  if (descriptor.size_bytes > oci::kMaxDocumentBytes)
+    return Error(Code::invalid, "the image's configuration has {}, want at most {}", human_bytes(descriptor.size_bytes),
+                 human_bytes(oci::kMaxDocumentBytes));
+  const registry::Source source = TRY(repository.blob(descriptor.digest, descriptor.size_bytes));
+  std::string out;
+  TRY(archive::each_piece(source, [&](std::string_view piece) -> Result<void> {
+    out += piece;
+    return {};
+  }));
+  if (oci::Sha256::of(out) != descriptor.digest)
+    return Error(Code::corrupt, "the image's configuration has the digest {}, want {}", oci::Sha256::of(out).string(),
+                 descriptor.digest.string());
+  return out;
+}
+
+Result<std::vector<images::LayerSource>> sources_of(registry::Repository& repository, const oci::Manifest& manifest,
+                                                    const oci::ImageConfig& config) {
+  if (config.diff_ids.size() != manifest.layers.size())
+    return Error(Code::corrupt, "manifest lists {} layers and the configuration {}, want the same number",
+                 manifest.layers.size(), config.diff_ids.size());
+  std::vector<images::LayerSource> out;
+  for (size_t i = 0; i < manifest.layers.size(); ++i) {
+    const oci::Descriptor& layer = manifest.layers[i];
+    const std::string title = layer.digest.hex().substr(0, 12);
+    if (!oci::media::is_layer(layer.media_type))
+      return Error(Code::unsupported, "layer {} has the media type '{}'", title, printable(layer.media_type));
+    out.push_back({.claim = {layer.digest, layer.size_bytes, config.diff_ids[i]},
+                   .title = title,
+                   .open = [&repository, digest = layer.digest, size = layer.size_bytes]() -> Result<archive::Source> {
+                     return repository.blob(digest, size);
+                   }});
+  }
+  return out;
+}
+
+Result<Pulled> pull_from(const Transfer& transfer, const registry::Address& address, const oci::Reference& reference,
+                         const oci::Platform& platform) {
+  registry::Session session(address, transfer.host, transfer.network);
+  registry::Repository repository(session);
+  const registry::Document named = TRY(repository.manifest(wanted_of(reference)));
+  const registry::Document found = TRY(find_manifest(repository, named, platform));
+  const images::ImageStore store(transfer.intake.store);
+  std::vector<std::string> names;
+  // A name by digest alone stands for nothing that could change.
+  if (!reference.tag.empty() || !reference.digest) names.push_back(reference.name());
+  const std::string from = address.registry + "/" + address.repository;
+  const auto known = store.read(found.digest);
+  if (known && (names.empty() || store.digest_of(names.front()) == found.digest))
+    return Pulled{.image = *known, .digest = named.digest, .is_new = false, .from = from};
+  images::NewImage image;
+  image.manifest_bytes = found.bytes;
+  image.manifest_type = found.media_type;
+  image.names = names;
+  const oci::Manifest manifest = TRY(oci::parse_manifest(found.bytes, found.media_type));
+  if (!oci::media::is_config(manifest.config.media_type))
+    return Error(Code::unsupported, "'{}' is an artifact of type '{}', and no image", printable(reference.string()),
+                 printable(manifest.artifact_type.empty() ? manifest.config.media_type : manifest.artifact_type));
+  image.config_bytes = TRY(read_config(repository, manifest.config));
+  const oci::ImageConfig config = TRY(oci::parse_image_config(image.config_bytes));
+  auto layers = TRY(sources_of(repository, manifest, config));
+  images::Image taken = TRY(images::take_image(transfer.intake, std::move(image), std::move(layers)));
+  return Pulled{.image = std::move(taken), .digest = named.digest, .is_new = true, .from = from};
+}
+
+}  // namespace
+
+Result<Pulled> pull_image(const Transfer& transfer, const oci::Reference& reference, const oci::Platform& platform) {
+  const auto conf = TRY(registry::read_registries_conf(transfer.host));
+  const auto addresses = TRY(registry::addresses_of(reference, transfer.host, conf, false));
+  for (const registry::Address& address : addresses) {
+    auto pulled = pull_from(transfer, address, reference, platform);
+    if (pulled) return pulled;
+    if (!address.is_mirror) return Error(pulled.error()).context(fmt::format("cannot pull '{}'", printable(reference.string())));
+    transfer.intake.progress.warn(fmt::format("the mirror '{}' does not help: {}", printable(address.host), pulled.error().message()));
+  }
+  return Error(Code::internal, "a name leads to no registry");
+}
+
+Result<std::vector<std::string>> list_tags(const Transfer& transfer, const oci::Reference& reference) {
+  const auto conf = TRY(registry::read_registries_conf(transfer.host));
+  const auto addresses = TRY(registry::addresses_of(reference, transfer.host, conf, true));
+  registry::Session session(addresses.front(), transfer.host, transfer.network);
+  return registry::Repository(session).tags();
+}
+
+Result<std::string> read_manifest(const Transfer& transfer, const oci::Reference& reference) {
+  const auto conf = TRY(registry::read_registries_conf(transfer.host));
+  const auto addresses = TRY(registry::addresses_of(reference, transfer.host, conf, true));
+  registry::Session session(addresses.front(), transfer.host, transfer.network);
+  const registry::Document found = TRY(registry::Repository(session).manifest(wanted_of(reference)));
+  return found.bytes;
+}
+
+}  // namespace kist::engine

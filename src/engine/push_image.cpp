@@ -1,0 +1,150 @@
+#include <atomic>
+#include <map>
+
+#include "archive/turn_around.h"
+#include "base/text.h"
+#include "engine/image_transfer.h"
+#include "images/layer.h"
+#include "registry/client.h"
+
+namespace kist::engine {
+namespace {
+
+constexpr std::string_view kPhase = "pushing";
+
+// Repositories of the same registry that have a layer, as far as the names here tell.
+std::map<std::string, std::vector<std::string>> mount_sources(const Transfer& transfer, const oci::Reference& reference) {
+  std::map<std::string, std::vector<std::string>> out;
+  const auto all = images::ImageStore(transfer.intake.store).list();
+  if (!all || reference.registry.empty()) return out;
+  for (const images::Image& image : *all)
+    for (const std::string& name : image.names) {
+      const auto known = oci::Reference::parse(name);
+      if (!known || known->registry != reference.registry || known->repository == reference.repository) continue;
+      for (const images::Layer& layer : image.layers) out[layer.digest.hex()].push_back(known->repository);
+    }
+  return out;
+}
+
+PushedLayer::How how_of(registry::Repository::Pushed pushed) {
+  switch (pushed) {
+    case registry::Repository::Pushed::mounted: return PushedLayer::How::mounted;
+    case registry::Repository::Pushed::sent: return PushedLayer::How::sent;
+    default: return PushedLayer::How::there;
+  }
+}
+
+class Pusher {
+ public:
+  Pusher(const Transfer& transfer, const images::Image& image, const oci::Reference& reference, bool dry_run,
+         const registry::Address& address)
+      : transfer_(transfer), image_(image), reference_(reference), dry_run_(dry_run),
+        session_(address, transfer.host, transfer.network), repository_(session_) {}
+
+  Result<Pushed> run() {
+    const registry::Address& address = session_.address();
+    Pushed out{.digest = image_.digest, .manifest_bytes = image_.manifest_bytes.size(),
+               .to = address.registry + "/" + address.repository, .layers = {}, .sent_bytes = 0};
+    for (const images::Layer& layer : image_.layers) out.layers.push_back({.digest = layer.digest, .size_bytes = layer.size_bytes});
+    const std::string tag = reference_.tag.empty() ? std::string(oci::kDefaultTag) : reference_.tag;
+    const auto there = TRY(repository_.head_manifest(tag));
+    if (there == image_.digest) return out;  // With all that it names: registries see to that.
+    TRY(push_layers(out));
+    if (dry_run_) return out;
+    TRY(push_config());
+    const std::string type =
+        image_.manifest.media_type.empty() ? std::string(oci::media::kManifest) : image_.manifest.media_type;
+    TRY(repository_.put_manifest(tag, image_.manifest_bytes, type));
+    out.sent_bytes = sent_bytes_;
+    return out;
+  }
+
+ private:
+  Result<void> push_layers(Pushed& out) {
+    const auto mounts = mount_sources(transfer_, reference_);
+    uint64_t bytes = 0;
+    for (const PushedLayer& layer : out.layers) bytes += layer.size_bytes;
+    Progress& progress = transfer_.intake.progress;
+    progress.begin(kPhase, out.layers.size(), bytes);
+    const auto push_one = [&](size_t i) -> Result<void> {
+      const auto found = mounts.find(out.layers[i].digest.hex());
+      TRY(push_layer(image_.layers[i], found == mounts.end() ? std::vector<std::string>() : found->second, out.layers[i]),
+          "layer {}", out.layers[i].digest.hex().substr(0, 12));
+      progress.advance(kPhase, 1, 0);
+      return {};
+    };
+    TRY(transfer_.intake.workers.for_each(out.layers.size(), push_one));
+    uint64_t new_bytes = 0;
+    size_t count = 0;
+    for (const PushedLayer& layer : out.layers)
+      if (layer.how == PushedLayer::How::sent) {
+        new_bytes += layer.size_bytes;
+        ++count;
+      }
+    out.sent_bytes = new_bytes;
+    progress.end(kPhase, fmt::format("{} {} of {} layers, {}", dry_run_ ? "would push" : "pushed", count, out.layers.size(),
+                                     human_bytes(new_bytes)));
+    return {};
+  }
+
+  Result<void> push_layer(const images::Layer& layer, std::vector<std::string> mount_from, PushedLayer& out) {
+    if (dry_run_) {
+      const bool there = TRY(repository_.has_blob(layer.digest));
+      out.how = there ? PushedLayer::How::there : PushedLayer::How::sent;
+      return {};
+    }
+    const registry::Upload upload{
+        .digest = layer.digest,
+        .size_bytes = layer.size_bytes,
+        .open = [this, &layer]() -> Result<registry::Source> {
+          return archive::turn_around([this, &layer](const auto& output) {
+            return images::write_blob(transfer_.intake.store, layer, output);
+          });
+        },
+        .mount_from = std::move(mount_from),
+        .sent = [this](uint64_t bytes) {
+          sent_bytes_ += bytes;
+          transfer_.intake.progress.advance(kPhase, 0, bytes);
+        }};
+    const auto pushed = TRY(repository_.push_blob(upload));
+    out.how = how_of(pushed);
+    return {};
+  }
+
+  Result<void> push_config() {
+    const registry::Upload upload{.digest = image_.id,
+                                  .size_bytes = image_.config_bytes.size(),
+                                  .open = [this]() -> Result<registry::Source> {
+                                    return registry::Source([this, given = false]() mutable -> Result<std::string_view> {
+                                      const bool first = !given;
+                                      given = true;
+                                      return first ? std::string_view(image_.config_bytes) : std::string_view();
+                                    });
+                                  },
+                                  .mount_from = {},
+                                  .sent = [this](uint64_t bytes) { sent_bytes_ += bytes; }};
+    TRY(repository_.push_blob(upload), "the image's configuration");
+    return {};
+  }
+
+  const Transfer& transfer_;
+  const images::Image& image_;
+  const oci::Reference& reference_;
+  const bool dry_run_;
+  registry::Session session_;
+  registry::Repository repository_;
+  std::atomic<uint64_t> sent_bytes_{0};
+};
+
+}  // namespace
+
+Result<Pushed> push_image(const Transfer& transfer, const images::Image& image, const oci::Reference& reference,
+                          bool dry_run) {
+  const auto conf = TRY(registry::read_registries_conf(transfer.host));
+  const auto addresses = TRY(registry::addresses_of(reference, transfer.host, conf, true));
+  Pusher pusher(transfer, image, reference, dry_run, addresses.front());
+  Pushed pushed = TRY(pusher.run(), "cannot push '{}'", printable(reference.string()));
+  return pushed;
+}
+
+}  // namespace kist::engine

@@ -1,0 +1,264 @@
+#include "registry/client.h"
+
+#include <boost/json.hpp>
+#include <random>
+#include <set>
+#include <thread>
+
+#include "base/text.h"
+#include "http/retry.h"
+#include "registry/challenge.h"
+
+namespace kist::registry {
+namespace {
+
+constexpr int kMostResumes = 5;
+constexpr int kMostPages = 10'000;
+constexpr size_t kMostTags = 1'000'000;
+constexpr size_t kMostTagBytes = 128;
+// A network that breaks again and again is borne with while it brings something.
+constexpr uint64_t kProgressBytes = 1u << 20;
+constexpr uint64_t kMostPageBytes = 16u << 20;
+constexpr uint64_t kMostIndexBytes = 16u << 20;
+
+const std::vector<std::string>& accepted() {
+  static const std::vector<std::string> kAll = [] {
+    std::vector<std::string> out;
+    for (const std::string_view type : {oci::media::kIndex, oci::media::kManifest, oci::media::kDockerList,
+                                        oci::media::kDockerManifest})
+      out.push_back(fmt::format("Accept: {}", type));
+    out.emplace_back("Accept: */*");
+    return out;
+  }();
+  return kAll;
+}
+
+// Without parameters: "application/json; charset=utf-8".
+std::string media_type_of(std::string_view field) { return std::string(trim(field.substr(0, field.find(';')))); }
+
+std::optional<oci::Digest> announced(const http::Head& head) {
+  const auto digest = oci::Digest::parse(head.field("docker-content-digest"));
+  return digest ? std::optional(*digest) : std::nullopt;
+}
+
+void wait_a_little(int resumes) {
+  std::this_thread::sleep_for(http::back_off(std::chrono::milliseconds(250), resumes, std::random_device{}()));
+}
+
+}  // namespace
+
+std::vector<std::string> Repository::pull_scope() const { return {scope_of(session_.address().repository, false)}; }
+std::vector<std::string> Repository::push_scope() const { return {scope_of(session_.address().repository, true)}; }
+
+Result<Document> Repository::manifest(std::string_view reference) {
+  const std::string& repository = session_.address().repository;
+  http::Call call{.method = "GET", .url = session_.url(fmt::format("{}/manifests/{}", repository, reference)),
+                  .headers = accepted(), .body = {}, .source = {}, .source_bytes = {}};
+  http::Stream answer = TRY(session_.call(call, pull_scope()));
+  if (answer.head().status != 200)
+    return refusal(answer, session_.address(), fmt::format("manifest {} of {}", printable(reference), printable(repository)));
+  const std::string media_type = media_type_of(answer.head().field("content-type"));
+  const auto said = announced(answer.head());
+  std::string bytes = TRY(answer.read_all(kMaxManifestBytes));
+  const oci::Digest digest = oci::Sha256::of(bytes);
+  Document out{.bytes = std::move(bytes), .media_type = media_type, .digest = digest};
+  const auto wanted = oci::Digest::parse(reference);
+  if (wanted && *wanted != out.digest)
+    return Error(Code::corrupt, "the manifest of {} has the digest {}, want {}", printable(repository), out.digest.string(),
+                 wanted->string());
+  if (said && *said != out.digest)
+    return Error(Code::corrupt, "the manifest of {} has the digest {}, and the registry announced {}", printable(repository),
+                 out.digest.string(), said->string());
+  return out;
+}
+
+Result<std::optional<oci::Digest>> Repository::head_manifest(std::string_view reference) {
+  const std::string& repository = session_.address().repository;
+  http::Call call{.method = "HEAD", .url = session_.url(fmt::format("{}/manifests/{}", repository, reference)),
+                  .headers = accepted(), .body = {}, .source = {}, .source_bytes = {}};
+  http::Stream answer = TRY(session_.call(call, push_scope()));
+  if (answer.head().status == 404) return std::optional<oci::Digest>();
+  if (answer.head().status != 200) return refusal(answer, session_.address(), fmt::format("manifest of {}", printable(repository)));
+  return announced(answer.head());
+}
+
+Result<void> Repository::put_manifest(std::string_view reference, const std::string& bytes, std::string_view media_type) {
+  const std::string& repository = session_.address().repository;
+  http::Call call{.method = "PUT", .url = session_.url(fmt::format("{}/manifests/{}", repository, reference)),
+                  .headers = {fmt::format("Content-Type: {}", media_type)}, .body = bytes, .source = {}, .source_bytes = {}};
+  http::Stream answer = TRY(session_.call(call, push_scope()));
+  if (answer.head().status / 100 == 2) return {};
+  return refusal(answer, session_.address(), fmt::format("push of the manifest to {}", printable(repository)));
+}
+
+Result<void> Repository::delete_manifest(std::string_view reference) {
+  const std::string& repository = session_.address().repository;
+  http::Call call;
+  call.method = "DELETE";
+  call.url = session_.url(fmt::format("{}/manifests/{}", repository, reference));
+  http::Stream answer =
+      TRY(session_.call(call, {fmt::format("repository:{}:delete", repository), scope_of(repository, true)}));
+  if (answer.head().status / 100 == 2) return {};
+  return refusal(answer, session_.address(), fmt::format("delete {} of {}", printable(reference), printable(repository)));
+}
+
+Result<http::Stream> Repository::open_range(const oci::Digest& digest, uint64_t from) {
+  const std::string& repository = session_.address().repository;
+  http::Call call;
+  call.url = session_.url(fmt::format("{}/blobs/{}", repository, digest.string()));
+  if (from > 0) call.headers.push_back(fmt::format("Range: bytes={}-", from));
+  http::Stream answer = TRY(session_.call(call, pull_scope()));
+  const int status = answer.head().status;
+  if (status == 200 || (status == 206 && from > 0)) return answer;
+  return refusal(answer, session_.address(), fmt::format("blob {} of {}", digest.hex().substr(0, 12), printable(repository)));
+}
+
+namespace {
+
+// A blob on its way, taken up again where it stopped.
+class Download {
+ public:
+  Download(std::function<Result<http::Stream>(uint64_t)> open, uint64_t size_bytes, std::string title)
+      : open_(std::move(open)), size_bytes_(size_bytes), title_(std::move(title)) {}
+
+  Result<std::string_view> next() {
+    while (true) {
+      if (!stream_) TRY(start());
+      auto piece = stream_->read();
+      if (!piece) {
+        if (at_ == size_bytes_) return std::string_view();  // Broken behind the last byte.
+        if (at_ >= resumed_at_ + kProgressBytes) resumes_ = 0;
+        if (!stream_->may_pass() || resumes_ >= kMostResumes) return piece;
+        resumed_at_ = at_;
+        stream_.reset();
+        wait_a_little(++resumes_);
+        continue;
+      }
+      std::string_view bytes = *piece;
+      if (bytes.empty()) {
+        if (at_ == size_bytes_) return bytes;
+        return Error(Code::corrupt, "blob {} ended after {} of {} bytes", title_, at_, size_bytes_);
+      }
+      // A server that ignores the range begins anew.
+      const size_t skipped = static_cast<size_t>(std::min<uint64_t>(to_skip_, bytes.size()));
+      bytes.remove_prefix(skipped);
+      to_skip_ -= skipped;
+      at_ += bytes.size();
+      if (at_ > size_bytes_) return Error(Code::corrupt, "blob {} is longer than its {} bytes", title_, size_bytes_);
+      if (!bytes.empty()) return bytes;
+    }
+  }
+
+ private:
+  Result<void> start() {
+    http::Stream opened = TRY(open_(at_));
+    const http::Head& head = opened.head();
+    to_skip_ = 0;
+    if (at_ > 0 && head.status == 200) to_skip_ = at_;
+    if (head.status == 206) {
+      const auto range = http::parse_content_range(head.content_range);
+      if (!range || !range->first || *range->first != at_)
+        return Error(Code::corrupt, "blob {}: asked for the bytes from {}, got '{}'", title_, at_, printable(head.content_range));
+    }
+    stream_.emplace(std::move(opened));
+    return {};
+  }
+
+  std::function<Result<http::Stream>(uint64_t)> open_;
+  const uint64_t size_bytes_;
+  const std::string title_;
+  std::optional<http::Stream> stream_;
+  uint64_t at_ = 0;
+  uint64_t to_skip_ = 0;
+  uint64_t resumed_at_ = 0;
+  int resumes_ = 0;
+};
+
+}  // namespace
+
+Result<Source> Repository::blob(const oci::Digest& digest, uint64_t size_bytes) {
+  auto download = std::make_shared<Download>([this, digest](uint64_t from) { return open_range(digest, from); }, size_bytes,
+                                             digest.hex().substr(0, 12));
+  return Source([download] { return download->next(); });
+}
+
+Result<bool> Repository::has_blob(const oci::Digest& digest) {
+  http::Call call;
+  call.method = "HEAD";
+  call.url = session_.url(fmt::format("{}/blobs/{}", session_.address().repository, digest.string()));
+  http::Stream answer = TRY(session_.call(call, push_scope()));
+  if (answer.head().status == 200) return true;
+  if (answer.head().status == 404) return false;
+  return refusal(answer, session_.address(), fmt::format("blob {}", digest.hex().substr(0, 12)));
+}
+
+namespace {
+
+Result<void> add_tags(const boost::json::object& page, std::vector<std::string>& out) {
+  const auto* tags = page.if_contains("tags");
+  if (tags == nullptr || !tags->is_array()) return {};
+  for (const auto& tag : tags->get_array()) {
+    if (!tag.is_string() || tag.get_string().empty() || tag.get_string().size() > kMostTagBytes)
+      return Error(Code::corrupt, "the registry's list of tags holds something that is no tag");
+    if (out.size() >= kMostTags) return Error(Code::invalid, "the registry's list of tags is longer than the limit of {}", kMostTags);
+    out.emplace_back(std::string_view(tag.get_string()));
+  }
+  return {};
+}
+
+}  // namespace
+
+// Docker's registry pages by a Link header; the next page is told by its "last".
+Result<std::vector<std::string>> Repository::tags() {
+  const std::string& repository = session_.address().repository;
+  std::vector<std::string> out;
+  std::set<std::string> seen;
+  std::string url = session_.url(fmt::format("{}/tags/list", repository));
+  for (int page = 0; page < kMostPages; ++page) {
+    if (!seen.insert(url).second) return Error(Code::invalid, "the registry's list of tags comes back to a page before");
+    http::Call call;
+    call.url = url;
+    http::Stream answer = TRY(session_.call(call, pull_scope()));
+    if (answer.head().status != 200) return refusal(answer, session_.address(), fmt::format("tags of {}", printable(repository)));
+    const std::string link(answer.head().field("link"));
+    const std::string text = TRY(answer.read_all(kMostPageBytes));
+    boost::system::error_code failed;
+    const auto value = boost::json::parse(text, failed);
+    if (failed || !value.is_object()) return Error(Code::corrupt, "the registry's list of tags is not JSON");
+    TRY(add_tags(value.get_object(), out));
+    const size_t begin = link.find('<');
+    const size_t end = link.find('>');
+    if (begin == std::string::npos || end == std::string::npos || end < begin || link.find("next", end) == std::string::npos)
+      return out;
+    url = TRY(session_.resolve(std::string_view(link).substr(begin + 1, end - begin - 1)));
+  }
+  return Error(Code::invalid, "the registry's list of tags has more than {} pages", kMostPages);
+}
+
+Result<oci::Index> Repository::referrers(const oci::Digest& digest, std::string_view artifact_type) {
+  const std::string& repository = session_.address().repository;
+  http::Call call;
+  call.url = session_.url(fmt::format("{}/referrers/{}", repository, digest.string()));
+  if (!artifact_type.empty()) call.url += "?artifactType=" + escape(artifact_type);
+  http::Stream answer = TRY(session_.call(call, pull_scope()));
+  if (answer.head().status == 200) {
+    const std::string text = TRY(answer.read_all(kMostIndexBytes));
+    return oci::parse_index(text);
+  }
+  if (answer.head().status != 404) return refusal(answer, session_.address(), fmt::format("referrers of {}", printable(repository)));
+  // Before 1.1 a tag stood for them: the digest with a dash.
+  auto index = manifest("sha256-" + digest.hex());
+  if (!index && index.error().code() == Code::not_found) return oci::Index{.media_type = std::string(oci::media::kIndex), .manifests = {}, .annotations = {}};
+  if (!index) return index.error();
+  return oci::parse_index(index->bytes, index->media_type);
+}
+
+Result<void> check_login(Session& session) {
+  http::Call call;
+  call.url = session.url("");
+  http::Stream answer = TRY(session.call(call, {}));
+  if (answer.head().status == 200) return {};
+  return refusal(answer, session.address(), "login");
+}
+
+}  // namespace kist::registry

@@ -1,0 +1,82 @@
+// The OCI distribution specification 1.1, seen from a client: one repository of one registry.
+//
+//   registry::Repository repository(session);
+//   const registry::Document manifest = TRY(repository.manifest("latest", registry::kAnyManifest));
+//   const auto source = TRY(repository.blob(digest, size));
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "oci/image.h"
+#include "registry/session.h"
+
+namespace kist::registry {
+
+/// The specification asks registries for at least 4 MiB.
+inline constexpr uint64_t kMaxManifestBytes = 4u << 20;
+
+struct Document {
+  std::string bytes;
+  std::string media_type;  // As announced.
+  oci::Digest digest;      // Of the bytes, and checked against what was asked for and announced.
+};
+
+/// Gives pieces, valid until the next call; empty at the end.
+using Source = std::function<Result<std::string_view>()>;
+
+/// Where a blob stands that is to be pushed.
+struct Upload {
+  oci::Digest digest;
+  uint64_t size_bytes = 0;
+  /// From the beginning, each time it is called.
+  std::function<Result<Source>()> open;
+  std::vector<std::string> mount_from;  // Repositories of the same registry that may have it.
+  std::function<void(uint64_t)> sent;   // Bytes that were sent since the last call.
+};
+
+class Repository {
+ public:
+  /// `session` must outlive this.
+  explicit Repository(Session& session) : session_(session) {}
+
+  /// `reference`: a tag or a digest. Errors: not_found, denied, unavailable, corrupt (another digest
+  /// than asked for or announced), invalid (longer than the limit).
+  Result<Document> manifest(std::string_view reference);
+  /// What the registry says of it; empty when it is not there.
+  Result<std::optional<oci::Digest>> head_manifest(std::string_view reference);
+  Result<void> put_manifest(std::string_view reference, const std::string& bytes, std::string_view media_type);
+  Result<void> delete_manifest(std::string_view reference);
+
+  /// The blob's bytes as they come. Interrupted, it goes on with a range request. What arrives is not
+  /// checked here, but for its length: who reads it hashes it anyway.
+  Result<Source> blob(const oci::Digest& digest, uint64_t size_bytes);
+  Result<bool> has_blob(const oci::Digest& digest);
+  enum class Pushed { there, mounted, sent };
+  /// Nothing is sent that is there. Interrupted, it goes on where the registry says that it is.
+  Result<Pushed> push_blob(const Upload& upload);
+
+  /// All tags, in the registry's order. Errors: invalid (pages without end).
+  Result<std::vector<std::string>> tags();
+  /// What refers to a manifest: an index, by the API, else by the tag that stands for it.
+  Result<oci::Index> referrers(const oci::Digest& digest, std::string_view artifact_type);
+
+ private:
+  std::vector<std::string> pull_scope() const;
+  std::vector<std::string> push_scope() const;
+  Result<http::Stream> open_range(const oci::Digest& digest, uint64_t from);
+  Result<std::string> begin_upload(const Upload& upload, bool& mounted);
+  Result<std::string> send(const Upload& upload, const std::string& location, uint64_t from);
+  Result<uint64_t> uploaded(std::string& location);
+  Result<uint64_t> taken_up(const Upload& upload, std::string& location, bool& mounted);
+
+  Session& session_;
+};
+
+/// "GET /v2/" with credentials. Errors: denied.
+Result<void> check_login(Session& session);
+
+}  // namespace kist::registry

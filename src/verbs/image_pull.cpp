@@ -1,0 +1,45 @@
+// kist pull NAME…
+#include "base/text.h"
+#include "verbs/image_verbs.h"
+#include "verbs/registry_verbs.h"
+
+namespace kist::verbs {
+namespace {
+
+Result<void> pull_one(const std::string& name, const engine::Transfer& transfer, const oci::Platform& platform,
+                      bool quiet, const environment::Context& context, cli::Terminal& terminal) {
+  const oci::Reference reference = TRY(oci::Reference::parse(name));
+  const engine::Pulled pulled = TRY(engine::pull_image(transfer, reference, platform));
+  if (pulled.is_new) note_image(context, "pull", pulled.image.id, reference.name());
+  if (!quiet) {
+    terminal.line("Digest: " + pulled.digest.string());
+    terminal.line(fmt::format("Status: {} {}", pulled.is_new ? "Downloaded newer image for" : "Image is up to date for",
+                              reference.digest ? reference.string() : reference.name()));
+  }
+  terminal.line(reference.digest ? fmt::format("{}@{}", pulled.from, reference.digest->string())
+                                 : fmt::format("{}:{}", pulled.from, reference.tag.empty() ? std::string(oci::kDefaultTag) : reference.tag));
+  return {};
+}
+
+}  // namespace
+
+Result<int> pull_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal) {
+  const images::Intake intake = intake_of(context);
+  registry::Host host = TRY(registry_host(parsed, context));
+  const engine::Transfer transfer{.intake = intake, .host = std::move(host), .network = *context.network};
+  const oci::Platform platform = TRY(wanted_platform(parsed));
+  std::vector<std::string> names = parsed.positionals();
+  if (parsed.has("--all-tags")) {
+    if (names.size() != 1) return Error(Code::invalid, "--all-tags wants one NAME");
+    const oci::Reference reference = TRY(oci::Reference::parse(names.front()));
+    if (!reference.tag.empty() || reference.digest)
+      return Error(Code::invalid, "tag can't be used with --all-tags/-a");
+    const auto tags = TRY(engine::list_tags(transfer, reference));
+    names.clear();
+    for (const std::string& tag : tags) names.push_back(reference.repository_name() + ":" + tag);
+  }
+  for (const std::string& name : names) TRY(pull_one(name, transfer, platform, parsed.has("--quiet"), context, terminal));
+  return 0;
+}
+
+}  // namespace kist::verbs

@@ -1,0 +1,31 @@
+// Verbs that talk to registries: pull, push, login, logout, tags, manifest. Names, flags and messages are
+// docker's, `tags` is skopeo's list-tags.
+#pragma once
+
+#include "cli/flags.h"
+#include "cli/terminal.h"
+#include "engine/image_transfer.h"
+#include "environment/context.h"
+
+namespace kist::verbs {
+
+bool is_transfer_verb(std::string_view name);
+/// Returns the exit status.
+Result<int> transfer_verb(std::string_view name, const cli::Parsed& parsed, const environment::Context& context,
+                          cli::Terminal& terminal);
+
+Result<int> pull_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal);
+Result<int> push_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal);
+Result<int> copy_image_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal);
+Result<int> login_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal);
+Result<int> logout_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal);
+Result<int> tags_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal);
+Result<int> manifest_inspect_verb(const cli::Parsed& parsed, const environment::Context& context,
+                                  cli::Terminal& terminal);
+
+/// What of the command line and the machine a registry needs. Errors: unavailable (--offline).
+Result<registry::Host> registry_host(const cli::Parsed& parsed, const environment::Context& context);
+/// --platform, or this machine's.
+Result<oci::Platform> wanted_platform(const cli::Parsed& parsed);
+
+}  // namespace kist::verbs

@@ -1,0 +1,657 @@
+#!/usr/bin/env python3
+"""Registries with bad manners (tests/faults/hostile_registry.py), and the layers that they may give.
+
+Each behaviour ends in a clear error, or in what was asked for; with bounded memory; the store is sound
+after it, and the image that was there before is what it was. No password is shown to anybody else.
+"""
+import base64
+import contextlib
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+import image_forge as forge
+import lib
+import test_images
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "faults"))
+import hostile_registry  # noqa: E402
+
+# A pull of the good image takes some 40 MB; more than this nobody may make us take.
+MOST_MEMORY = 100 << 20
+SECRET = "hunter2"
+
+
+def peak_memory(pid):
+    with contextlib.suppress(OSError):
+        found = re.search(r"^VmHWM:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)
+        return int(found[1]) << 10 if found else 0
+    return 0
+
+
+class HostileRegistryTest(test_images.ImageTest):
+    """The tests of a class share a store: what one leaves behind, the next one finds."""
+
+    @classmethod
+    def make_store(cls):
+        cls.docker = cls.folder / "docker"
+        cls.docker.mkdir()
+        return cls.folder / "shared"
+
+    def setUp(self):
+        super().setUp()
+        self.registry = hostile_registry.HostileRegistry()
+        self.registry.__enter__()
+        self.addCleanup(self.registry.__exit__)
+        auth = base64.b64encode(f"joe:{SECRET}".encode()).decode()
+        (self.docker / "config.json").write_text(json.dumps({"auths": {self.registry.host: {"auth": auth}}}))
+        self.store = self.folder / "shared"
+        if not self.store.exists():
+            self.store.mkdir()
+            # Another image than those of the tests, so that none of their layers is here.
+            self.do("pull", "-q", self.name("other"))
+            self.do("tag", self.name("other"), "kept:1")
+            self.do("rmi", self.name("other"))
+        self.kept = self.do("inspect", "kept:1")
+
+    def environment(self, **more):
+        return super().environment(DOCKER_CONFIG=str(self.docker), UV_HTTP_TIMEOUT="1",
+                                   CONTAINERS_REGISTRIES_CONF="/dev/null", **more)
+
+    def name(self, behaviour):
+        return f"{self.registry.host}/{behaviour}:1"
+
+    def measured(self, *args, most_memory=MOST_MEMORY):
+        """Like run_kist, and what it took at most."""
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            process = subprocess.Popen(self.command(*args), cwd=self.project, env=self.environment(), stdout=out,
+                                       stderr=err, stdin=subprocess.DEVNULL)
+            # Not by wait4(): what it tells is never less than what this program had when it forked.
+            peak, end = 0, time.monotonic() + 180
+            while process.poll() is None:
+                peak = max(peak, peak_memory(process.pid))
+                self.assertLess(time.monotonic(), end, f"{args} does not end")
+                time.sleep(0.01)
+            out.seek(0)
+            err.seek(0)
+            done = lib.Outcome(process.returncode, out.read().decode(errors="replace"), err.read().decode(errors="replace"))
+        self.assertLess(peak, most_memory, done)
+        return done
+
+    def unharmed(self):
+        self.assertEqual(self.do("inspect", "kept:1"), self.kept)
+        self.assert_store_clean()
+
+    def pull_fails(self, behaviour, message):
+        done = self.measured("pull", self.name(behaviour))
+        self.assertNotIn("\x1b", done.err)
+        self.assertNotIn(SECRET, done.err)
+        self.assertIn(done.status, (1, 2), done)
+        self.assert_fails(done, done.status, message)
+        self.assertEqual(self.do("images", "--format", "{{.Repository}}:{{.Tag}}"), "kept:1\n")
+        self.unharmed()
+        return done
+
+    def pull_works(self, behaviour):
+        done = self.measured("pull", self.name(behaviour))
+        self.assertEqual(done.status, 0, done)
+        self.do("rmi", self.name(behaviour))
+        self.do("gc")
+        self.unharmed()
+        return done
+
+    def nobody_else_saw_it(self):
+        told = json.dumps(self.registry.elsewhere)
+        self.assertNotIn("authorization", told)
+        self.assertNotIn(SECRET, told)
+
+
+class Documents(HostileRegistryTest):
+    """Manifests, indexes and configurations."""
+
+    def test_manifest_announced_as_another(self):
+        self.pull_fails("manifest-announced-as-another", """
+error: cannot pull '127.0.0.1:PORT/manifest-announced-as-another:1'
+  cause: the manifest of manifest-announced-as-another has the digest sha256:DIGEST, and the registry announced sha256:DIGEST
+""")
+
+    def test_manifest_of_another_digest(self):
+        self.pull_fails("manifest-of-another-digest", """
+error: cannot pull '127.0.0.1:PORT/manifest-of-another-digest:1'
+  cause: blob a1adc88a4f97 of manifest-of-another-digest: the registry '127.0.0.1:PORT' answered 404
+""")
+
+    def test_manifest_of_100_megabytes(self):
+        self.pull_fails("manifest-of-100-megabytes", """
+error: cannot pull '127.0.0.1:PORT/manifest-of-100-megabytes:1'
+  cause: 'http://127.0.0.1:PORT/v2/manifest-of-100-megabytes/manifests/1': the answer is longer than the limit of SIZE
+""")
+
+    def test_manifest_without_end(self):
+        self.pull_fails("manifest-without-end", """
+error: cannot pull '127.0.0.1:PORT/manifest-without-end:1'
+  cause: 'http://127.0.0.1:PORT/v2/manifest-without-end/manifests/1': the answer is longer than the limit of SIZE
+""")
+
+    def test_manifest_that_is_no_json(self):
+        self.pull_fails("manifest-that-is-no-json", """
+error: cannot pull '127.0.0.1:PORT/manifest-that-is-no-json:1'
+  cause: manifest is not JSON: syntax error
+""")
+
+    def test_manifest_of_brackets(self):
+        self.pull_fails("manifest-of-brackets", """
+error: cannot pull '127.0.0.1:PORT/manifest-of-brackets:1'
+  cause: manifest is not JSON: too deep
+""")
+
+    def test_manifest_cut_off(self):
+        self.pull_fails("manifest-cut-off", """
+error: cannot pull '127.0.0.1:PORT/manifest-cut-off:1'
+  cause: get 'http://127.0.0.1:PORT/v2/manifest-cut-off/manifests/1': transfer closed with 482 bytes remaining to read
+""")
+
+    def test_manifest_says_index_inside(self):
+        self.pull_fails("manifest-says-index-inside", """
+error: cannot pull '127.0.0.1:PORT/manifest-says-index-inside:1'
+  cause: image index was announced as 'application/vnd.oci.image.manifest.v1+json', want an index's
+""")
+
+    def test_manifest_that_is_both(self):
+        self.pull_fails("manifest-that-is-both", """
+error: cannot pull '127.0.0.1:PORT/manifest-that-is-both:1'
+  cause: image index was announced as 'application/vnd.oci.image.manifest.v1+json', want an index's
+""")
+
+    def test_manifest_of_schema_1(self):
+        self.pull_fails("manifest-of-schema-1", """
+error: cannot pull '127.0.0.1:PORT/manifest-of-schema-1:1'
+  cause: manifest has schema version 1, want 2
+""")
+
+    def test_manifest_compressed_on_the_way(self):
+        self.pull_fails("manifest-compressed-on-the-way", """
+error: cannot pull '127.0.0.1:PORT/manifest-compressed-on-the-way:1'
+  cause: manifest is not JSON: syntax error
+""")
+
+    def test_manifest_with_layer_outside_of_the_store(self):
+        self.pull_fails("manifest-with-layer-outside-of-the-store", """
+error: cannot pull '127.0.0.1:PORT/manifest-with-layer-outside-of-the-store:1'
+  cause: manifest: layers 0
+  cause: digest '../../../../etc/passwd' has '.' at offset 0, not a lower-case hex digit
+""")
+
+    def test_manifest_with_negative_size(self):
+        self.pull_fails("manifest-with-negative-size", """
+error: cannot pull '127.0.0.1:PORT/manifest-with-negative-size:1'
+  cause: manifest: layers 0: field 'size' is not a length
+""")
+
+    def test_manifest_with_too_many_layers(self):
+        self.pull_fails("manifest-with-too-many-layers", """
+error: cannot pull '127.0.0.1:PORT/manifest-with-too-many-layers:1'
+  cause: manifest: 'layers' has 5000 elements, want at most 1000
+""")
+
+    def test_artifact(self):
+        self.pull_fails("artifact", """
+error: cannot pull '127.0.0.1:PORT/artifact:1'
+  cause: '127.0.0.1:PORT/artifact:1' is an artifact of type 'application/vnd.example.thing', and no image
+""")
+
+    def test_index_that_is_deep(self):
+        self.pull_fails("index-that-is-deep", """
+error: cannot pull '127.0.0.1:PORT/index-that-is-deep:1'
+  cause: indexes within indexes, more than 4 deep
+""")
+
+    def test_index_that_is_its_own_child(self):
+        self.pull_fails("index-that-is-its-own-child", """
+error: cannot pull '127.0.0.1:PORT/index-that-is-its-own-child:1'
+  cause: the manifest of index-that-is-its-own-child has the digest sha256:DIGEST, want sha256:DIGEST
+""")
+
+    def test_index_of_nothing_for_us(self):
+        self.pull_fails("index-of-nothing-for-us", """
+error: cannot pull '127.0.0.1:PORT/index-of-nothing-for-us:1'
+  cause: no image for linux/amd64 among 1 in the index
+
+hint: `kist manifest inspect NAME` shows which there are; `--platform OS/ARCH` takes another
+""")
+
+    def test_index_of_a_million(self):
+        self.pull_fails("index-of-a-million", """
+error: cannot pull '127.0.0.1:PORT/index-of-a-million:1'
+  cause: 'http://127.0.0.1:PORT/v2/index-of-a-million/manifests/1': the answer is longer than the limit of SIZE
+""")
+
+    def test_config_of_another_digest(self):
+        self.pull_fails("config-of-another-digest", """
+error: cannot pull '127.0.0.1:PORT/config-of-another-digest:1'
+  cause: the image's configuration has the digest sha256:DIGEST, want sha256:DIGEST
+""")
+
+    def test_config_of_a_terabyte(self):
+        self.pull_fails("config-of-a-terabyte", """
+error: cannot pull '127.0.0.1:PORT/config-of-a-terabyte:1'
+  cause: the image's configuration has 1.1 TB, want at most SIZE
+""")
+
+    def test_config_missing(self):
+        self.pull_fails("config-missing", """
+error: cannot pull '127.0.0.1:PORT/config-missing:1'
+  cause: blob 3afe0969dbe2 of config-missing: the registry '127.0.0.1:PORT' answered 404: blob \\x1b[31munknown
+""")
+
+    def test_manifest_that_drips(self):
+        self.pull_fails("manifest-that-drips", """
+error: cannot pull '127.0.0.1:PORT/manifest-that-drips:1'
+  cause: 'http://127.0.0.1:PORT/v2/manifest-that-drips/manifests/1': SIZE of a document came in 10 s
+""")
+
+    def test_tag_that_moves_gives_one_of_its_images_whole(self):
+        done = self.pull_works("tag-that-moves")
+        self.assertIn("Status: Downloaded newer image", done.out)
+        by_tag = [path for method, path, _ in self.registry.seen if path.endswith("/tag-that-moves/manifests/1")]
+        self.assertEqual(len(by_tag), 1, "a tag is asked for once")
+
+
+class Layers(HostileRegistryTest):
+    """Blobs that are not what the manifest says."""
+
+    def tearDown(self):
+        asked = [path for _, path, _ in self.registry.seen if path.endswith(self.registry.image.document["layers"][-1]["digest"])]
+        self.assertTrue(asked, "the layer was here before")
+
+    def test_layer_of_another_digest(self):
+        self.pull_fails("layer-of-another-digest", """
+error: cannot pull '127.0.0.1:PORT/layer-of-another-digest:1'
+  cause: layer d95345463ec0
+  cause: not a tar stream of the announced kind: Unrecognized archive format
+""")
+
+    def test_layer_with_one_byte_changed(self):
+        self.pull_fails("layer-with-one-byte-changed", """
+error: cannot pull '127.0.0.1:PORT/layer-with-one-byte-changed:1'
+  cause: layer 7785598560a3
+  cause: 'noise'
+  cause: damaged gzip stream (wrong checksum)
+""")
+
+    def test_layer_short(self):
+        self.pull_fails("layer-short", """
+error: cannot pull '127.0.0.1:PORT/layer-short:1'
+  cause: layer 7785598560a3
+  cause: 'noise'
+  cause: blob 7785598560a3 ended after 3145924 of 3146924 bytes
+""")
+
+    def test_layer_long(self):
+        self.pull_fails("layer-long", """
+error: cannot pull '127.0.0.1:PORT/layer-long:1'
+  cause: layer 7785598560a3
+  cause: 'noise'
+  cause: blob 7785598560a3 is longer than its 3146924 bytes
+""")
+
+    def test_layer_without_end(self):
+        self.pull_fails("layer-without-end", """
+error: cannot pull '127.0.0.1:PORT/layer-without-end:1'
+  cause: layer 7785598560a3
+  cause: blob 7785598560a3 is longer than its 3146924 bytes
+""")
+
+    def test_layer_compressed_on_the_way(self):
+        self.pull_fails("layer-compressed-on-the-way", """
+error: cannot pull '127.0.0.1:PORT/layer-compressed-on-the-way:1'
+  cause: layer 7785598560a3
+  cause: not a tar stream of the announced kind: Unrecognized archive format
+""")
+
+    def test_layer_missing(self):
+        self.pull_fails("layer-missing", """
+error: cannot pull '127.0.0.1:PORT/layer-missing:1'
+  cause: layer 7785598560a3
+  cause: blob 7785598560a3 of layer-missing: the registry '127.0.0.1:PORT' answered 404
+""")
+
+    def test_layer_always_cut_at_the_same_byte(self):
+        self.pull_fails("layer-always-cut-at-the-same-byte", """
+error: cannot pull '127.0.0.1:PORT/layer-always-cut-at-the-same-byte:1'
+  cause: layer 7785598560a3
+  cause: 'noise'
+  cause: get 'http://127.0.0.1:PORT/v2/layer-always-cut-at-the-same-byte/blobs/sha256:DIGEST': transfer closed with 3046924 bytes remaining to read
+""")
+
+    def test_layer_cut_then_another_range(self):
+        self.pull_fails("layer-cut-then-another-range", """
+error: cannot pull '127.0.0.1:PORT/layer-cut-then-another-range:1'
+  cause: layer 7785598560a3
+  cause: 'noise'
+  cause: blob 7785598560a3: asked for the bytes from 1000000, got 'bytes 10-3146923/3146924'
+""")
+
+    def test_layer_cut_then_no_range_said(self):
+        self.pull_fails("layer-cut-then-no-range-said", """
+error: cannot pull '127.0.0.1:PORT/layer-cut-then-no-range-said:1'
+  cause: layer 7785598560a3
+  cause: 'noise'
+  cause: blob 7785598560a3: asked for the bytes from 1000000, got ''
+""")
+
+    def test_layer_cut_then_other_bytes(self):
+        self.pull_fails("layer-cut-then-other-bytes", """
+error: cannot pull '127.0.0.1:PORT/layer-cut-then-other-bytes:1'
+  cause: layer 7785598560a3
+  cause: 'noise'
+  cause: damaged gzip stream (code -1)
+""")
+
+    def test_layer_cut_then_416(self):
+        self.pull_fails("layer-cut-then-416", """
+error: cannot pull '127.0.0.1:PORT/layer-cut-then-416:1'
+  cause: layer 7785598560a3
+  cause: 'noise'
+  cause: blob 7785598560a3 of layer-cut-then-416: the registry '127.0.0.1:PORT' answered 416
+""")
+
+    def test_layer_that_stalls(self):
+        self.pull_fails("layer-that-stalls", """
+error: cannot pull '127.0.0.1:PORT/layer-that-stalls:1'
+  cause: layer 7785598560a3
+  cause: get 'http://127.0.0.1:PORT/v2/layer-that-stalls/blobs/sha256:DIGEST': Operation too slow. Less than 16 bytes/sec transferred the last 1 seconds
+
+hint: check the network; behind a proxy set `HTTPS_PROXY=http://HOST:PORT`, without any network use `--offline`
+""")
+
+    def test_layers_said_to_be_larger(self):
+        self.pull_fails("layers-said-to-be-larger", """
+error: cannot pull '127.0.0.1:PORT/layers-said-to-be-larger:1'
+  cause: layer d95345463ec0
+  cause: blob d95345463ec0 ended after 143 of 1143 bytes
+""")
+
+    def test_layers_said_to_be_smaller(self):
+        self.pull_fails("layers-said-to-be-smaller", """
+""")
+
+    def test_layers_said_to_be_of_an_exabyte(self):
+        self.pull_fails("layers-said-to-be-of-an-exabyte", """
+""")
+
+    def test_layer_cut_then_range_ignored(self):
+        self.pull_works("layer-cut-then-range-ignored")
+
+    def test_layer_cut_then_resumed(self):
+        self.pull_works("layer-cut-then-resumed")
+        noise = self.registry.image.document["layers"][-1]["digest"]
+        ranges = [headers.get("range") for _, path, headers in self.registry.seen
+                  if path == f"/v2/layer-cut-then-resumed/blobs/{noise}"]
+        self.assertEqual(ranges, [None, "bytes=1000000-"])
+
+
+class Servers(HostileRegistryTest):
+    """Redirects, credentials, statuses, and what is hardly HTTP."""
+
+    def test_redirect_in_a_circle(self):
+        self.pull_fails("redirect-in-a-circle", """
+""")
+
+    def test_redirect_to_a_file(self):
+        self.pull_fails("redirect-to-a-file", """
+""")
+
+    def test_redirect_to_ftp(self):
+        self.pull_fails("redirect-to-ftp", """
+""")
+
+    def test_redirect_to_who_wants_a_password(self):
+        self.pull_fails("redirect-to-who-wants-a-password", """
+""")
+
+    def test_realm_of_a_file(self):
+        self.pull_fails("realm-of-a-file", """
+""")
+
+    def test_realm_missing(self):
+        self.pull_fails("realm-missing", """
+""")
+
+    def test_realm_cut_off(self):
+        self.pull_fails("realm-cut-off", """
+""")
+
+    def test_scheme_unknown(self):
+        self.pull_fails("scheme-unknown", """
+""")
+
+    def test_token_garbage(self):
+        self.pull_fails("token-garbage", """
+""")
+
+    def test_token_huge(self):
+        self.pull_fails("token-huge", """
+""")
+
+    def test_token_with_a_line_break(self):
+        self.pull_fails("token-with-a-line-break", """
+""")
+
+    def test_token_refused(self):
+        self.pull_fails("token-refused", """
+""")
+
+    def test_token_never_good_enough(self):
+        self.pull_fails("token-never-good-enough", """
+""")
+
+    def test_token_server_down(self):
+        self.pull_fails("token-server-down", """
+""")
+
+    def test_too_many_requests_for_a_day(self):
+        self.pull_fails("too-many-requests-for-a-day", """
+""")
+
+    def test_unavailable_for_ever(self):
+        self.pull_fails("unavailable-for-ever", """
+""")
+
+    def test_error_with_control_characters(self):
+        self.pull_fails("error-with-control-characters", """
+""")
+
+    def test_error_without_end(self):
+        self.pull_fails("error-without-end", """
+""")
+
+    def test_closes_at_once(self):
+        self.pull_fails("closes-at-once", """
+""")
+
+    def test_closes_in_the_head(self):
+        self.pull_fails("closes-in-the-head", """
+""")
+
+    def test_speaks_another_language(self):
+        self.pull_fails("speaks-another-language", """
+""")
+
+    def test_head_without_end(self):
+        self.pull_fails("head-without-end", """
+""")
+
+    def test_head_that_drips(self):
+        self.pull_fails("head-that-drips", """
+""")
+
+    def test_two_lengths(self):
+        self.pull_fails("two-lengths", """
+""")
+
+    def test_token_garbage(self):
+        self.pull_fails("token-garbage", """
+""")
+
+    def test_token_huge(self):
+        self.pull_fails("token-huge", """
+""")
+
+    def test_token_with_a_line_break(self):
+        self.pull_fails("token-with-a-line-break", """
+""")
+
+    def test_token_refused(self):
+        self.pull_fails("token-refused", """
+""")
+
+    def test_token_never_good_enough(self):
+        self.pull_fails("token-never-good-enough", """
+""")
+
+    def test_token_server_down(self):
+        self.pull_fails("token-server-down", """
+""")
+
+    def test_redirect_elsewhere(self):
+        self.pull_works("redirect-elsewhere")
+        self.assertEqual(len(self.registry.elsewhere), 3)
+        self.nobody_else_saw_it()
+
+    def test_redirect_of_a_password(self):
+        self.pull_works("basic-password")
+        self.assertTrue(any("authorization" in headers for _, _, headers in self.registry.seen))
+        self.assertTrue(self.registry.elsewhere)
+        self.nobody_else_saw_it()
+
+    def test_realm_elsewhere_is_asked_without_a_password(self):
+        self.pull_works("realm-elsewhere")
+        self.assertTrue(self.registry.elsewhere)
+        self.nobody_else_saw_it()
+
+    def test_token_of_its_own_server(self):
+        self.pull_works("token")
+        asked = [headers.get("authorization", "") for _, path, headers in self.registry.seen if path.startswith("/token")]
+        self.assertEqual(asked, ["Basic " + base64.b64encode(f"joe:{SECRET}".encode()).decode()])
+
+    def test_too_many_requests_once(self):
+        self.pull_works("too-many-requests-once")
+
+
+class Tags(HostileRegistryTest):
+    """Lists of tags."""
+
+    def tags_fail(self, behaviour, message):
+        done = self.measured("tags", self.name(behaviour).removesuffix(":1"), most_memory=400 << 20)
+        self.assertNotIn("\x1b", done.out + done.err)
+        self.assertIn(done.status, (1, 2), done)
+        self.assert_fails(done, done.status, message)
+
+    def test_pages(self):
+        done = self.measured("tags", self.name("tags-in-pages").removesuffix(":1"))
+        self.assertEqual(done.out, "".join(f"t{i}\n" for i in range(40)), done)
+
+    def test_none(self):
+        self.assertEqual(self.measured("tags", self.name("tags-null").removesuffix(":1")).out, "")
+
+    def test_circle(self):
+        self.tags_fail("tags-in-a-circle", """
+""")
+
+    def test_pages_without_end(self):
+        self.tags_fail("tags-without-end", """
+""")
+
+    def test_a_million_in_one_page(self):
+        self.tags_fail("tags-a-million", """
+""")
+
+    def test_what_is_no_tag(self):
+        self.tags_fail("tags-of-other-kinds", """
+""")
+
+    def test_next_page_elsewhere(self):
+        self.tags_fail("tags-elsewhere", """
+""")
+
+
+class Pushes(HostileRegistryTest):
+    """Registries that take what they are given in odd ways. The layer of 6 MB goes by PATCH."""
+
+    def setUp(self):
+        super().setUp()
+        if not (self.folder / "pushed").exists():
+            layout = forge.Layout(self.folder / "pushed")
+            layout.image("pushed:1", [forge.layer(forge.entry("noise", content=os.urandom(6 << 20)))])
+            self.do("load", "-i", layout.path)
+
+    def push_fails(self, behaviour, message):
+        done = self.measured("push", "pushed:1", self.name(behaviour))
+        self.assertNotIn(SECRET, done.err)
+        self.assertIn(done.status, (1, 2), done)
+        self.assert_fails(done, done.status, message)
+        self.unharmed()
+        self.nobody_else_saw_it()
+        return done
+
+    def test_good(self):
+        self.assertEqual(self.measured("push", "pushed:1", self.name("push-good")).status, 0)
+
+    def test_elsewhere_sees_no_password(self):
+        done = self.measured("push", "pushed:1", self.name("push-elsewhere"))
+        self.assertEqual(done.status, 0, done)
+        self.nobody_else_saw_it()
+
+    def test_a_digest_that_is_none(self):
+        done = self.measured("push", "pushed:1", self.name("push-mounted-by-a-lie"))
+        self.assertEqual(done.status, 0, done)
+
+    def test_forgotten(self):
+        done = self.measured("push", "pushed:1", self.name("push-forgotten"))
+        self.assertEqual(done.status, 0, done)
+
+    def test_to_another_scheme(self):
+        self.push_fails("push-to-another-scheme", """
+""")
+
+    def test_nowhere(self):
+        self.push_fails("push-nowhere", """
+""")
+
+    def test_refused(self):
+        self.push_fails("push-refused", """
+""")
+
+    def test_without_space(self):
+        self.push_fails("push-without-space", """
+""")
+
+    def test_always_cut(self):
+        self.push_fails("push-always-cut", """
+""")
+
+    def test_with_lies_about_ranges(self):
+        self.push_fails("push-with-lies-about-ranges", """
+""")
+
+    def test_answered_in_the_middle(self):
+        self.push_fails("push-answered-in-the-middle", """
+""")
+
+    def test_with_another_digest(self):
+        self.push_fails("push-with-another-digest", """
+""")
+
+    def test_of_a_manifest_refused(self):
+        self.push_fails("push-of-a-manifest-refused", """
+""")
+
+
+if __name__ == "__main__":
+    lib.main()
