@@ -213,6 +213,7 @@ Result<images::NewImage> image_of(const Work& work, BuiltLayers& out) {
   image.config_bytes = oci::encode(stack.config);
   image.manifest_bytes = images::make_manifest(image.config_bytes, image.layers);
   image.names = work.request.names;
+  image.has_news = out.known < image.layers.size();
   image.tree = TRY(work.tx.put_tree(stack.tree));
   return image;
 }

@@ -170,7 +170,7 @@ Result<Image> ImageStore::add(store::Transaction tx, const NewImage& from,
     root = store::find_root(store_, image.tree, variant);
     const bool has_names = std::includes(known->names.begin(), known->names.end(),
                                          image.names.begin(), image.names.end());
-    if (root && has_names && is_ready(*known)) return *known;
+    if (root && has_names && !from.has_news && is_ready(*known)) return *known;
   }
   if (!root) {
     const store::Tree merged = TRY(from.tree ? store_.tree(*from.tree) : merge_layers(store_, image.layers));

@@ -48,6 +48,7 @@ struct NewImage {
   std::vector<Layer> layers;  // In the store, or in the transaction.
   std::vector<std::string> names;  // As Reference::name() gives them.
   std::optional<oci::Digest> tree = {};  // All layers merged, in the store, if somebody knows it.
+  bool has_news = false;  // The transaction has more than the image, to be kept even if that is there.
 };
 
 class ImageStore {

@@ -14,6 +14,7 @@ import resource
 import shutil
 import subprocess
 import tarfile
+import time
 import unittest
 
 import lib
@@ -176,6 +177,10 @@ error: image.include: '../x' leads out of the project
         again = self.one(*build)
         self.assertEqual(again["known_layers"], len(again["layers"]))
         self.assertEqual(again["digest"], first["digest"])
+        # Also when it is the memory alone that was lost.
+        shutil.rmtree(self.store / "names/built")
+        self.assertEqual(self.one(*build)["known_layers"], 0)
+        self.assertEqual(self.one(*build)["known_layers"], len(again["layers"]))
         self.write({"serve.py": SERVE + "# more\n"})
         changed = self.one(*build)
         self.assertEqual(changed["known_layers"], len(changed["layers"]) - 1)
@@ -343,6 +348,30 @@ class Elsewhere(BuildTest):
         subprocess.run([*podman, "load", "-i", archive], check=True, capture_output=True, env=environment)
         run = subprocess.run([*podman, "run", "--rm", "--network", "none", "model:1"],
                              capture_output=True, text=True, timeout=120, env=environment)
+        self.assertEqual(run.stdout, "1.0 10001 /app --by-default\n", run.stderr)
+
+    def test_docker(self):
+        if os.getuid() != 0:
+            raise unittest.SkipTest("needs root")
+        archive, work = self.folder / "docker.tar", self.folder / "docker"
+        self.one("-t", "model:1", "--output", f"docker-archive:{archive}")
+        work.mkdir()
+        # A daemon of its own, that touches no bridge and no firewall.
+        daemon = subprocess.Popen([tool("dockerd"), "--data-root", work / "data", "--exec-root", work / "exec", "-H",
+                                   f"unix://{work}/socket", "-p", work / "pid", "--bridge", "none",
+                                   "--iptables=false"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(daemon.wait)
+        self.addCleanup(daemon.terminate)
+        docker = [tool("docker"), "-H", f"unix://{work}/socket"]
+        for _ in range(100):
+            if subprocess.run([*docker, "version"], capture_output=True).returncode == 0:
+                break
+            if daemon.poll() is not None:
+                raise unittest.SkipTest("dockerd does not start here")
+            time.sleep(0.2)
+        subprocess.run([*docker, "load", "-i", archive], check=True, capture_output=True)
+        run = subprocess.run([*docker, "run", "--rm", "--network", "none", "model:1"], capture_output=True,
+                             text=True, timeout=120)
         self.assertEqual(run.stdout, "1.0 10001 /app --by-default\n", run.stderr)
 
 
