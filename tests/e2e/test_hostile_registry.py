@@ -6,9 +6,11 @@ after it, and the image that was there before is what it was. No password is sho
 """
 import base64
 import contextlib
+import gzip
 import json
 import os
 import pathlib
+import random
 import re
 import subprocess
 import sys
@@ -377,7 +379,7 @@ error: cannot pull '127.0.0.1:PORT/layer-cut-then-416:1'
         self.pull_fails("layer-that-stalls", """
 error: cannot pull '127.0.0.1:PORT/layer-that-stalls:1'
   cause: layer ID
-  cause: get 'http://127.0.0.1:PORT/v2/layer-that-stalls/blobs/sha256:DIGEST': Operation too slow. Less than 16 bytes/sec transferred the last 1 seconds
+  cause: blob ID broke off after 60 of NUMBER bytes, 6 times: get 'http://127.0.0.1:PORT/v2/layer-that-stalls/blobs/sha256:DIGEST': Operation too slow. Less than 16 bytes/sec transferred the last 1 seconds
 
 hint: check the network; behind a proxy set `HTTPS_PROXY=http://HOST:PORT`, without any network use `--offline`
 """)
@@ -672,7 +674,7 @@ class Pushes(HostileRegistryTest):
         super().setUp()
         if not (self.folder / "pushed").exists():
             layout = forge.Layout(self.folder / "pushed")
-            layout.image("pushed:1", [forge.layer(forge.entry("noise", content=os.urandom(6 << 20)))])
+            layout.image("pushed:1", [forge.layer(forge.entry("noise", content=random.Random(3).randbytes(6 << 20)))])
             self.do("load", "-i", layout.path)
 
     def push_fails(self, behaviour, message):
@@ -691,6 +693,16 @@ class Pushes(HostileRegistryTest):
         done = self.measured("push", "pushed:1", self.name("push-elsewhere"))
         self.assertEqual(done.status, 0, done)
         self.nobody_else_saw_it()
+
+    def test_goes_on_where_it_was_cut(self):
+        done = self.measured("push", "pushed:1", self.name("push-cut-twice"))
+        self.assertEqual(done.status, 0, done)
+        patches = [headers for method, _, headers in self.registry.seen if method == "PATCH"]
+        begins = [int(headers.get("content-range", "0-").split("-")[0]) for headers in patches]
+        self.assertEqual(begins, [0, 2 << 20, 4 << 20])
+        bodies = [body for path, body in self.registry.uploads.items() if "push-cut-twice" in path]
+        layer = json.loads(self.do("inspect", "pushed:1"))[0]["RootFS"]["Layers"][-1]
+        self.assertIn(layer, [hostile_registry.digest(gzip.decompress(body)) for body in bodies if body])
 
     def test_a_digest_that_is_none(self):
         done = self.measured("push", "pushed:1", self.name("push-mounted-by-a-lie"))
