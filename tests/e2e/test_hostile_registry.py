@@ -405,6 +405,18 @@ error: cannot pull '127.0.0.1:PORT/layers-said-to-be-of-an-exabyte:1'
   cause: blob ID ended after NUMBER of NUMBER bytes
 """)
 
+    def test_layer_unavailable_and_what_came_with_it_stays(self):
+        self.pull_fails("layer-unavailable", """
+error: cannot pull '127.0.0.1:PORT/layer-unavailable:1'
+  cause: layer ID
+  cause: blob ID of layer-unavailable: the registry '127.0.0.1:PORT' answered 503
+""")
+        self.pull_works("good")
+        small, large = (f"/v2/good/blobs/{layer['digest']}" for layer in self.registry.image.document["layers"])
+        asked = [path for _, path, _ in self.registry.seen]
+        self.assertIn(large, asked)
+        self.assertNotIn(small, asked)
+
     def test_layer_cut_then_range_ignored(self):
         self.pull_works("layer-cut-then-range-ignored")
 

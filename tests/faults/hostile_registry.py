@@ -451,6 +451,11 @@ def layer_cut_then_416(asked):
 
 
 @on("noise")
+def layer_unavailable(asked):
+    return asked.answer(503)
+
+
+@on("noise")
 def layer_that_stalls(asked):
     blob = asked.registry.image.layers[-1]
     begin = asked.range_begin()
@@ -728,7 +733,7 @@ def push_with_lies_about_ranges(asked):
 
 @behaviour
 def push_forgotten(asked):
-    if asked.method == "PATCH" and asked.first_time():
+    if asked.method == "PATCH" and asked.registry.count("forgotten") == 1:
         asked.handler.rfile.read(100_000)
         return asked.hang_up()
     if asked.method == "GET" and asked.is_upload:
