@@ -16,11 +16,14 @@ import sys
 import time
 
 import groups_assembly
+import groups_build
 import groups_containers
 import groups_network
 import groups_peers
+import groups_registry
 import groups_run
 import groups_runtime
+import groups_transfer
 from measure import table
 from stores import Bench, say
 
@@ -29,7 +32,8 @@ GROUPS = {"start": groups_run.start, "rate": groups_run.rates, "version": groups
           "base": groups_assembly.base, "env100": groups_assembly.env100,
           "memory": groups_assembly.memory, "change": groups_assembly.change,
           "runtime": groups_runtime.runtime, "network": groups_network.network,
-          "containers": groups_containers.containers,
+          "containers": groups_containers.containers, "build": groups_build.build,
+          "registry": groups_registry.registry, "transfer": groups_transfer.transfer,
           "mmdebstrap": groups_peers.mmdebstrap, "podman": groups_peers.podman_build}
 
 

@@ -173,7 +173,11 @@ std::vector<bpf_insn> device_program(const std::vector<DeviceRule>& rules) {
       load(kMajor, offsetof(bpf_cgroup_dev_ctx, major)),
       load(kMinor, offsetof(bpf_cgroup_dev_ctx, minor)),
   };
-  for (auto rule = rules.rbegin(); rule != rules.rend(); ++rule) add_rule(*rule, out);
+  for (auto rule = rules.rbegin(); rule != rules.rend(); ++rule) {
+    add_rule(*rule, out);
+    // The kernel refuses a program of which a part is never reached.
+    if (is_everything(*rule)) return out;
+  }
   out.push_back(instruction(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0));
   out.push_back(instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0));
   return out;

@@ -138,11 +138,13 @@ void cpu_v2(const CpuLimits& cpu, Settings& out) {
   const bool quota = cpu.quota_us && *cpu.quota_us != 0;
   const bool period = cpu.period_us && *cpu.period_us != 0;
   if (quota || period) {
-    constexpr uint64_t kPeriodUs = 100'000;
-    const std::string most =
+    // Of quota and period the one that is not given stays as it is.
+    std::string value =
         quota && *cpu.quota_us > 0 ? fmt::format("{}", *cpu.quota_us) : std::string("max");
-    out.text("cpu", "cpu.max", fmt::format("{} {}", most, period ? *cpu.period_us : kPeriodUs),
-             quota ? "cpu.quota" : "cpu.period");
+    if (period) value = quota ? fmt::format("{} {}", value, *cpu.period_us)
+                              : fmt::format("{}", *cpu.period_us);
+    out.text("cpu", "cpu.max", std::move(value), quota ? "cpu.quota" : "cpu.period");
+    out.out.back().keeps_first = !quota;
   }
   if (cpu.burst_us) out.number("cpu", "cpu.max.burst", cpu.burst_us, "cpu.burst");
 }
@@ -203,6 +205,19 @@ std::vector<CgroupSetting> cgroup_settings_v2(const Resources& resources) {
     out.text(controller == "cgroup" ? "" : controller, file, value, "unified." + file);
   }
   return std::move(out.out);
+}
+
+std::string_view controller_v2(std::string_view controller) {
+  return controller == "blkio" ? "io" : controller;
+}
+
+bool is_only_v1(const CgroupSetting& setting) {
+  constexpr std::string_view kFields[] = {
+      "memory.kernelTCP",    "memory.swappiness", "memory.disableOOMKiller", "cpu.realtimePeriod",
+      "cpu.realtimeRuntime", "network.classID",   "network.priorities"};
+  return std::any_of(std::begin(kFields), std::end(kFields), [&](std::string_view field) {
+    return setting.field == std::string(kField).append(field);
+  });
 }
 
 }  // namespace kist::bundle

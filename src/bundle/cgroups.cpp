@@ -40,7 +40,7 @@ bool wants_only_v2(const Resources& resources, const Hierarchy& v2,
                    const std::vector<Hierarchy>& all) {
   if (!resources.unified.empty()) return true;
   for (const CgroupSetting& setting : cgroup_settings_v1(resources)) {
-    if (!v2.has(setting.controller)) continue;
+    if (!v2.has(controller_v2(setting.controller))) continue;
     if (std::none_of(all.begin(), all.end(), [&](const Hierarchy& hierarchy) {
           return hierarchy.version == 1 && hierarchy.has(setting.controller);
         }))
@@ -80,12 +80,17 @@ void give_controllers(const CgroupFolder& folder) {
   }
 }
 
-Result<void> make_folder(const CgroupFolder& folder) {
+Result<void> make_folder(const CgroupFolder& folder, bool shared) {
   if (::mkdir(folder.path.c_str(), 0755) != 0) {
     if (errno == ENOENT) {
       TRY(os::make_folders(os::parent_of(folder.path)));
-      return make_folder(folder);
+      return make_folder(folder, shared);
     }
+    // What is on the way to it is the business of who has made it.
+    if (errno == EEXIST && shared) return {};
+    if (errno == EACCES && folder.version == 2)
+      return Error(Code::denied, "create '{}': Permission denied", printable(folder.path))
+          .hint("start it where cgroups are yours: `systemd-run --user --scope COMMAND…`");
     if (errno != EEXIST) return Error::from_errno(errno, "create '{}'", printable(folder.path));
     // A leftover still has its old limits, so it goes; that works only when nobody is in it.
     if (::rmdir(folder.path.c_str()) != 0 && errno == EBUSY)
@@ -134,7 +139,12 @@ Result<void> write_setting(const CgroupFolder& folder, const CgroupSetting& sett
                            const std::vector<CgroupSetting>& all) {
   const std::string path = os::join(folder.path, setting.file);
   if (setting.optional && !os::exists(path)) return {};
-  Result<void> written = write_file(path, setting.value);
+  std::string value = setting.value;
+  if (setting.keeps_first) {
+    const std::string now = read_trimmed(path);
+    value = fmt::format("{} {}", now.substr(0, now.find(' ')), setting.value);
+  }
+  Result<void> written = write_file(path, value);
   if (written) return {};
   if (setting.file == "memory.limit_in_bytes") {
     for (const CgroupSetting& sum : all) {
@@ -184,10 +194,24 @@ const CgroupFolder* Cgroups::find_v2() const {
   return nullptr;
 }
 
-Result<void> Cgroups::make(bool lenient) {
+Cgroups Cgroups::of_scope(const std::string& path, const std::vector<Hierarchy>& hierarchies) {
+  Cgroups out;
+  for (const Hierarchy& hierarchy : hierarchies) {
+    std::string below = path;
+    if (hierarchy.mount_root != "/" && below.starts_with(hierarchy.mount_root + "/"))
+      below.erase(0, hierarchy.mount_root.size());
+    out.folders_.push_back({.version = hierarchy.version,
+                            .controllers = hierarchy.controllers,
+                            .path = hierarchy.mount_point + below,
+                            .mount_point = hierarchy.mount_point});
+  }
+  return out;
+}
+
+Result<void> Cgroups::make(bool lenient, bool shared) {
   std::vector<CgroupFolder> made;
   for (const CgroupFolder& folder : folders_) {
-    Result<void> done = make_folder(folder);
+    Result<void> done = make_folder(folder, shared);
     if (done) {
       made.push_back(folder);
     } else if (!lenient) {
@@ -206,7 +230,12 @@ Result<void> Cgroups::apply(const Resources& resources) const {
     for (const CgroupSetting& setting : *settings) {
       const bool unified = setting.field.starts_with("linux.resources.unified");
       const CgroupFolder* folder = unified ? find_v2() : find(setting.controller);
+      if (folder == nullptr && settings == &v1) folder = find(controller_v2(setting.controller));
+      if (folder == nullptr && settings == &v1 && is_only_v1(setting)) folder = find_v2();
       const bool known = folder != nullptr;
+      if (known && settings == &v1 && folder->version == 2 && is_only_v1(setting))
+        return Error(Code::unsupported, "{}: cgroups of version 2 have nothing for it",
+                     setting.field);
       // Of a controller that is in a tree of version 1, the file of version 1 is the one that counts.
       if (known && folder->version != (settings == &v1 ? 1 : 2)) continue;
       if (!known && settings == &v2 && !unified) continue;  // Told already.

@@ -33,6 +33,9 @@ class Cgroups {
   static Result<Cgroups> plan(const Spec& spec, const std::string& id,
                               const std::vector<Hierarchy>& hierarchies);
 
+  /// Those of a scope of systemd: `path` is in the tree that systemd keeps, and for all the same.
+  static Cgroups of_scope(const std::string& path, const std::vector<Hierarchy>& hierarchies);
+
   const std::vector<CgroupFolder>& folders() const { return folders_; }
   bool empty() const { return folders_.empty(); }
   /// That of version 1 if there is one, else of version 2.
@@ -40,8 +43,8 @@ class Cgroups {
   const CgroupFolder* find_v2() const;
 
   /// Makes the folders. One that exists must have nobody in it. With `lenient`, those that cannot be
-  /// made are forgotten. Errors: exists, denied.
-  Result<void> make(bool lenient);
+  /// made are forgotten. `shared`: one that exists is as good. Errors: exists, denied.
+  Result<void> make(bool lenient, bool shared = false);
   Result<void> apply(const Resources& resources) const;
   Result<void> apply_devices(const std::vector<DeviceRule>& rules) const;
   /// Open files: writing "0" to each of them moves the writing process, which must have one thread.

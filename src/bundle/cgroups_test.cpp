@@ -80,11 +80,33 @@ TEST(CgroupSettingsTest, CpuInVersion2) {
   resources.cpu.quota_us = 50'000;
   auto v2 = values(cgroup_settings_v2(resources));
   EXPECT_EQ(v2["cpu.weight"], "39");
-  EXPECT_EQ(v2["cpu.max"], "50000 100000");
+  // The period stays as it is, 100000 in a new group.
+  EXPECT_EQ(v2["cpu.max"], "50000");
+  resources.cpu.period_us = 20'000;
+  EXPECT_EQ(values(cgroup_settings_v2(resources))["cpu.max"], "50000 20000");
+  resources.cpu.quota_us = -1;
+  EXPECT_EQ(values(cgroup_settings_v2(resources))["cpu.max"], "max 20000");
+  resources.cpu.quota_us.reset();
+  const auto only_period = cgroup_settings_v2(resources);
+  ASSERT_EQ(only_period.back().file, "cpu.max");
+  EXPECT_EQ(only_period.back().value, "20000");
+  EXPECT_TRUE(only_period.back().keeps_first);
   resources.cpu.shares = 2;
   EXPECT_EQ(values(cgroup_settings_v2(resources))["cpu.weight"], "1");
   resources.cpu.shares = 262'144;
   EXPECT_EQ(values(cgroup_settings_v2(resources))["cpu.weight"], "10000");
+}
+
+TEST(CgroupSettingsTest, WhatOnlyVersion1Has) {
+  Resources resources;
+  resources.memory.limit = 1;
+  resources.block_io.weight = 100;
+  for (const CgroupSetting& setting : cgroup_settings_v1(resources)) EXPECT_FALSE(is_only_v1(setting));
+  EXPECT_EQ(controller_v2("blkio"), "io");
+  resources = {};
+  resources.memory.swappiness = 5;
+  resources.cpu.realtime_runtime_us = 5;
+  for (const CgroupSetting& setting : cgroup_settings_v1(resources)) EXPECT_TRUE(is_only_v1(setting));
 }
 
 TEST(CgroupSettingsTest, UnifiedIsAsItIs) {
@@ -146,6 +168,18 @@ TEST(CgroupDevicesTest, TheProgramDecidesAsTheRulesSay) {
   EXPECT_EQ(answer(program, kChar, kRead | kWrite, 1, 3), 1) << "/dev/null";
   EXPECT_EQ(answer(program, kChar, kRead, 1, 11), 0) << "/dev/kmsg";
   EXPECT_EQ(answer(program, kChar, kRead | kWrite, 136, 4), 1) << "a terminal";
+}
+
+// The kernel refuses a program with a part that is never reached.
+TEST(CgroupDevicesTest, NothingFollowsARuleForAll) {
+  DeviceRule all{.allow = false, .type = 'a', .read = true, .write = true, .make = true};
+  const size_t before = device_program({}).size();
+  EXPECT_EQ(device_program({all}).size(), before);
+  EXPECT_EQ(device_program({all, all}).size(), before);
+  all.allow = true;
+  DeviceRule null{.allow = false, .type = 'c', .major = 1, .minor = 3, .read = true};
+  EXPECT_EQ(device_program({null, all}).size(), before);
+  EXPECT_GT(device_program({all, null}).size(), before);
 }
 
 TEST(CgroupDevicesTest, WhatIsWrittenInVersion1) {

@@ -34,11 +34,14 @@ namespace kist::bundle {
 struct Runtime {
   std::string state_root;  // Absolute; made when missing, mode 0711.
   bool systemd_cgroups = false;
-  /// Cgroups that cannot be made are no error (as runc's --rootless). Empty: when we are not root.
+  /// Cgroups that cannot be made are no error (as runc's --rootless). Empty: acts_for_a_user().
   std::optional<bool> rootless;
   /// Told what was done less than asked for: a limit lowered, a capability that does not exist.
   std::function<void(const std::string&)> warn;
 };
+
+/// Whether we act for a plain user: as that user, or as root of a user namespace, as podman has it.
+bool acts_for_a_user();
 
 enum class Status { creating, created, running, paused, stopped };
 std::string_view name_of(Status status);

@@ -12,6 +12,7 @@
 #include "bundle/hooks.h"
 #include "bundle/spec_reader.h"
 #include "bundle/start_socket.h"
+#include "bundle/systemd_scope.h"
 #include "bundle/state_folder.h"
 #include "os/files.h"
 
@@ -157,7 +158,11 @@ Result<void> update(const Runtime& runtime, const std::string& id, const Resourc
   const Record record = TRY(read_record(runtime.state_root, id));
   if (!is_alive(record))
     return Error(Code::invalid, "cannot update container '{}', which is stopped", printable(id));
-  return Cgroups(record.cgroups).apply(resources);
+  const Cgroups cgroups(record.cgroups);
+  TRY(cgroups.apply(resources));
+  if (record.systemd_unit.empty()) return {};
+  const auto told = TRY(limit_properties(resources, systemd_version(cgroups)));
+  return change_scope(record.systemd_unit, told);
 }
 
 Result<Spec> spec_of(const Runtime& runtime, const std::string& id) {

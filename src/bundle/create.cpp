@@ -36,20 +36,12 @@ struct Making {
   Cgroups cgroups;
   InitPlan plan;
   SeccompFilter filter;
+  Placeholder placeholder;
   os::Fd listener;
   os::Fd socket;
   bool served = false;  // It has said that it is ready.
   Created created;
 };
-
-// Asking systemd for a scope needs its bus. Making the cgroup behind its back would be undone by it.
-Error no_systemd_driver() {
-  if (!os::is_folder("/run/systemd/system"))
-    return Error(Code::unsupported, "--systemd-cgroup: systemd does not run here")
-        .hint("leave it out: cgroups are then made directly");
-  return Error(Code::unsupported, "--systemd-cgroup is not supported yet")
-      .hint("`podman --cgroup-manager cgroupfs`, `dockerd --exec-opt native.cgroupdriver=cgroupfs`");
-}
 
 Result<void> check_preserved(unsigned count) {
   for (unsigned fd = 3; fd < 3 + count; ++fd) {
@@ -132,7 +124,8 @@ Result<void> prepare(Making& making, const StateFolder& folder) {
   TRY(prepare_filter(making.runtime, spec, plan.process, making.filter));
   if (!spec.seccomp) plan.process.filter = making.options.filter;
   plan.hierarchies = TRY(read_cgroup_hierarchies());
-  making.cgroups = TRY(make_cgroups(making.runtime, spec, folder, plan.hierarchies, making.record));
+  making.cgroups = TRY(make_cgroups(making.runtime, spec, folder, plan.hierarchies, making.record,
+                                     making.placeholder));
   TRY(restrict_devices(making.runtime, spec, making.cgroups));
   plan.cgroups = making.cgroups.folders();
   plan.process.cgroup_entrances = TRY(making.cgroups.entrances());
@@ -277,11 +270,10 @@ Result<Created> make(const Runtime& runtime, const std::string& id, const Spec& 
   TRY(check_spec(spec, options));
   if (runtime.warn && !spec.mounts.empty() && spec.find_namespace(CLONE_NEWNS) == nullptr)
     runtime.warn("mounts: none is made, since linux.namespaces has no \"mount\"");
-  if (runtime.systemd_cgroups) return no_systemd_driver();
   TRY(check_preserved(options.preserve_fds));
   const StateFolder folder = TRY(StateFolder::claim(runtime.state_root, id));
   Making making = {.runtime = runtime, .spec = spec, .options = options, .record = {},
-                   .cgroups = {}, .plan = {}, .filter = {}, .listener = {}, .socket = {},
+                   .cgroups = {}, .plan = {}, .filter = {}, .placeholder = {}, .listener = {}, .socket = {},
                    .served = false, .created = {}};
   const auto all = [&]() -> Result<void> {
     making.record = TRY(describe(spec, options, id));
@@ -290,9 +282,11 @@ Result<Created> make(const Runtime& runtime, const std::string& id, const Spec& 
     TRY(prepare(making, folder));
     return start_process(making, folder, begin);
   };
-  if (Result<void> made = all(); !made) {
+  const Result<void> made = all();
+  making.placeholder.close();
+  if (!made) {
     forget(making, folder);
-    return std::move(made).error();
+    return made.error();
   }
   if (begin) {
     making.record.state.status = Status::running;
@@ -302,8 +296,6 @@ Result<Created> make(const Runtime& runtime, const std::string& id, const Spec& 
 }
 
 }  // namespace
-
-bool is_lenient(const Runtime& runtime) { return runtime.rootless.value_or(::geteuid() != 0); }
 
 Result<void> prepare_filter(const Runtime& runtime, const Spec& spec, ProcessPlan& plan,
                             SeccompFilter& filter) {

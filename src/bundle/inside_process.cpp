@@ -74,17 +74,29 @@ Result<void> write_attribute(const os::Fd& proc, const std::string& path, const 
   return os::write_all(fd, value);
 }
 
+// The folder is there where the kernel could, and can be read where it does. The container need not
+// have /sys, where that is said too.
+Result<void> set_apparmor(const os::Fd& proc, const std::string& profile) {
+  const auto file = os::open_at(proc, "self/attr/apparmor/current", O_RDONLY);
+  char label[4096];
+  if (!file || ::read(file->get(), label, sizeof label) <= 0)
+    return Error(Code::unsupported, "process.apparmorProfile: this kernel has no AppArmor, or it is off")
+        .hint("`cat /sys/module/apparmor/parameters/enabled`");
+  const Result<void> set = write_attribute(proc, "self/attr/apparmor/exec", "exec " + profile);
+  if (set) return {};
+  if (set.error().code() == Code::not_found)
+    return Error(Code::not_found, "process.apparmorProfile: no profile '{}' is loaded",
+                 printable(profile))
+        .hint("`aa-status` lists those that are, `apparmor_parser -r FILE` loads one");
+  return Error(set.error()).context("process.apparmorProfile: set it");
+}
+
 // Labels for the program that is executed next. A kernel without the module cannot have them: as with
 // runc, an AppArmor profile is then an error, unless it says to be without one.
 Result<void> set_labels(const ProcessPlan& plan, const os::Fd& proc) {
   const Process& process = *plan.process;
-  if (!process.apparmor_profile.empty() && process.apparmor_profile != "unconfined") {
-    if (!os::exists("/sys/module/apparmor/parameters/enabled"))
-      return Error(Code::unsupported, "process.apparmorProfile: this kernel has no AppArmor");
-    const std::string text = "exec " + process.apparmor_profile;
-    if (!write_attribute(proc, "self/attr/apparmor/exec", text))
-      TRY(write_attribute(proc, "self/attr/exec", text), "process.apparmorProfile: set it");
-  }
+  if (!process.apparmor_profile.empty() && process.apparmor_profile != "unconfined")
+    TRY(set_apparmor(proc, process.apparmor_profile));
   if (!process.selinux_label.empty()) {
     if (!os::exists("/sys/fs/selinux/enforce"))
       return Error(Code::unsupported, "process.selinuxLabel: SELinux is not enabled");

@@ -8,6 +8,7 @@
 #include "bundle/container.h"
 #include "bundle/inside.h"
 #include "bundle/state_folder.h"
+#include "bundle/systemd_scope.h"
 
 namespace kist::bundle {
 
@@ -16,8 +17,10 @@ Result<void> check_spec(const Spec& spec, const CreateOptions& options);
 /// What is recorded of it first; nothing is made. Errors: those of paths that are not there.
 Result<Record> describe(const Spec& spec, const CreateOptions& options, const std::string& id);
 /// The cgroups, with their limits; `record` names them before they are made.
+/// `placeholder` is to be closed when the first process is in them.
 Result<Cgroups> make_cgroups(const Runtime& runtime, const Spec& spec, const StateFolder& folder,
-                             const std::vector<Hierarchy>& hierarchies, Record& record);
+                             const std::vector<Hierarchy>& hierarchies, Record& record,
+                             Placeholder& placeholder);
 /// Which devices may be used in them.
 Result<void> restrict_devices(const Runtime& runtime, const Spec& spec, const Cgroups& cgroups);
 /// Whether cgroups that cannot be made are no error.

@@ -46,6 +46,7 @@ struct Restoring {
   Record record;
   Cgroups cgroups;
   std::vector<Hierarchy> hierarchies;
+  Placeholder placeholder;
   std::vector<Source> sources;
   std::vector<os::Fd> entrances;
   os::Fd network;
@@ -119,7 +120,7 @@ Result<void> prepare(Restoring& restoring, const StateFolder& folder) {
   Restoring& r = restoring;
   TRY(check_streams(r));
   r.hierarchies = TRY(read_cgroup_hierarchies());
-  r.cgroups = TRY(make_cgroups(r.runtime, r.spec, folder, r.hierarchies, r.record));
+  r.cgroups = TRY(make_cgroups(r.runtime, r.spec, folder, r.hierarchies, r.record, r.placeholder));
   r.entrances = TRY(r.cgroups.entrances());
   for (const std::string& at : r.externals.mounts) {
     Source source = TRY(source_of(r, at));
@@ -314,7 +315,7 @@ Result<Created> restore(const Runtime& runtime, const std::string& id, const Spe
   std::string work = TRY(work_folder(how.criu));
   Restoring restoring = {.runtime = runtime, .spec = spec, .options = options, .how = how,
                          .externals = std::move(externals),
-                         .record = {}, .cgroups = {}, .hierarchies = {}, .sources = {}, .entrances = {},
+                         .record = {}, .cgroups = {}, .hierarchies = {}, .placeholder = {}, .sources = {}, .entrances = {},
                          .network = {}, .work = std::move(work), .created = {}};
   const StateFolder folder = TRY(StateFolder::claim(runtime.state_root, id));
   restoring.record.state.id = id;

@@ -21,6 +21,7 @@
 #include "base/text.h"
 #include "bundle/json_value.h"
 #include "bundle/start_socket.h"
+#include "bundle/systemd_scope.h"
 #include "os/files.h"
 
 namespace kist::bundle {
@@ -77,12 +78,30 @@ json::object record_json(const Record& record) {
           {"annotations", std::move(annotations)},
           {"cgroups", std::move(cgroups)},
           {"namespaces", record.namespaces},
+          {"systemd_unit", record.systemd_unit},
           {"chrooted", record.chrooted}};
 }
 
 Result<Record> read_file_of(const std::string& path) {
   const std::string text = TRY(os::read_file(path, kMostBytes));
   return TRY(parse_record(text), "reading '{}'", printable(path));
+}
+
+// systemd removes the folders that it has made; the others are ours.
+Result<void> end_scope(const std::string& name, const Cgroups& cgroups) {
+  TRY(stop_scope(name));
+  constexpr int kTries = 200;
+  const auto gone = [&] {
+    for (const CgroupFolder& folder : cgroups.folders())
+      if (folder.version == 2 || folder.controllers == std::vector<std::string>{"name=systemd"})
+        return !os::exists(folder.path);
+    return true;
+  };
+  for (int i = 0; i < kTries && !gone(); ++i) {
+    const timespec pause = {.tv_sec = 0, .tv_nsec = 5'000'000};
+    ::nanosleep(&pause, nullptr);
+  }
+  return {};
 }
 
 }  // namespace
@@ -135,6 +154,7 @@ Result<Record> parse_record(std::string_view text) {
     record.cgroups.push_back(std::move(folder));
   });
   root["namespaces"].to(record.namespaces);
+  root["systemd_unit"].to(record.systemd_unit);
   root["chrooted"].to(record.chrooted);
   if (document.error()) return Error(Code::corrupt, "{}", document.error()->message());
   return record;
@@ -287,6 +307,7 @@ Result<void> clean_up(const Record& record) {
     const timespec pause = {.tv_sec = 0, .tv_nsec = i < 20 ? 500'000 : 10'000'000};
     ::nanosleep(&pause, nullptr);
   }
+  if (!record.systemd_unit.empty()) TRY(end_scope(record.systemd_unit, cgroups));
   return cgroups.remove();
 }
 

@@ -27,6 +27,7 @@ struct Record {
   uint64_t start_time = 0;  // Of `state.pid`, in clock ticks since boot: pids are used again.
   std::vector<CgroupFolder> cgroups;
   uint64_t namespaces = 0;  // Those that are the container's own, CLONE_NEW*.
+  std::string systemd_unit;  // The scope that its cgroups are of; empty: made by us.
   bool chrooted = false;    // No pivot_root: the mount namespace has another root than it.
 };
 

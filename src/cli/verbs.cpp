@@ -6,6 +6,8 @@
 #include "base/text.h"
 #include "cli/container_verbs.h"
 #include "cli/network_verbs.h"
+#include "cli/registry_verbs.h"
+#include "cli/transfer_verbs.h"
 
 namespace kist::cli {
 namespace {
@@ -91,6 +93,14 @@ constexpr std::array kLockFlags{kUpgrade, kUpgradePackage, kPlatform, kPython, k
 constexpr FlagSpec kHere{"--here", "", "", "only print the digests of what this machine has"};
 constexpr FlagSpec kOfPlatform{"--platform", "", "OS/ARCH", "the lock of this platform, for example linux/arm64"};
 constexpr std::array kVerifyFlags{kHere, kOfPlatform, kEnv, kFrom, kOffline, kProject, kJson, kQuiet, kVerbose, kHelp};
+constexpr FlagSpec kTag{"--tag", "-t", "NAME[:TAG]", "what to call the image", true};
+constexpr FlagSpec kBuildPlatform{"--platform", "", "OS/ARCH[,…]", "for these platforms, for example linux/amd64,linux/arm64", true};
+constexpr FlagSpec kBuildLabel{"--label", "", "KEY=VALUE", "a label of the image", true};
+constexpr FlagSpec kCompression{"--compression", "", "zstd|gzip|none[:LEVEL]", "of the layers (default zstd:3; gzip:6)"};
+constexpr FlagSpec kBuildOutput{"--output", "-o", "KIND:PATH", "write it too: oci:FOLDER, oci-archive:FILE, docker-archive:FILE"};
+constexpr FlagSpec kDev{"--dev", "", "", "with all that `kist run` has; of the environment `dev`, if there is one"};
+constexpr std::array kBuildFlags{kTag,  kBuildPlatform, kBuildLabel, kCompression, kBuildOutput, kDev,   kEnv,
+                                 kFrom, kLocked,        kFrozen,     kOffline,     kProject,     kJson, kQuiet, kVerbose, kHelp};
 constexpr std::array kStatusFlags{kEnv, kFrom, kProject, kJson, kQuiet, kHelp};
 constexpr FlagSpec kDryRun{"--dry-run", "", "", "say what would be removed"};
 constexpr FlagSpec kAll{"--all", "-a", "", "also packages used in the last 30 days, if no environment needs them"};
@@ -123,49 +133,13 @@ constexpr FlagSpec kMessage{"--message", "-m", "TEXT", "the comment of the image
 constexpr FlagSpec kNoHuman{"--no-human", "", "", "sizes in bytes, times as they are"};
 constexpr std::array kImagesFlags{kAllImages, kDigests, kFilter, kFormat, kJson, kNoTrunc, kOnlyIds, kHelp};
 constexpr std::array kLoadFlags{kInput, kOnePlatform, kQuiet, kHelp};
-constexpr std::array kSaveFlags{kOutput, kSaveFormat, kHelp};
+constexpr FlagSpec kSince{"--since", "", "IMAGE", "leave out the layers that this image has"};
+constexpr std::array kSaveFlags{kSince, kOutput, kSaveFormat, kHelp};
 constexpr std::array kImportFlags{kChange, kMessage, kOnePlatform, kQuiet, kHelp};
 constexpr std::array kRmiFlags{kForce, kHelp};
 constexpr std::array kHistoryFlags{kFormat, kNoHuman, kNoTrunc, kOnlyIds, kHelp};
 
-constexpr FlagSpec kInsecure{"--insecure", "", "", "accept a registry without TLS, or whose certificate cannot be checked"};
-constexpr FlagSpec kAllTags{"--all-tags", "-a", "", "all tags of the repository"};
-constexpr FlagSpec kDryPush{"--dry-run", "", "", "say what would be sent"};
-constexpr FlagSpec kUsername{"--username", "-u", "NAME", "who to be there"};
-constexpr FlagSpec kPassword{"--password", "-p", "SECRET", "others see it in the list of processes: better --password-stdin"};
-constexpr FlagSpec kPasswordStdin{"--password-stdin", "", "", "read the password from stdin"};
-constexpr FlagSpec kNameOnly{"--quiet", "-q", "", "print the name only"};
-constexpr std::array kPullFlags{kAllTags, kOnePlatform, kInsecure, kNameOnly, kHelp};
-constexpr std::array kPushFlags{kDryPush, kInsecure, kJson, kNameOnly, kHelp};
-constexpr std::array kLoginFlags{kUsername, kPassword, kPasswordStdin, kInsecure, kHelp};
-constexpr FlagSpec kCopyPlatform{"--platform", "", "OS/ARCH", "of several platforms only this one (default: all)"};
-constexpr FlagSpec kReferrers{"--referrers", "", "", "what refers to it, too: signatures and the like"};
-constexpr std::array kCopyFlags{kCopyPlatform, kReferrers, kInsecure, kQuiet, kHelp};
-constexpr std::array kTagsFlags{kInsecure, kJson, kHelp};
-constexpr std::array kManifestFlags{kInsecure, kHelp};
-constexpr VerbSpec kRegistryVerbs[] = {
-    {"pull", "bring images from a registry", "NAME…", 1, 1000, false,
-     "Layers that are here already are not asked for; what comes goes straight into the store, checked.\n"
-     "An image appears whole or not at all. Registries and mirrors are those of registries.conf,\n"
-     "credentials those of `kist login`, docker and podman.\n\n"
-     "  kist pull registry.example/team/tool:1.2\n"
-     "  kist pull --platform linux/arm64 registry.example/team/tool", kPullFlags},
-    {"push", "send an image to a registry", "IMAGE [NAME]", 1, 2, false,
-     "Only what the registry does not have is sent. NAME: under another name than IMAGE's own.\n\n"
-     "  kist push registry.example/team/tool:1.2\n"
-     "  kist push --dry-run tool registry.example/team/tool:1.3", kPushFlags},
-    {"copy", "copy from one registry to another", "NAME NAME", 2, 2, false,
-     "Images with all platforms, and artifacts of any type, bit for bit; nothing is kept here.\n\n"
-     "  kist copy registry.example/team/tool:1.2 mirror.example/team/tool:1.2", kCopyFlags},
-    {"login", "keep credentials for a registry", "[REGISTRY]", 0, 1, false,
-     "They are tried, then kept where docker and podman find them, too.\n\n"
-     "  kist login registry.example\n"
-     "  kist login -u ada --password-stdin registry.example < token", kLoginFlags},
-    {"logout", "forget credentials of a registry", "[REGISTRY]", 0, 1, false, "  kist logout registry.example", kOnlyHelp},
-    {"tags", "list the tags of a repository", "NAME", 1, 1, false, "  kist tags registry.example/team/tool", kTagsFlags},
-    {"manifest inspect", "show a manifest as the registry has it", "NAME", 1, 1, false,
-     "  kist manifest inspect registry.example/team/tool:1.2", kManifestFlags},
-};
+constexpr std::array kBundleFlags{kOutput, kSince, kQuiet, kHelp};
 
 constexpr VerbSpec kImageVerbs[] = {
     {"images", "list images", "[REPOSITORY[:TAG]]", 0, 1, false,
@@ -184,6 +158,10 @@ constexpr VerbSpec kImageVerbs[] = {
      "configurations and layers are bit for bit as they came, so all digests stay.\n\n"
      "  kist save -o images.tar busybox debian:bookworm\n"
      "  kist save --format docker busybox | docker load", kSaveFlags},
+    {"bundle", "write images to one file for a machine without a network", "IMAGE…", 1, 1000, false,
+     "`kist load -i FILE` takes it there. --since IMAGE: only what is new since an image that is there already.\n\n"
+     "  kist bundle -o week1.tar team/model:1\n"
+     "  kist bundle -o week2.tar --since team/model:1 team/model:2", kBundleFlags},
     {"import", "make an image of a root file system's tar", "FILE|- [NAME]", 1, 2, false,
      "One layer; the tar may be compressed by gzip, zstd, xz or bzip2. Prints the image's id.\n\n"
      "  kist import rootfs.tar.xz debian:mine --change 'CMD [\"bash\"]' --change 'ENV LANG=C.UTF-8'",
@@ -278,6 +256,16 @@ constexpr VerbSpec kProjectVerbs[] = {
      "is a Python or a Debian package.\n\n"
      "  kist why kiwisolver\n"
      "  kist why libc6", kStatusFlags},
+    {"build", "make an image of the project and its environment", "", 0, 0, false,
+     "The locked environment and the project's files at /app as an OCI image, which is then here under\n"
+     "each NAME; prints its id. It runs as uid 10001, without a package manager; [image] in kist.toml\n"
+     "says what it starts and what gets in, .gitignore and .dockerignore what does not. Layers that\n"
+     "were ever made cost nothing. The same lock and files give the same digest on every machine.\n"
+     "Of several platforms, others than this machine's are called NAME:TAG-linux-arm64.\n\n"
+     "  kist build -t team/model:1\n"
+     "  kist run --rm --image team/model:1\n"
+     "  kist build -t team/model:1 --platform linux/amd64,linux/arm64 --output oci:image\n"
+     "  kist build -t model --compression gzip --output docker-archive:model.tar", kBuildFlags},
     {"verify", "rebuild the environment from nothing and compare", "", 0, 0, false,
      "Assembles the locked environment in a clean store, fetching all of it again, and compares\n"
      "the digests of its tree and layers with those of this machine's. Exit status 0: identical;\n"
@@ -324,7 +312,8 @@ constexpr VerbGroup kGroups[] = {{"the project and its environment", kProjectVer
                                  {"networks", kNetworkVerbs},
                                  {"volumes", kVolumeVerbs},
                                  {"images", kImageVerbs},
-                                 {"registries", kRegistryVerbs},
+                                 {"registries", kTransferVerbs},
+                                 {"a registry of one's own", kRegistryVerbs},
                                  {"this machine", kMachineVerbs}};
 
 }  // namespace

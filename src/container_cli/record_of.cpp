@@ -106,7 +106,6 @@ Result<void> read_security(const Parsed& parsed, Record& record) {
   for (const std::string& option : parsed.values("--security-opt")) {
     constexpr std::string_view kKnown[] = {"no-new-privileges", "no-new-privileges:true", "no-new-privileges:false",
                                            "no-new-privileges=true", "seccomp=unconfined", "seccomp=builtin",
-                                           "apparmor=unconfined",
                                            "label=disable", "label:disable", "systempaths=unconfined"};
     const bool known = std::find(std::begin(kKnown), std::end(kKnown), option) != std::end(kKnown);
     if (!known && option.starts_with("seccomp=")) {
@@ -114,9 +113,12 @@ Result<void> read_security(const Parsed& parsed, Record& record) {
       record.security_options.push_back(std::move(with_profile));
       continue;
     }
-    if (!known)
+    constexpr std::string_view kAppArmor = "apparmor=";
+    const bool profile = option.starts_with(kAppArmor) && option.size() > kAppArmor.size();
+    if (!known && !profile)
       return Error(Code::unsupported, "--security-opt: '{}' is not supported", printable(option))
-          .hint("no-new-privileges, seccomp=FILE, seccomp=unconfined and systempaths=unconfined are");
+          .hint("no-new-privileges, seccomp=FILE, seccomp=unconfined, apparmor=PROFILE and "
+                "systempaths=unconfined are");
     record.security_options.push_back(option == "no-new-privileges=true" ? "no-new-privileges" : option);
   }
   for (const std::string& text : parsed.values("--ulimit")) {

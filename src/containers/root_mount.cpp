@@ -75,7 +75,7 @@ class Scratch {
     const os::Fd tree = TRY(memory.mount());
     TRY(attach(tree, kPlace));
     Scratch scratch;
-    for (const char* name : {"upper", "work", "base"})
+    for (const char* name : {"upper", "work", "base", "merged"})
       if (::mkdir(path(name).c_str(), 0755) != 0) return Error::from_errno(errno, "create a folder in a tmpfs");
     return scratch;
   }
@@ -111,6 +111,36 @@ Result<void> set_layers(FileSystem& overlay, const runtime::RootSource& source) 
   return {};
 }
 
+// As options of overlayfs want names.
+std::string escaped(const std::string& path) {
+  std::string out;
+  for (const char c : path) {
+    if (c == '\\' || c == ':' || c == ',') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+// Linux before 6.7 takes "lowerdir+", as anything, and fails in the end: there all names go in one
+// string, with the limit of a page that it has. Without an upper one it is read-only.
+Result<os::Fd> mount_by_string(const runtime::RootSource& source, const std::string& upper, const std::string& work) {
+  std::string options = "userxattr,lowerdir=";
+  for (const std::string& lower : source.lowers) options += escaped(lower) + ":";
+  if (upper.empty()) options += Scratch::path("base");
+  else options.pop_back();
+  if (!upper.empty()) options += ",upperdir=" + escaped(upper) + ",workdir=" + escaped(work);
+  const std::string place = Scratch::path("merged");
+  if (::mount("overlay", place.c_str(), "overlay", upper.empty() ? MS_RDONLY : 0, options.c_str()) != 0)
+    return Error::from_errno(errno, "mounting overlay with {} layers", source.lowers.size());
+  os::Fd tree(kernel::clone_tree(AT_FDCWD, place.c_str(), false));
+  if (!tree.is_open()) return Error::from_errno(errno, "open the mount of the overlay");
+  return tree;
+}
+
+bool may_be_old(const runtime::RootSource& source, const Error& error) {
+  return source.erofs_image.empty() && error.code() == Code::invalid;
+}
+
 }  // namespace
 
 Result<os::Fd> mount_image(const RootMount& root) {
@@ -119,16 +149,22 @@ Result<os::Fd> mount_image(const RootMount& root) {
   TRY(set_layers(overlay, root.source));
   // Without an upper one there must be two.
   if (root.source.erofs_image.empty()) TRY(overlay.set("lowerdir+", Scratch::path("base")));
-  return overlay.mount(MOUNT_ATTR_RDONLY);
+  Result<os::Fd> tree = overlay.mount(MOUNT_ATTR_RDONLY);
+  if (!tree && may_be_old(root.source, tree.error())) return mount_by_string(root.source, {}, {});
+  return tree;
 }
 
 Result<os::Fd> mount_root(const RootMount& root) {
   const Scratch scratch = TRY(Scratch::make());
   FileSystem overlay = TRY(FileSystem::of("overlay"));
   TRY(set_layers(overlay, root.source));
-  TRY(overlay.set("upperdir", root.upper.empty() ? Scratch::path("upper") : root.upper));
-  TRY(overlay.set("workdir", root.upper.empty() ? Scratch::path("work") : root.work));
-  return overlay.mount();
+  const std::string upper = root.upper.empty() ? Scratch::path("upper") : root.upper;
+  const std::string work = root.upper.empty() ? Scratch::path("work") : root.work;
+  TRY(overlay.set("upperdir", upper));
+  TRY(overlay.set("workdir", work));
+  Result<os::Fd> tree = overlay.mount();
+  if (!tree && may_be_old(root.source, tree.error())) return mount_by_string(root.source, upper, work);
+  return tree;
 }
 
 }  // namespace kist::containers

@@ -90,6 +90,9 @@ Result<void> add_process(const Record& record, Spec& spec) {
   process.capabilities = bundle::Capabilities{.bounding = bits, .effective = bits, .inheritable = 0,
                                               .permitted = bits, .ambient = 0, .unknown = {}};
   process.no_new_privileges = has_option(record, "no-new-privileges") || has_option(record, "no-new-privileges:true");
+  constexpr std::string_view kAppArmor = "apparmor=";
+  for (const std::string& option : record.security_options)
+    if (option.starts_with(kAppArmor)) process.apparmor_profile = option.substr(kAppArmor.size());
   for (const UlimitRequest& limit : record.ulimits) {
     const int resource = TRY(ulimit_number(limit.name));
     process.rlimits.push_back({resource, limit.soft, limit.hard});

@@ -382,27 +382,6 @@ int Supervisor::run() {
 
 }  // namespace
 
-int exit_code_of(const Error& error) {
-  // The runtime's word for what execve said; a missing folder to mount is another matter.
-  if (!error.frames().front().starts_with("exec: ")) return 125;
-  return error.code() == Code::not_found ? 127 : 126;
-}
-
-int64_t restart_delay_ns(uint64_t failures_in_a_row) {
-  constexpr int64_t kFirst = kSecond / 10;
-  constexpr int64_t kLongest = 60 * kSecond;
-  int64_t delay = kFirst;
-  for (uint64_t i = 1; i < failures_in_a_row && delay < kLongest; ++i) delay *= 2;
-  return std::min(delay, kLongest);
-}
-
-bool wants_restart(const RestartPolicy& policy, const Status& status) {
-  if (status.stopped_by_hand) return false;
-  if (policy.name == "always" || policy.name == "unless-stopped") return true;
-  return policy.name == "on-failure" && status.exit_code != 0 &&
-         (policy.maximum == 0 || status.restart_count < policy.maximum);
-}
-
 int supervise(const Place& place, Record record, Machine& machine, os::Fd started, os::Fd first_client) {
   return Supervisor(place, std::move(record), machine, std::move(started), std::move(first_client)).run();
 }

@@ -4,7 +4,7 @@
 #include "http/curl_client.h"
 #include "http/index_config.h"
 #include "http/url_credentials.h"
-#include "python/toml.h"
+#include "toml/toml.h"
 
 namespace kist::engine {
 namespace {
@@ -25,16 +25,16 @@ std::string replaced(std::string text, const std::string& what, const std::strin
 std::vector<http::OriginCredentials> of_named_indexes(const std::string& pyproject,
                                                       const std::map<std::string, std::string>& variables) {
   http::IndexConfig found;
-  const auto root = python::toml::parse(pyproject, "pyproject.toml");
+  const auto root = toml::parse(pyproject, "pyproject.toml");
   const auto* value = root ? &*root : nullptr;
   for (const char* key : {"tool", "uv", "index"}) {
-    const auto* table = value == nullptr ? nullptr : value->as<python::toml::Table>();
+    const auto* table = value == nullptr ? nullptr : value->as<toml::Table>();
     value = table == nullptr ? nullptr : table->find(key);
   }
-  const auto* indexes = value == nullptr ? nullptr : value->as<python::toml::Array>();
+  const auto* indexes = value == nullptr ? nullptr : value->as<toml::Array>();
   if (indexes == nullptr) return {};
   for (const auto& entry : *indexes) {
-    const auto* table = entry.as<python::toml::Table>();
+    const auto* table = entry.as<toml::Table>();
     const auto text = [&](const char* key) -> std::string {
       const auto* field = table == nullptr ? nullptr : table->find(key);
       const auto* string = field == nullptr ? nullptr : field->as<std::string>();

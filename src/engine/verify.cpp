@@ -5,21 +5,17 @@
 
 #include "base/text.h"
 #include "engine/credentials.h"
+#include "engine/image_layers.h"
 #include "environment/assemble.h"
 #include "environment/bytecode_part.h"
 #include "environment/bytecode_piece.h"
 #include "store/layer.h"
-#include "store/layer_plan.h"
 
 namespace kist::engine {
 namespace {
 
 using environment::Context;
 using environment::NamedTree;
-
-constexpr std::string_view kBytecode = "byte-code";
-// Installed to compressed, where the lock does not say the latter: not every index tells sizes.
-constexpr uint64_t kUsualRatio = 3;
 
 struct Made {
   oci::Digest digest{oci::Digest::Bytes{}};
@@ -41,31 +37,10 @@ Result<Made> make(const Context& context, const python::Lock& lock, const std::s
     made.digest = TRY(environment::complete_now(context, *environment.bytecode, tx));
   made.parts = TRY(environment::parts_of(context, lock, lock_folder, tx));
   made.tree = TRY(context.store.tree(made.digest));
-  store::Tree rest = TRY(environment::bytecode_part(made.tree, made.parts));
-  if (!rest.empty()) made.parts.push_back({std::string(kBytecode), std::move(rest)});
+  store::Tree rest = TRY(environment::share_out_bytecode(made.tree, made.parts, is_package_part));
+  if (!rest.empty()) made.parts.push_back({std::string(kBytecodePart), std::move(rest)});
   TRY(std::move(tx).commit());
   return made;
-}
-
-store::LayerKind kind_of(const std::string& part) {
-  if (part == "base") return store::LayerKind::base;
-  if (part == "interpreter" || part == "virtual environment") return store::LayerKind::interpreter;
-  if (part == kBytecode) return store::LayerKind::bytecode;
-  return store::LayerKind::python;
-}
-
-// Normalised name of a part: "numpy 2.1.0" gives "numpy".
-std::string name_of(const std::string& part) { return part.substr(0, part.find(' ')); }
-
-std::map<std::string, uint64_t> compressed_sizes(const python::Lock& lock) {
-  std::map<std::string, uint64_t> sizes;
-  for (const python::LockedPackage& package : lock.packages) {
-    uint64_t size = 0;
-    for (const python::LockedFile& wheel : package.wheels)
-      size = std::max(size, wheel.size_bytes.value_or(0));
-    sizes.emplace(package.name, size);
-  }
-  return sizes;
 }
 
 // Digest of a layer's tar by its name. What the store cannot give any more is told, not an error.
@@ -74,40 +49,25 @@ struct Layers {
   std::map<std::string, std::string> damages;
 };
 
-// Slot by slot, as an image would have them.
-Result<Layers> layers_of(const Context& context, const Made& made,
-                                                     const python::Lock& lock) {
-  const auto compressed = compressed_sizes(lock);
-  std::vector<store::LayerPackage> packages;
-  for (const NamedTree& part : made.parts) {
-    const store::LayerKind kind = kind_of(part.name);
-    const std::string name = kind == store::LayerKind::python ? name_of(part.name) : part.name;
-    const auto size = compressed.find(name);
-    const uint64_t installed = part.tree.size_bytes();
-    const uint64_t locked = size == compressed.end() ? 0 : size->second;
-    packages.push_back({name, kind, locked != 0 ? locked : installed / kUsualRatio, installed});
-  }
-  const auto slots = store::plan_layers(packages);
+// Layer by layer, as an image of all of it has them.
+Result<Layers> digests_of(const Context& context, const Made& made, const python::Lock& lock) {
+  const std::vector<LayerTree> trees = TRY(layers_of(made.parts, lock));
   const store::StoreContents contents(context.store);
   const auto nowhere = [](std::string_view) -> Result<void> { return {}; };
   Layers layers;
   std::mutex mutex;
   const auto write = [&](size_t i) -> Result<void> {
-    std::vector<store::Part> parts;
-    for (const size_t package : slots[i].packages)
-      parts.push_back({made.parts[package].name, &made.parts[package].tree});
-    const store::Tree tree = TRY(store::merge(parts), "layer {}", slots[i].name);
-    const auto tar = store::write_tar(tree, contents, nowhere);
+    const auto tar = store::write_tar(trees[i].tree, contents, nowhere);
     const std::lock_guard guard(mutex);
     if (tar) {
-      layers.digests[slots[i].name] = tar->diff_id.string();
+      layers.digests[trees[i].name] = tar->diff_id.string();
       return {};
     }
     if (tar.error().code() != Code::corrupt) return tar.error();
-    layers.damages[slots[i].name] = tar.error().message();
+    layers.damages[trees[i].name] = tar.error().message();
     return {};
   };
-  TRY(context.workers.for_each(slots.size(), write));
+  TRY(context.workers.for_each(trees.size(), write));
   return layers;
 }
 
@@ -205,7 +165,7 @@ Result<Digests> digests(const Context& context, const launch::RunRequest& reques
   const python::Lock lock = TRY(current_lock(context, project, request, platform));
   const Made here = TRY(make(context, lock, os::parent_of(project.lock_path)));
   Digests out{.tree = here.digest.string(), .layers = {}, .packages = here.packages};
-  Layers layers = TRY(layers_of(context, here, lock));
+  Layers layers = TRY(digests_of(context, here, lock));
   for (const auto& [name, damage] : layers.damages)
     return Error(Code::corrupt, "layer {}: {}", name, damage).hint("`kist fsck --repair`");
   out.layers = std::move(layers.digests);
@@ -240,8 +200,8 @@ Result<Verification> verify(const Context& context, const launch::RunRequest& re
   out.packages = anew.packages;
   out.fetched_bytes = anew.fetched_bytes;
   compare_trees(here, anew, out);
-  const auto layers_here = TRY(layers_of(context, here, lock));
-  const auto layers_anew = TRY(layers_of(clean, anew, lock));
+  const auto layers_here = TRY(digests_of(context, here, lock));
+  const auto layers_anew = TRY(digests_of(clean, anew, lock));
   compare_layers(layers_here, layers_anew, out);
   return out;
 }

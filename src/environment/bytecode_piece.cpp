@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "environment/assemble.h"
+#include "environment/bytecode_compiler.h"
 #include "environment/platform.h"
 #include "environment/step.h"
 #include "python/bytecode.h"
@@ -37,15 +38,6 @@ Result<std::vector<std::string>> sources_of(const Context& context, const Byteco
   return sources_in(tree, piece.folder, target_of_plan(plan));
 }
 
-// The distribution's full version: a rebuild with a patch may compile otherwise.
-std::string interpreter_of(const python::Lock& lock, const std::string& minor) {
-  if (lock.kist->interpreter) return "cpython " + lock.kist->interpreter->sha256.hex();
-  const std::string wanted = fmt::format("python{}-minimal", minor);
-  for (const python::LockedDebianPackage& package : lock.kist->debian)
-    if (package.name == wanted) return "cpython " + package.version;
-  return "cpython " + lock.kist->python;
-}
-
 // The standard library's key comes from its own files, not from the base's: another Debian package
 // in the base must not make it anew.
 Result<BytecodePiece> library_piece(const Context& context, const BytecodeRequest& request,
@@ -70,31 +62,39 @@ std::vector<std::string> ordered(std::vector<std::string> sources) {
   return sources;
 }
 
-Result<void> run_compiler(const Context& context, const BytecodePlan& plan,
-                          const std::vector<std::string>& sources, const std::string& work_folder,
-                          store::Transaction& tx) {
-  const store::Root root = TRY(root_of(context, plan.tree, tx));
+}  // namespace
+
+std::string interpreter_id(const python::Lock& lock, const std::string& minor) {
+  if (lock.kist->interpreter) return "cpython " + lock.kist->interpreter->sha256.hex();
+  const std::string wanted = fmt::format("python{}-minimal", minor);
+  for (const python::LockedDebianPackage& package : lock.kist->debian)
+    if (package.name == wanted) return "cpython " + package.version;
+  return "cpython " + lock.kist->python;
+}
+
+Result<void> run_compiler(const Context& context, const CompilerRun& run,
+                          const std::vector<std::string>& sources, store::Transaction& tx) {
+  const store::Root root = TRY(root_of(context, run.tree, tx));
   const auto lease = TRY(store::Lease::hold(root));
   if (!lease) return Error(Code::unavailable, "the environment's root was just removed");
-  TRY(os::write_file_atomically(os::join(work_folder, "list"), python::bytecode_list(sources)));
-  const python::BytecodeRun run{.python = plan.python,
-                                .root = "/",
-                                .list = os::join(kInside, "list"),
-                                .output = os::join(kInside, "out"),
-                                .workers = os::core_count()};
+  TRY(os::write_file_atomically(os::join(run.work_folder, "list"), python::bytecode_list(sources)));
+  const python::BytecodeRun compiler{.python = run.python,
+                                     .root = "/",
+                                     .list = os::join(kInside, "list"),
+                                     .output = os::join(kInside, "out"),
+                                     .workers = os::core_count()};
   Step step;
   step.name = "compiling byte-code";
   step.root = root_source(root);
-  step.args = python::bytecode_command(run, target_of_plan(plan));
+  step.args = python::bytecode_command(compiler, run.target);
   step.env = python::bytecode_environment();
-  step.mounts.push_back({.source = work_folder, .target = std::string(kInside)});
+  step.mounts = run.mounts;
+  step.mounts.push_back({.source = run.work_folder, .target = std::string(kInside)});
   const StepOutput output = TRY(run_step(step));
   if (output.status == 0) return {};
   return Error(Code::internal, "compiling byte-code ended with status {}:{}", output.status,
                tail_of(output));
 }
-
-}  // namespace
 
 Result<std::optional<BytecodePlan>> bytecode_plan(const Context& context,
                                                   const BytecodeRequest& request,
@@ -104,7 +104,7 @@ Result<std::optional<BytecodePlan>> bytecode_plan(const Context& context,
   plan.python_minor = request.target.python();
   plan.python = request.target.python_program();
   const python::BytecodeTarget target = target_of_plan(plan);
-  const std::string interpreter = interpreter_of(request.lock, plan.python_minor);
+  const std::string interpreter = interpreter_id(request.lock, plan.python_minor);
   BytecodePiece library = TRY(library_piece(context, request, interpreter, target));
   plan.pieces.push_back(std::move(library));
   for (const Piece& wheel : request.wheels) {
@@ -161,7 +161,12 @@ Result<void> compile_bytecode(const Context& context, const BytecodePlan& plan,
   std::erase_if(all, [&](const std::string& source) {
     return os::exists(os::join(output, python::bytecode_path(source, target_of_plan(plan))));
   });
-  if (!all.empty()) TRY(run_compiler(context, plan, ordered(std::move(all)), work_folder, tx));
+  const CompilerRun run{.tree = plan.tree,
+                        .python = plan.python,
+                        .target = target_of_plan(plan),
+                        .work_folder = work_folder,
+                        .mounts = {}};
+  if (!all.empty()) TRY(run_compiler(context, run, ordered(std::move(all)), tx));
   for (size_t i = 0; i < pieces.size(); ++i) {
     const store::Tree tree =
         TRY(python::collect_bytecode(output, sources[i], target_of_plan(plan), tx), "{}",

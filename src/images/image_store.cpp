@@ -173,7 +173,7 @@ Result<Image> ImageStore::add(store::Transaction tx, const NewImage& from,
     if (root && has_names && is_ready(*known)) return *known;
   }
   if (!root) {
-    const store::Tree merged = TRY(merge_layers(store_, image.layers));
+    const store::Tree merged = TRY(from.tree ? store_.tree(*from.tree) : merge_layers(store_, image.layers));
     image.tree = TRY(tx.put_tree(merged));
     root = TRY(store::make_root(store_, tx, merged, image.tree, variant));
   }

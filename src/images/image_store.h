@@ -47,6 +47,7 @@ struct NewImage {
   std::string config_bytes;
   std::vector<Layer> layers;  // In the store, or in the transaction.
   std::vector<std::string> names;  // As Reference::name() gives them.
+  std::optional<oci::Digest> tree = {};  // All layers merged, in the store, if somebody knows it.
 };
 
 class ImageStore {

@@ -4,7 +4,9 @@
 #include <set>
 
 #include "base/text.h"
+#include "images/built_layer.h"
 #include "images/layer_entries.h"
+#include "images/layer_files.h"
 #include "images/recipe.h"
 #include "os/files.h"
 
@@ -16,7 +18,6 @@ using store::Entry;
 
 constexpr std::string_view kBytesEntry = "bytes";
 constexpr std::string_view kRecipeEntry = "recipe";
-constexpr std::string_view kAboutEntry = "about";
 constexpr uint64_t kMaxAboutBytes = 4096;
 // Contents up to this are hashed in memory, and written only if they are new.
 constexpr uint64_t kWholeInMemory = 4u << 20;
@@ -30,15 +31,6 @@ Result<void> check_claim(const char* what, const std::optional<oci::Digest>& wan
   if (!wanted || *wanted == got) return {};
   return Error(Code::corrupt, "layer has the {} {}, want {}", what, got.string(),
                wanted->string());
-}
-
-Entry file_entry(std::string path, const store::Object& object, uint32_t mode = 0644) {
-  Entry entry;
-  entry.path = std::move(path);
-  entry.mode = mode;
-  entry.object = object.digest;
-  entry.size_bytes = object.size_bytes;
-  return entry;
 }
 
 // One layer on its way into the store.
@@ -298,21 +290,36 @@ Result<Layer> parse_layer_line(std::string_view line) {
   return bad;
 }
 
+Entry file_entry(std::string path, const store::Object& object, uint32_t mode) {
+  Entry entry;
+  entry.path = std::move(path);
+  entry.mode = mode;
+  entry.object = object.digest;
+  entry.size_bytes = object.size_bytes;
+  return entry;
+}
+
+std::optional<Layer> read_about(const store::Store& store, const oci::Digest& blob) {
+  const auto tree = store.tree(blob);
+  if (!tree) return std::nullopt;
+  const Entry* const about = tree->find(kAboutEntry);
+  if (about == nullptr || about->size_bytes > kMaxAboutBytes) return std::nullopt;
+  const auto text = store.read_object(*about);
+  if (!text) return std::nullopt;
+  auto layer = parse_layer_line(trim(*text));
+  if (!layer) return std::nullopt;
+  layer->blob = blob;  // A tree cannot hold its own digest.
+  return *layer;
+}
+
 Result<std::optional<Layer>> find_layer(const store::Store& store, const store::Transaction* tx,
                                         const oci::Digest& digest) {
   std::optional<oci::Digest> blob;
   if (tx != nullptr) blob = tx->find_pending(blob_name(digest));
   if (!blob) blob = TRY(store.find(blob_name(digest)));
   if (!blob) return std::optional<Layer>();
-  const auto tree = store.tree(*blob);
-  if (!tree) return std::optional<Layer>();
-  const Entry* const about = tree->find(kAboutEntry);
-  if (about == nullptr || about->size_bytes > kMaxAboutBytes) return std::optional<Layer>();
-  const auto text = store.read_object(*about);
-  if (!text) return std::optional<Layer>();
-  auto layer = parse_layer_line(trim(*text));
+  const auto layer = read_about(store, *blob);
   if (!layer || layer->digest != digest) return std::optional<Layer>();
-  layer->blob = *blob;  // A tree cannot hold its own digest.
   if (!is_whole(store, *layer)) return std::optional<Layer>();
   (void)store.find(layer_name(layer->diff_id));  // Counts as use.
   return std::optional<Layer>(*layer);
@@ -322,11 +329,22 @@ Result<Layer> store_layer(store::Transaction& tx, archive::Source raw, const Lay
   return Unpacker(tx, claim).run(std::move(raw));
 }
 
+Result<std::optional<std::string>> blob_path(const store::Store& store, const Layer& layer) {
+  const store::Tree blob = TRY(store.tree(layer.blob));
+  const Entry* const bytes = blob.find(kBytesEntry);
+  if (bytes == nullptr) return std::nullopt;
+  return store.object_path(*bytes->object, bytes->mode);
+}
+
 Result<void> write_blob(const store::Store& store, const Layer& layer,
                         const store::Output& output) {
   const store::Tree blob = TRY(store.tree(layer.blob));
   if (const Entry* const bytes = blob.find(kBytesEntry))
     return store::StoreContents(store).read(*bytes, output);
+  if (const Entry* const built = blob.find(kBuiltEntry))
+    return write_checked(layer.digest, output, [&](const store::Output& to) {
+      return write_built(store, layer, *built, false, to);
+    });
   const Entry* const recipe = blob.find(kRecipeEntry);
   if (recipe == nullptr)
     return Error(Code::corrupt, "layer {} has neither bytes nor a recipe", layer.digest.string());
@@ -339,6 +357,10 @@ Result<void> write_plain(const store::Store& store, const Layer& layer,
                          const store::Output& output) {
   if (layer.compression == TarFilter::none) return write_blob(store, layer, output);
   const store::Tree blob = TRY(store.tree(layer.blob));
+  if (const Entry* const built = blob.find(kBuiltEntry))
+    return write_checked(layer.diff_id, output, [&](const store::Output& to) {
+      return write_built(store, layer, *built, true, to);
+    });
   const Entry* const bytes = blob.find(kBytesEntry);
   if (bytes == nullptr)
     return Error(Code::corrupt, "layer {} has no bytes", layer.digest.string());

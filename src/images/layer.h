@@ -51,6 +51,10 @@ Result<Layer> store_layer(store::Transaction& tx, archive::Source raw, const Lay
 Result<void> write_blob(const store::Store& store, const Layer& layer, const store::Output& output);
 Result<void> write_plain(const store::Store& store, const Layer& layer, const store::Output& output);
 
+/// The file that holds the layer's bytes exactly as they came; empty for one that is written from a
+/// recipe. Errors: not_found, corrupt.
+Result<std::optional<std::string>> blob_path(const store::Store& store, const Layer& layer);
+
 /// Names of the store that stand for the two trees of a layer.
 std::string layer_name(const oci::Digest& diff_id);
 std::string blob_name(const oci::Digest& digest);

@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 
 #include "base/text.h"
+#include "images/save.h"
 
 namespace kist::images {
 namespace {
@@ -38,6 +39,8 @@ class LayoutLoader {
   Result<std::vector<Loaded>> run() {
     const std::string bytes = TRY(bundle_.read_member("index.json", oci::kMaxDocumentBytes));
     const oci::Index index = TRY(oci::parse_index(bytes), "index.json");
+    if (const auto since = index.annotations.find(kSinceAnnotation); since != index.annotations.end())
+      since_ = since->second;
     for (const oci::Descriptor& entry : index.manifests)
       TRY(load_entry(entry, names_of(entry, options_), 0));
     if (!images_.empty()) return std::move(images_);
@@ -84,14 +87,20 @@ class LayoutLoader {
                      short_name(layer.digest), printable(layer.media_type));
       layers.push_back({.claim = {layer.digest, layer.size_bytes, config.diff_ids[i]},
                         .title = short_name(layer.digest),
-                        .open = [this, digest = layer.digest] {
-                          return bundle_.open_member(blob_path(digest));
-                        }});
+                        .open = [this, digest = layer.digest] { return open_layer(digest); }});
     }
     std::vector<std::string> given = image.names;
     Image added = TRY(take_image(intake_, std::move(image), std::move(layers)));
     images_.push_back({std::move(added), std::move(given)});
     return {};
+  }
+
+  Result<archive::Source> open_layer(const oci::Digest& digest) const {
+    auto opened = bundle_.open_member(blob_path(digest));
+    if (opened || since_.empty() || opened.error().code() != Code::not_found) return opened;
+    return Error(Code::not_found, "this archive has only what is new since the image {}, which is not here",
+                 printable(since_))
+        .hint("load the archive of that image first");
   }
 
   Result<std::string> read_blob(const oci::Descriptor& descriptor) const {
@@ -108,6 +117,7 @@ class LayoutLoader {
   const Bundle& bundle_;
   const LoadOptions& options_;
   std::vector<Loaded> images_;
+  std::string since_;  // The image whose layers the archive leaves out; mostly empty.
 };
 
 // One element of docker's manifest.json.

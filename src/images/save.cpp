@@ -1,5 +1,6 @@
 #include "images/save.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <set>
 
@@ -64,9 +65,10 @@ class TarFile {
 
 std::string blob_path(const oci::Digest& digest) { return "blobs/sha256/" + digest.hex(); }
 
-std::string index_of(std::span<const SaveItem> items) {
+std::string index_of(std::span<const SaveItem> items, const SaveOptions& options) {
   oci::Index index;
   index.media_type = std::string(oci::media::kIndex);
+  if (options.since != nullptr) index.annotations[kSinceAnnotation] = options.since->digest.string();
   for (const SaveItem& item : items) {
     oci::Descriptor descriptor{.media_type = item.image->manifest.media_type.empty()
                                                  ? std::string(oci::media::kManifest)
@@ -84,14 +86,21 @@ std::string index_of(std::span<const SaveItem> items) {
   return oci::encode(index);
 }
 
-Result<void> save_oci(const store::Store& store, std::span<const SaveItem> items, TarFile& tar) {
+bool has_layer(const Image* image, const oci::Digest& digest) {
+  if (image == nullptr) return false;
+  return std::any_of(image->layers.begin(), image->layers.end(), [&](const Layer& one) { return one.digest == digest; });
+}
+
+Result<void> save_oci(const store::Store& store, std::span<const SaveItem> items, const SaveOptions& options,
+                      TarFile& tar) {
   TRY(tar.add("oci-layout", R"({"imageLayoutVersion":"1.0.0"})"));
-  TRY(tar.add("index.json", index_of(items)));
+  TRY(tar.add("index.json", index_of(items, options)));
   for (const SaveItem& item : items) {
     const Image& image = *item.image;
     TRY(tar.add(blob_path(image.digest), image.manifest_bytes));
     TRY(tar.add(blob_path(image.id), image.config_bytes));
     for (const Layer& layer : image.layers) {
+      if (has_layer(options.since, layer.digest)) continue;
       const bool is_new = TRY(tar.begin(blob_path(layer.digest), layer.size_bytes));
       if (!is_new) continue;
       TRY(write_blob(store, layer, [&](std::string_view bytes) { return tar.write(bytes); }));
@@ -131,10 +140,10 @@ Result<void> save_docker(const store::Store& store, std::span<const SaveItem> it
 
 }  // namespace
 
-Result<void> save(const store::Store& store, std::span<const SaveItem> items, SaveFormat format,
+Result<void> save(const store::Store& store, std::span<const SaveItem> items, const SaveOptions& options,
                   const store::Output& output) {
   TarFile tar(output);
-  return format == SaveFormat::oci ? save_oci(store, items, tar) : save_docker(store, items, tar);
+  return options.format == SaveFormat::oci ? save_oci(store, items, options, tar) : save_docker(store, items, tar);
 }
 
 }  // namespace kist::images

@@ -21,9 +21,18 @@ struct SaveItem {
   std::vector<std::string> names;  // May be empty.
 };
 
+struct SaveOptions {
+  SaveFormat format = SaveFormat::oci;
+  /// Leaves out the layers that this image has: who has it can load the rest. Form `oci` only.
+  const Image* since = nullptr;
+};
+
+/// Says in index.json what an archive leaves out: the digest of SaveOptions::since.
+inline constexpr const char* kSinceAnnotation = "io.kist.since";
+
 /// Writes the tar: the same images give the same bytes. What several images share is in it once.
 /// Errors: corrupt (hint: fsck), those of `output`.
-Result<void> save(const store::Store& store, std::span<const SaveItem> items, SaveFormat format,
+Result<void> save(const store::Store& store, std::span<const SaveItem> items, const SaveOptions& options,
                   const store::Output& output);
 
 }  // namespace kist::images

@@ -4,7 +4,7 @@
 
 #include "base/text.h"
 #include "python/edit.h"
-#include "python/toml.h"
+#include "toml/toml.h"
 
 namespace kist::python {
 namespace {

@@ -8,7 +8,7 @@
 #include "python/markers.h"
 #include "python/requirements.h"
 #include "python/simple_index.h"
-#include "python/toml.h"
+#include "toml/toml.h"
 #include "python/versions.h"
 
 namespace kist::python {

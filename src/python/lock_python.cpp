@@ -3,7 +3,7 @@
 #include <boost/json.hpp>
 
 #include "base/text.h"
-#include "python/toml.h"
+#include "toml/toml.h"
 #include "python/versions.h"
 
 namespace kist::python {

@@ -191,14 +191,14 @@ Result<void> read_environments(Fields& fields, ProjectFile& out) {
   return root->no_others();
 }
 
-Result<void> read_env(Fields& run, RunSettings& out) {
+Result<void> read_env(Fields& run, std::vector<std::pair<std::string, std::string>>& out) {
   std::optional<Fields> env = TRY(run.optional_table("env"));
   if (!env) return {};
   for (const auto& [name, value] : env->table().entries()) {
     if (name.empty() || name.find('=') != std::string::npos)
       return env->error(name, "'{}' is not a variable's name", printable(name));
     const std::string text = TRY(env->string(name));
-    out.env.emplace_back(name, text);
+    out.emplace_back(name, text);
   }
   return {};
 }
@@ -222,7 +222,7 @@ Result<void> read_ports(Fields& run, RunSettings& out) {
 Result<void> read_run(Fields& fields, RunSettings& out) {
   std::optional<Fields> run = TRY(fields.optional_table("run"));
   if (!run) return {};
-  TRY(read_env(*run, out));
+  TRY(read_env(*run, out.env));
   const std::vector<std::string> mounts = TRY(run->optional_strings("mounts"));
   for (const std::string& text : mounts) {
     MountSetting mount = TRY(in_field(parse_mount(text), *run, "mounts"));
@@ -251,11 +251,40 @@ Result<void> read_tasks(Fields& fields, ProjectFile& out) {
   return {};
 }
 
+// As an image names them: no port of a host, but a protocol.
+Result<void> read_image_ports(Fields& image, std::vector<std::string>& out) {
+  const toml::Value* ports = image.optional_value("ports");
+  if (ports == nullptr) return {};
+  const auto* array = ports->as<toml::Array>();
+  if (array == nullptr)
+    return image.error("ports", "'{}' is {}, want an array", image.name("ports"), ports->kind());
+  for (const toml::Value& value : *array) {
+    std::string text;
+    if (const auto* number = value.as<int64_t>()) text = fmt::format("{}", *number);
+    if (const auto* string = value.as<std::string>()) text = *string;
+    const size_t slash = text.find('/');
+    const auto port = parse_number(text.substr(0, slash));
+    const std::string protocol = slash == std::string::npos ? "tcp" : text.substr(slash + 1);
+    const bool is_known = protocol == "tcp" || protocol == "udp" || protocol == "sctp";
+    if (!port || *port == 0 || *port > UINT16_MAX || !is_known)
+      return image.error("ports", "'{}' has '{}', want \"PORT\" or \"PORT/udp\"", image.name("ports"),
+                         printable(text));
+    out.push_back(fmt::format("{}/{}", *port, protocol));
+  }
+  return {};
+}
+
 Result<void> read_image(Fields& fields, ImageSettings& out) {
   std::optional<Fields> image = TRY(fields.optional_table("image"));
   if (!image) return {};
   out.entrypoint = TRY(image->optional_strings("entrypoint"));
+  out.cmd = TRY(image->optional_strings("cmd"));
   out.include = TRY(image->optional_strings("include"));
+  TRY(read_env(*image, out.env));
+  TRY(read_image_ports(*image, out.ports));
+  out.labels = TRY(image->optional_string_table("labels"));
+  const auto minimal = TRY(image->optional_boolean("minimal"));
+  out.is_minimal = minimal.value_or(false);
   const toml::Value* user = image->optional_value("user");
   if (user == nullptr) return image->no_others();
   if (const auto* number = user->as<int64_t>()) out.user = fmt::format("{}", *number);

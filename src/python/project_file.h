@@ -12,7 +12,7 @@
 
 #include "base/result.h"
 #include "python/pylock.h"
-#include "python/toml.h"
+#include "toml/toml.h"
 
 namespace kist::python {
 
@@ -64,8 +64,13 @@ struct TaskSettings {
 
 struct ImageSettings {
   std::vector<std::string> entrypoint;
+  std::vector<std::string> cmd;
   std::vector<std::string> include;  // Paths; empty: all that is not ignored.
   std::string user;                  // "10001", "10001:10001"; empty: not said.
+  std::vector<std::pair<std::string, std::string>> env;
+  std::vector<std::string> ports;    // "8888/tcp", "53/udp"
+  std::vector<std::pair<std::string, std::string>> labels;
+  bool is_minimal = false;           // Without a shell.
 };
 
 struct ProjectFile {

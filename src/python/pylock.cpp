@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "http/address.h"
 #include "http/client.h"
-#include "python/toml.h"
+#include "toml/toml.h"
 #include "python/versions.h"
 
 namespace kist::python {

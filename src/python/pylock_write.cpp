@@ -3,7 +3,7 @@
 #include <tuple>
 
 #include "python/pylock.h"
-#include "python/toml.h"
+#include "toml/toml.h"
 
 namespace kist::python {
 namespace {

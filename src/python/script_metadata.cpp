@@ -2,7 +2,7 @@
 
 #include "base/text.h"
 #include "python/requirements.h"
-#include "python/toml.h"
+#include "toml/toml.h"
 #include "python/versions.h"
 
 namespace kist::python {

@@ -8,7 +8,7 @@
 #include "archive/zip_writer.h"
 #include "base/text.h"
 #include "os/files.h"
-#include "python/toml.h"
+#include "toml/toml.h"
 #include "python/wheel.h"
 
 namespace kist::python {

@@ -9,7 +9,7 @@
 #include "http/client.h"
 #include "python/inputs_files.h"
 #include "python/markers.h"
-#include "python/toml.h"
+#include "toml/toml.h"
 #include "python/uv_lock_package.h"
 #include "python/versions.h"
 

@@ -5,7 +5,7 @@
 
 #include "base/result.h"
 #include "python/pylock.h"
-#include "python/toml.h"
+#include "toml/toml.h"
 
 namespace kist::python {
 

@@ -5,12 +5,11 @@
 
 #include "base/text.h"
 #include "os/files.h"
-#include "python/toml.h"
+#include "toml/toml.h"
 
 namespace kist::registry {
 namespace {
 
-namespace toml = python::toml;
 
 constexpr uint64_t kMostFileBytes = 4u << 20;
 

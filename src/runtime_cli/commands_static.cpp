@@ -100,7 +100,7 @@ json::object linux_features() {
   return {{"namespaces", names_of(bundle::namespace_words())},
           {"capabilities", std::move(capabilities)},
           {"cgroup",
-           {{"v1", true}, {"v2", true}, {"systemd", false}, {"systemdUser", false}, {"rdma", true}}},
+           {{"v1", true}, {"v2", true}, {"systemd", true}, {"systemdUser", true}, {"rdma", true}}},
           {"seccomp", seccomp_features()},
           {"apparmor", {{"enabled", true}}},
           {"selinux", {{"enabled", true}}},

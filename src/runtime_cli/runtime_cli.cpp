@@ -75,9 +75,11 @@ Result<Log> open_log(const Arguments& global) {
 Result<bundle::Runtime> runtime_of(const Arguments& global, const Caller& caller) {
   bundle::Runtime runtime;
   runtime.state_root = global.text("root");
-  if (runtime.state_root.empty() && ::geteuid() == 0) runtime.state_root = "/run/kist-runtime";
-  if (runtime.state_root.empty() && !caller.runtime_dir.empty())
+  // Root of a user namespace, as podman's, may not write to /run.
+  const bool own = !caller.runtime_dir.empty() && bundle::acts_for_a_user();
+  if (runtime.state_root.empty() && own)
     runtime.state_root = os::join(caller.runtime_dir, "kist-runtime");
+  if (runtime.state_root.empty() && ::geteuid() == 0) runtime.state_root = "/run/kist-runtime";
   if (runtime.state_root.empty())
     return Error(Code::invalid, "XDG_RUNTIME_DIR is not set: no place for the state of containers")
         .hint("`--root FOLDER`");

@@ -1,10 +1,7 @@
 #include "store/layer.h"
 
-#include <zstd.h>
-
 #include <algorithm>
 #include <cerrno>
-#include <memory>
 
 #include "base/text.h"
 #include "os/files.h"
@@ -15,10 +12,6 @@ namespace {
 
 constexpr size_t kReadBytes = 1u << 20;
 constexpr size_t kTarChunkBytes = 1u << 20;
-constexpr int kZstdLevel = 3;
-// What the compressor is fed with. It must not depend on how the tar happens to arrive, since the
-// compressor's choices may depend on where its input was cut.
-constexpr size_t kZstdFeedBytes = 128u << 10;
 
 class TarWriter {
  public:
@@ -62,66 +55,6 @@ class TarWriter {
   std::string buffer_;
 };
 
-struct FreeZstd {
-  void operator()(ZSTD_CCtx* context) const { ::ZSTD_freeCCtx(context); }
-};
-
-class Compressor {
- public:
-  explicit Compressor(const Output& output) : output_(output), context_(::ZSTD_createCCtx()) {
-    KIST_ASSERT(context_ != nullptr);
-    // One thread: with several the frame is cut differently. Layers are what runs in parallel.
-    check(::ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, kZstdLevel));
-    check(::ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_checksumFlag, 1));
-    out_.resize(::ZSTD_CStreamOutSize());
-    feed_.reserve(kZstdFeedBytes);
-  }
-
-  Result<void> write(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const size_t count = std::min(bytes.size(), kZstdFeedBytes - feed_.size());
-      feed_ += bytes.substr(0, count);
-      bytes.remove_prefix(count);
-      if (feed_.size() == kZstdFeedBytes) TRY(compress(ZSTD_e_continue));
-    }
-    return {};
-  }
-
-  Result<void> finish() { return compress(ZSTD_e_end); }
-  uint64_t size_bytes() const { return size_bytes_; }
-  oci::Digest digest() { return hasher_.finish(); }
-
- private:
-  static size_t check(size_t code) {
-    KIST_ASSERT(::ZSTD_isError(code) == 0);
-    return code;
-  }
-
-  Result<void> compress(ZSTD_EndDirective directive) {
-    ZSTD_inBuffer in = {feed_.data(), feed_.size(), 0};
-    while (true) {
-      ZSTD_outBuffer out = {out_.data(), out_.size(), 0};
-      const size_t left = check(::ZSTD_compressStream2(context_.get(), &out, &in, directive));
-      if (out.pos > 0) {
-        const std::string_view made(out_.data(), out.pos);
-        hasher_.update(made);
-        size_bytes_ += made.size();
-        TRY(output_(made));
-      }
-      if (directive == ZSTD_e_end ? left == 0 : in.pos == in.size) break;
-    }
-    feed_.clear();
-    return {};
-  }
-
-  const Output& output_;
-  std::unique_ptr<ZSTD_CCtx, FreeZstd> context_;
-  std::string feed_;
-  std::string out_;
-  oci::Sha256 hasher_;
-  uint64_t size_bytes_ = 0;
-};
-
 Error wrong_content(const Entry& file, std::string_view what) {
   return Error(Code::corrupt, "object {} of '{}' {}", file.object->string(), printable(file.path),
                what)
@@ -161,13 +94,21 @@ Result<Tar> write_tar(const Tree& tree, const Contents& contents, const Output& 
   return writer.finish();
 }
 
-Result<Layer> write_layer(const Tree& tree, const Contents& contents, const Output& output) {
-  Compressor compressor(output);
+Result<Layer> write_layer(const Tree& tree, const Contents& contents, const Output& output,
+                          const Compression& compression) {
+  oci::Sha256 hasher;
+  uint64_t size_bytes = 0;
+  const Output counted = [&](std::string_view bytes) {
+    hasher.update(bytes);
+    size_bytes += bytes.size();
+    return output(bytes);
+  };
+  const auto compressor = make_compressor(compression, counted);
   const Tar tar = TRY(
-      write_tar(tree, contents, [&](std::string_view bytes) { return compressor.write(bytes); }));
-  TRY(compressor.finish());
-  return Layer{.digest = compressor.digest(),
-               .size_bytes = compressor.size_bytes(),
+      write_tar(tree, contents, [&](std::string_view bytes) { return compressor->write(bytes); }));
+  TRY(compressor->finish());
+  return Layer{.digest = hasher.finish(),
+               .size_bytes = size_bytes,
                .diff_id = tar.diff_id,
                .tar_bytes = tar.size_bytes};
 }

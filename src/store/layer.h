@@ -6,20 +6,16 @@
 //   }));
 #pragma once
 
-#include <functional>
 #include <string_view>
 
+#include "store/compressor.h"
 #include "store/store.h"
 
 namespace kist::store {
 
-/// Named in images and part of every cache key of a layer: whoever changes a byte of what the
-/// writers below give for some tree changes this.
-inline constexpr std::string_view kLayerRecipe = "tar-1+zstd-3";
-inline constexpr std::string_view kLayerMediaType = "application/vnd.oci.image.layer.v1.tar+zstd";
-
-/// Takes the next bytes; an error of it ends the writing and is returned.
-using Output = std::function<Result<void>(std::string_view)>;
+/// Part of every cache key of a layer: whoever changes a byte of the tar that write_tar() gives for
+/// some tree changes this. Compression::recipe() is the other half.
+inline constexpr std::string_view kTarRecipe = "tar-1";
 
 /// Where the contents of files are read. Threads: any number at once.
 class Contents {
@@ -57,8 +53,10 @@ struct Layer {
   uint64_t tar_bytes;
 };
 
-/// The tar through zstd, one frame, level 3, with checksum. Memory: some 10 MB, whatever the tree.
-Result<Layer> write_layer(const Tree& tree, const Contents& contents, const Output& output);
+/// The tar, compressed: zstd as one frame with checksum, gzip as members of 2 MiB each. Memory: some
+/// 10 MB, whatever the tree.
+Result<Layer> write_layer(const Tree& tree, const Contents& contents, const Output& output,
+                          const Compression& compression = {});
 
 /// A tree that is too large for one layer, in parts of at most `limit_bytes` of content each (or
 /// one file, if that is larger), cut between files in path order. Each part has the folders that

@@ -139,7 +139,7 @@ TEST(LayerTest, BytesArePinnedAndDoNotDependOnPieces) {
     EXPECT_EQ(layer.digest, first->digest) << piece_bytes;
     EXPECT_EQ(layer.diff_id, first->diff_id) << piece_bytes;
   }
-  // A change here is a change of kLayerRecipe, or another release of zstd.
+  // A change here is a change of kTarRecipe, or another release of zstd.
   EXPECT_EQ(first->diff_id.hex(),
             "783fcba1f595c04453ff1bac6cfe07969ce755aca2ab6f4309d1a3fb14c6d067");
   EXPECT_EQ(first->digest.hex(),

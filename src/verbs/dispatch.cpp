@@ -18,6 +18,7 @@
 #include "verbs/machine.h"
 #include "verbs/project.h"
 #include "verbs/prune.h"
+#include "verbs/registry.h"
 #include "verbs/registry_verbs.h"
 #include "verbs/run.h"
 
@@ -82,7 +83,7 @@ Result<int> run_in_context(const cli::VerbSpec& verb, const cli::Parsed& parsed,
     if (verb.name == "system df") return system_df(parsed, context, terminal);
     if (is_prune_verb(verb.name)) return prune_verb(verb.name, parsed, context, terminal);
     if (is_container_archive_verb(verb.name)) return container_archive_verb(verb.name, parsed, context, terminal);
-    if (is_registry_verb(verb.name)) return registry_verb(verb.name, parsed, context, terminal);
+    if (is_transfer_verb(verb.name)) return transfer_verb(verb.name, parsed, context, terminal);
     if (is_image_verb(verb.name)) return image_verb(verb.name, parsed, context, terminal);
     return project_verb(verb.name, parsed, context, terminal);
   };
@@ -161,7 +162,8 @@ int run_parsed(const cli::VerbSpec& verb, const std::vector<std::string>& args,
     return is_run(verb) ? kKistFailed : 2;
   }
   if (parsed->has("--help")) return show_help(&verb, terminal);
-  const auto status = run_in_context(verb, *parsed, machine, terminal);
+  const auto status = is_registry_verb(verb.name) ? registry_verb(verb.name, *parsed, machine, terminal)
+                                                  : run_in_context(verb, *parsed, machine, terminal);
   if (status && *status == kStartAgain) return start_again(args, machine, terminal);
   if (status) return *status;
   terminal.error(status.error());

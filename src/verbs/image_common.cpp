@@ -7,7 +7,7 @@ namespace kist::verbs {
 
 bool is_image_verb(std::string_view name) {
   for (const char* known :
-       {"images", "load", "save", "import", "tag", "rmi", "inspect", "history", "image"})
+       {"images", "load", "save", "bundle", "import", "tag", "rmi", "inspect", "history", "image"})
     if (name == known) return true;
   return false;
 }
@@ -16,7 +16,7 @@ Result<int> image_verb(std::string_view name, const cli::Parsed& parsed,
                        const environment::Context& context, cli::Terminal& terminal) {
   if (name == "images") return images_verb(parsed, context, terminal);
   if (name == "load") return load_verb(parsed, context, terminal);
-  if (name == "save") return save_verb(parsed, context, terminal);
+  if (name == "save" || name == "bundle") return save_verb(parsed, context, terminal);
   if (name == "import") return import_verb(parsed, context, terminal);
   if (name == "tag") return tag_verb(parsed, context, terminal);
   if (name == "rmi") return rmi_verb(parsed, context, terminal);

@@ -1,13 +1,11 @@
-// kist save [-o FILE] [--format oci|docker] IMAGE…
+// kist save [-o FILE] [--format oci|docker] IMAGE…, kist bundle -o FILE [--since IMAGE] IMAGE…
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstdio>
 
 #include "base/text.h"
 #include "images/save.h"
 #include "launch/paths.h"
 #include "verbs/image_verbs.h"
+#include "verbs/output_file.h"
 
 namespace kist::verbs {
 namespace {
@@ -44,35 +42,30 @@ Result<Wanted> find_all(const std::vector<std::string>& asked, const images::Ima
   return out;
 }
 
-// A file appears whole or not at all.
-Result<void> write_to(const std::string& path,
-                      const std::function<Result<void>(const store::Output&)>& write) {
-  const std::string partial = path + ".kist-partial";
-  os::Fd file = TRY(os::open_file(partial, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644));
-  Result<void> done = write([&](std::string_view bytes) { return os::write_all(file, bytes); });
-  if (done) done = std::move(file).close();
-  if (done && std::rename(partial.c_str(), path.c_str()) != 0)
-    done = Error::from_errno(errno, "rename '{}' to '{}'", printable(partial), printable(path));
-  if (!done) ::unlink(partial.c_str());
-  return done;
-}
-
 }  // namespace
 
 Result<int> save_verb(const cli::Parsed& parsed, const environment::Context& context,
                       cli::Terminal& terminal) {
-  const images::SaveFormat format = TRY(format_of(parsed.value("--format", "oci")));
+  images::SaveOptions options;
+  options.format = TRY(format_of(parsed.value("--format", "oci")));
   const images::ImageStore store(context.store);
+  std::optional<images::Image> since;
+  if (parsed.has("--since")) {
+    if (options.format != images::SaveFormat::oci)
+      return Error(Code::invalid, "--since: only an archive of the form oci can leave layers out");
+    since = TRY(store.find(parsed.value("--since")), "--since");
+    options.since = &*since;
+  }
   const Wanted wanted = TRY(find_all(parsed.positionals(), store));
   std::vector<images::SaveItem> items;
   for (size_t i = 0; i < wanted.images.size(); ++i)
     items.push_back({.image = &wanted.images[i], .names = wanted.names[i]});
   const auto write = [&](const store::Output& output) {
-    return images::save(context.store, items, format, output);
+    return images::save(context.store, items, options, output);
   };
   const std::string output = parsed.value("--output");
   if (!output.empty() && output != "-") {
-    TRY(write_to(launch::host_path(output, context.host.working_dir), write), "cannot save");
+    TRY(write_whole_file(launch::host_path(output, context.host.working_dir), write), "cannot save");
     return 0;
   }
   if (terminal.out_is_terminal())

@@ -15,6 +15,7 @@ constexpr struct {
     {"lock", lock_verb},     {"init", init_verb}, {"add", add_verb},
     {"remove", remove_verb}, {"status", status_verb}, {"size", size_verb},
     {"tree", tree_verb},     {"why", why_verb},   {"verify", verify_verb},
+    {"build", build_verb},
 };
 
 }  // namespace

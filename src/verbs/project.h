@@ -1,4 +1,4 @@
-// Verbs about a project: lock, add, remove, init, status, size, tree, why, verify.
+// Verbs about a project: lock, add, remove, init, status, size, tree, why, verify, build.
 #pragma once
 
 #include <string_view>

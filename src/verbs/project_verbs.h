@@ -22,6 +22,8 @@ Result<int> tree_verb(const cli::Parsed& parsed, const environment::Context& con
                       cli::Terminal& terminal);
 Result<int> why_verb(const cli::Parsed& parsed, const environment::Context& context,
                      cli::Terminal& terminal);
+Result<int> build_verb(const cli::Parsed& parsed, const environment::Context& context,
+                       cli::Terminal& terminal);
 Result<int> verify_verb(const cli::Parsed& parsed, const environment::Context& context,
                         cli::Terminal& terminal);
 

@@ -2,13 +2,13 @@
 
 namespace kist::verbs {
 
-bool is_registry_verb(std::string_view name) {
+bool is_transfer_verb(std::string_view name) {
   for (const char* known : {"pull", "push", "copy", "login", "logout", "tags", "manifest inspect"})
     if (name == known) return true;
   return false;
 }
 
-Result<int> registry_verb(std::string_view name, const cli::Parsed& parsed, const environment::Context& context,
+Result<int> transfer_verb(std::string_view name, const cli::Parsed& parsed, const environment::Context& context,
                           cli::Terminal& terminal) {
   if (name == "pull") return pull_verb(parsed, context, terminal);
   if (name == "push") return push_verb(parsed, context, terminal);

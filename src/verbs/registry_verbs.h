@@ -9,9 +9,9 @@
 
 namespace kist::verbs {
 
-bool is_registry_verb(std::string_view name);
+bool is_transfer_verb(std::string_view name);
 /// Returns the exit status.
-Result<int> registry_verb(std::string_view name, const cli::Parsed& parsed, const environment::Context& context,
+Result<int> transfer_verb(std::string_view name, const cli::Parsed& parsed, const environment::Context& context,
                           cli::Terminal& terminal);
 
 Result<int> pull_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal);

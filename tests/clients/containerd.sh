@@ -62,6 +62,8 @@ status_is "resume" 0 "${ctr[@]}" task resume one
 if [ -d /sys/fs/cgroup/memory ]; then
   cgroup=$(awk -F: '$2 == "memory" {print $3}' "/proc/$pid/cgroup")
   is "limit of memory" "$(cat "/sys/fs/cgroup/memory$cgroup/memory.limit_in_bytes")" 67108864
+elif [ -f /sys/fs/cgroup/cgroup.controllers ]; then
+  is "limit of memory" "$(cat "/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$pid/cgroup")/memory.max")" 67108864
 fi
 status_is "metrics" 0 "${ctr[@]}" task metrics one
 status_is "kill" 0 "${ctr[@]}" task kill -s KILL one

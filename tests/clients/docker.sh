@@ -32,6 +32,9 @@ status_is "a limit above the machine's" 0 "${run[@]}" --ulimit nofile=10000000 b
 if [ -d /sys/fs/cgroup/memory ]; then
   says "limit of memory" 67108864 "${run[@]}" --memory 64m box cat /sys/fs/cgroup/memory/memory.limit_in_bytes
   says "limit of processes" 50 "${run[@]}" --pids-limit 50 box cat /sys/fs/cgroup/pids/pids.max
+elif [ -f /sys/fs/cgroup/cgroup.controllers ]; then
+  says "limit of memory" 67108864 "${run[@]}" --memory 64m box cat /sys/fs/cgroup/memory.max
+  says "limit of processes" 50 "${run[@]}" --pids-limit 50 box cat /sys/fs/cgroup/pids.max
 fi
 
 status_is "run -d" 0 "${docker[@]}" run -d --runtime kist --name one --network none box sleep 1000

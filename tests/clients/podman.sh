@@ -30,6 +30,9 @@ says "privileged" 0 "${run[@]}" --privileged box id -u
 if [ -d /sys/fs/cgroup/memory ]; then
   says "limit of memory" 67108864 "${run[@]}" --memory 64m box cat /sys/fs/cgroup/memory/memory.limit_in_bytes
   says "limit of processes" 50 "${run[@]}" --pids-limit 50 box cat /sys/fs/cgroup/pids/pids.max
+elif [ -f /sys/fs/cgroup/cgroup.controllers ]; then
+  says "limit of memory" 67108864 "${run[@]}" --memory 64m box cat /sys/fs/cgroup/memory.max
+  says "limit of processes" 50 "${run[@]}" --pids-limit 50 box cat /sys/fs/cgroup/pids.max
 fi
 
 status_is "run -d" 0 "${podman[@]}" run -d --name one --network none box sleep 1000

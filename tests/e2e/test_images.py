@@ -255,6 +255,28 @@ class Forged(ImageTest):
         self.do("load", "-i", layout.path)
         self.assertLess(sum(1 for _ in (self.store / "objects").rglob("*")) - before, 12)
 
+    def test_bundles_of_what_is_new(self):
+        tars = forge.changing_layers()
+        self.load(tars[:2], name="first:1")
+        more = self.layout("more")
+        second = more.image("second:1", tars)
+        self.do("load", "-i", more.path)
+        whole, delta = self.work / "whole.tar", self.work / "delta.tar"
+        self.do("bundle", "-o", whole, "first:1")
+        self.do("bundle", "-o", delta, "--since", "first:1", "second:1")
+        self.assertEqual(set(self.blobs_of(whole)) & set(self.blobs_of(delta)), set())
+        self.store = self.work / "elsewhere"
+        done = self.run_kist("load", "-i", str(delta))
+        self.assertEqual(done.status, 1, done)
+        self.assertIn("only what is new since the image sha256:", done.err)
+        self.assertIn("hint: load the archive of that image first", done.err)
+        self.assertEqual(self.do("images", "-q"), "")
+        self.do("load", "-i", whole)
+        self.do("load", "-i", delta)
+        self.assertEqual(self.id_of("second:1"), second)
+        done = self.run_kist("save", "--format", "docker", "--since", "first:1", "-o", str(self.work / "x"), "second:1")
+        self.assertEqual(done.status, 2, done)
+
     def test_gc_keeps_what_a_name_or_a_container_needs(self):
         _, image_id = self.load(forge.changing_layers())
         tree = self.ready(image_id)["tree"][0]

@@ -3,7 +3,7 @@
 #include "python/pylock.h"
 #include "python/pyproject.h"
 #include "python/script_metadata.h"
-#include "python/toml.h"
+#include "toml/toml.h"
 #include "python/uv_lock.h"
 
 namespace kist::fuzz {
@@ -40,7 +40,7 @@ std::vector<std::string> seeds() {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace kist;
   const std::string_view text = fuzz::text_of(data, size);
-  static_cast<void>(python::toml::parse(text, "x.toml", {.bytes = 1 << 20, .depth = 32, .values = 10000}));
+  static_cast<void>(toml::parse(text, "x.toml", {.bytes = 1 << 20, .depth = 32, .values = 10000}));
   static_cast<void>(python::parse_pyproject(text));
   static_cast<void>(python::read_script_metadata(text, "x.py"));
   static_cast<void>(python::read_uv_lock(text, "uv.lock", {}, {}));

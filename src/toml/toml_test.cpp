@@ -1,8 +1,8 @@
-#include "python/toml.h"
+#include "toml/toml.h"
 
 #include <gtest/gtest.h>
 
-namespace kist::python::toml {
+namespace kist::toml {
 namespace {
 
 TEST(TomlTest, KeepsOrderAndPositions) {
@@ -98,4 +98,4 @@ TEST(TomlTest, FieldsSayWhatIsWrong) {
 }
 
 }  // namespace
-}  // namespace kist::python::toml
+}  // namespace kist::toml

@@ -18,7 +18,7 @@
 #include "base/result.h"
 #include "base/text.h"
 
-namespace kist::python::toml {
+namespace kist::toml {
 
 struct Position {
   uint32_t line = 0, column = 0;  // From 1; 0: not known.
@@ -138,4 +138,4 @@ std::string one_line(const Value& value);
 /// `["a", "b"]`.
 std::string one_line(const std::vector<std::string>& texts);
 
-}  // namespace kist::python::toml
+}  // namespace kist::toml

@@ -1,4 +1,4 @@
-#include "python/toml.h"
+#include "toml/toml.h"
 
 #include <algorithm>
 
@@ -41,7 +41,7 @@
 #include <toml++/toml.h>
 #pragma GCC diagnostic pop
 
-namespace kist::python::toml {
+namespace kist::toml {
 namespace {
 
 // The parser counts nested values, but not the parts of dotted keys: `a.a.a.…` with a million parts
@@ -297,4 +297,4 @@ std::string one_line(const Value& value) {
   return out.empty() ? "{}" : "{ " + out + " }";
 }
 
-}  // namespace kist::python::toml
+}  // namespace kist::toml

@@ -1,9 +1,9 @@
 // Fields of toml.h: typed access with errors that say where.
 #include <algorithm>
 
-#include "python/toml.h"
+#include "toml/toml.h"
 
-namespace kist::python::toml {
+namespace kist::toml {
 
 Result<Fields> Fields::of(const Value& value, std::string_view file, std::string path) {
   const Table* table = value.as<Table>();
@@ -139,4 +139,4 @@ Result<void> Fields::no_others() const {
   return {};
 }
 
-}  // namespace kist::python::toml
+}  // namespace kist::toml

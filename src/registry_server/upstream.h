@@ -1,0 +1,24 @@
+// Another registry that this one is a cache of.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "registry_server/catalog.h"
+#include "registry_server/uploads.h"
+
+namespace kist::registry_server {
+
+/// Brings what is missing here. Threads: any; all methods may wait for a network.
+class Upstream {
+ public:
+  virtual ~Upstream() = default;
+  /// What the tag stands for there; fetched, with its links, unless it is here. None: it is unknown
+  /// there, or nobody answers (what is here is then served).
+  virtual Result<std::optional<ContentDigest>> refresh_tag(const std::string& repository, const std::string& tag) = 0;
+  /// False: it is unknown there.
+  virtual Result<bool> fetch_manifest(const std::string& repository, const ContentDigest& digest) = 0;
+  virtual Result<bool> fetch_blob(const std::string& repository, const ContentDigest& digest) = 0;
+};
+
+}  // namespace kist::registry_server

@@ -1,0 +1,79 @@
+// What strangers send to a registry: targets, names, ranges, logins, tokens, scopes, manifests, and its
+// configuration. What is accepted is safe as a path and means the same when it is written again.
+#include "fuzz.h"
+#include "http_server/request_text.h"
+#include "registry_server/access.h"
+#include "registry_server/config.h"
+#include "registry_server/manifest_facts.h"
+#include "registry_server/names.h"
+#include "registry_server/routes.h"
+#include "registry_server/s3_storage.h"
+#include "registry_server/upstream_registry.h"
+
+namespace kist::fuzz {
+namespace {
+
+constexpr int64_t kNow = 1'800'000'000;
+
+const registry_server::Access& access() {
+  static const auto made = *registry_server::Access::make(
+      {.htpasswd = {}, .rules = {}, .anonymous = {registry_server::Right::read}, .has_tokens = true, .token_key = http::Secret(std::string(32, 'k'))});
+  return *made;
+}
+
+}  // namespace
+
+std::vector<std::string> seeds() {
+  const std::string digest = "sha256:" + std::string(64, 'a');
+  return {"/v2/team/tool/blobs/uploads/?mount=" + digest + "&from=a%2Fb+c",
+          "/v2/a/manifests/latest",
+          "bytes=5-9",
+          "bytes 5-9/100",
+          "Basic YWRhOnNlY3JldA==",
+          "W/\"" + digest + "\", *",
+          access().make_token({"ada", {}}, {"repository:a/b:pull,push"}, kNow),
+          "repository:a/b:pull,push,*",
+          "Bearer realm=\"https://h/token\",service=s, scope=\"repository:a:pull\"",
+          "ada:$2y$10$" + std::string(53, 'a'),
+          R"({"mediaType":"x/y","config":{"digest":")" + digest + R"("},"layers":[{"digest":")" + digest +
+              R"(","urls":["u"]}],"manifests":[],"subject":{"digest":")" + digest + R"("},"annotations":{"a":"b"}})",
+          "[server]\nlisten = [':5']\n[[access]]\nusers=['*']\nrepositories=['**']\nrights=['read']\n[limits]\nblob='1 GB'\n",
+          "<A><Key>a&amp;b</Key><Key>c</Key></A>"};
+}
+
+}  // namespace kist::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace kist;
+  const std::string_view text = fuzz::text_of(data, size);
+  if (const auto target = http_server::parse_target(text)) {
+    fuzz::expect(target->path.find('\0') == std::string::npos, "no NUL in a path");
+    const auto route = registry_server::parse_route(target->path);
+    if (route && registry_server::is_repository_name(route->repository)) {
+      fuzz::expect(("/" + route->repository + "/").find("/../") == std::string::npos, "a name does not lead out");
+      fuzz::expect(("/" + route->repository).find("/_") == std::string::npos, "a name does not meet our own folders");
+    }
+    if (route && registry_server::is_tag(route->last)) fuzz::expect(route->last.find('/') == std::string::npos, "a tag is one name");
+  }
+  for (const uint64_t length : {0u, 1u, 1000u}) {
+    const auto range = http_server::parse_range(text, length);
+    if (range.kind == http_server::ByteRange::Kind::part)
+      fuzz::expect(range.size_bytes > 0 && range.offset < length && range.size_bytes <= length - range.offset, "a range lies inside");
+  }
+  if (const auto chunk = http_server::parse_content_range(text)) fuzz::expect(chunk->first <= chunk->last, "a chunk has an order");
+  (void)http_server::parse_basic(text);
+  (void)http_server::names_tag(text, "\"x\"");
+  if (const auto bytes = http_server::decode_base64_url(text)) fuzz::expect(http_server::encode_base64_url(*bytes) == text, "base64 has one spelling");
+  if (const auto digest = registry_server::ContentDigest::parse(text)) fuzz::expect(digest->string() == text, "a digest has one spelling");
+  if (const auto who = fuzz::access().parse_token(text, fuzz::kNow)) fuzz::expect(who->grants.has_value(), "a token is bounded");
+  if (const auto grant = registry_server::parse_scope(text)) fuzz::expect(registry_server::is_repository_name(grant->repository), "a scope has a name");
+  (void)registry_server::parse_htpasswd(text);
+  (void)registry_server::challenge_fields(text);
+  (void)registry_server::xml_texts(text, "Key");
+  (void)registry_server::parse_config(text, "c");
+  if (const auto facts = registry_server::parse_manifest_facts(text, ""))
+    fuzz::expect(facts->blobs.size() <= 2 * registry_server::kMaxReferences + 1, "references are bounded");
+  const size_t half = size / 2;
+  (void)registry_server::fits_pattern(text.substr(0, half), text.substr(half));
+  return 0;
+}
