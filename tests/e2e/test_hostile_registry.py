@@ -452,7 +452,7 @@ error: cannot pull '127.0.0.1:PORT/redirect-to-ftp:1'
     def test_redirect_to_who_wants_a_password(self):
         self.pull_fails("redirect-to-who-wants-a-password", """
 error: cannot pull '127.0.0.1:PORT/redirect-to-who-wants-a-password:1'
-  cause: the registry '127.0.0.1:PORT' wants other credentials
+  cause: blob ID of redirect-to-who-wants-a-password: the registry '127.0.0.1:PORT' answered 401
 
 hint: `kist login 127.0.0.1:PORT`
 """)
