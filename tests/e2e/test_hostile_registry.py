@@ -641,7 +641,7 @@ class Tags(HostileRegistryTest):
     """Lists of tags."""
 
     def tags_fail(self, behaviour, message):
-        done = self.measured("tags", self.name(behaviour).removesuffix(":1"), most_memory=400 << 20)
+        done = self.measured("tags", self.name(behaviour).removesuffix(":1"))
         self.assertNotIn("\x1b", done.out + done.err)
         self.assertIn(done.status, (1, 2), done)
         self.assert_fails(done, done.status, message)

@@ -656,7 +656,7 @@ def tags_in_a_circle(asked):
 
 @on("tags")
 def tags_without_end(asked):
-    tags = [f"t{asked.registry.count('pages')}-{i}" for i in range(1000)]
+    tags = [f"t{asked.registry.count('pages')}-{i}" for i in range(20_000)]
     return asked.answer(200, encoded({"tags": tags}), Link=f'<{asked.path}?last={tags[-1]}>; rel="next"')
 
 
