@@ -121,7 +121,17 @@ std::string make_manifest(std::string_view config_bytes, const std::vector<Layer
 
 Result<Image> take_image(const Intake& intake, NewImage image, std::vector<LayerSource> layers) {
   store::Transaction tx = TRY(intake.store.begin());
-  image.layers = TRY(take_layers(intake, tx, layers));
+  auto taken = take_layers(intake, tx, layers);
+  if (!taken) {
+    // A network that broke: what came whole need not come again. gc takes it when it grows old.
+    const bool keeps = taken.error().code() == Code::unavailable &&
+                       std::any_of(layers.begin(), layers.end(), [&](const LayerSource& source) {
+                         return source.claim.digest && tx.find_pending(blob_name(*source.claim.digest)).has_value();
+                       });
+    if (keeps) (void)std::move(tx).commit();
+    return taken.error();
+  }
+  image.layers = std::move(*taken);
   return ImageStore(intake.store).add(std::move(tx), image, intake.variant);
 }
 

@@ -30,7 +30,8 @@ struct LayerSource {
 
 /// Puts an image into the store, its layers in parallel; what is there already is not opened.
 /// `manifest_bytes` and `config_bytes` were checked against the digests that they were asked by; the
-/// layers are checked here. The image appears whole or not at all.
+/// layers are checked here. The image appears whole or not at all; layers that are whole stay for the
+/// next try when the others cannot be reached (unavailable).
 /// Errors: those of store_layer() and ImageStore::add().
 Result<Image> take_image(const Intake& intake, NewImage image, std::vector<LayerSource> layers);
 

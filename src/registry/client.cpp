@@ -128,7 +128,8 @@ class Download {
       if (!piece) {
         if (at_ == size_bytes_) return std::string_view();  // Broken behind the last byte.
         if (at_ >= resumed_at_ + kProgressBytes) resumes_ = 0;
-        if (!stream_->may_pass() || resumes_ >= kMostResumes) return piece;
+        if (!stream_->may_pass()) return piece;
+        if (resumes_ >= kMostResumes) return broken_off(piece.error());
         resumed_at_ = at_;
         stream_.reset();
         wait_a_little(++resumes_);
@@ -150,6 +151,12 @@ class Download {
   }
 
  private:
+  Error broken_off(const Error& error) const {
+    Error out(Code::unavailable, "blob {} broke off after {} of {} bytes, {} times: {}", title_, at_, size_bytes_,
+              resumes_ + 1, error.message());
+    return std::move(out).hint(error.hint_text());
+  }
+
   Result<void> start() {
     http::Stream opened = TRY(open_(at_));
     const http::Head& head = opened.head();

@@ -365,17 +365,19 @@ class Cuts(RegistryTest):
             self.assertLess(relay.down, self.SIZE + (2 << 20), "no byte comes twice")
         self.assert_store_clean()
 
-    def test_push_goes_on_where_it_was_cut(self):
+    def test_push_that_was_cut_is_done_again(self):
+        """Docker's registry forgets an upload that broke off; tests/e2e/test_hostile_registry.py has one
+        that does not."""
         self.image()
-        with registries.Relay(self.registry.port, cut_up=5 << 20) as relay:
+        with registries.Relay(self.registry.port, cut_up=5 << 20, cuts=2) as relay:
             digest = self.do("push", "local:1", self.name(host=relay.host)).strip().splitlines()[-1].split()[2]
-            self.assertLess(relay.up, self.SIZE + (6 << 20), "most bytes go once")
+            self.assertEqual(relay.cuts, 0)
         self.assertEqual(self.digest_at_registry(), digest)
 
     def test_pulls_cut_anywhere_then_whole(self):
         image_id = self.image()
         self.do("push", "local:1", self.name())
-        for cut in (1, 100, 300, 700, 1500, 3000, 20_000, 1 << 20, (12 << 20) - 5):
+        for cut in (1, 300, 1500, 20_000, 1 << 20, (12 << 20) - 5):
             with self.subTest(cut=cut):
                 self.empty_store()
                 with registries.Relay(self.registry.port, cut_down=cut) as relay:
@@ -392,7 +394,7 @@ class Cuts(RegistryTest):
 
     def test_pushes_cut_anywhere_then_whole(self):
         self.image()
-        for number, cut in enumerate((1, 200, 500, 1000, 3000, 20_000, 1 << 20)):
+        for number, cut in enumerate((1, 300, 1000, 20_000, 1 << 20)):
             with self.subTest(cut=cut):
                 repository = f"{self.repository}/{number}"
                 with registries.Relay(self.registry.port, cut_up=cut) as relay:

@@ -165,16 +165,17 @@ def good(asked):
 
 
 def good_upload(asked):
-    place = f"/v2/{asked.repository}/blobs/uploads/1"
+    registry, place = asked.registry, asked.path
     if asked.method == "POST":
-        asked.registry.uploads[place] = b""
+        place = f"/v2/{asked.repository}/blobs/uploads/{registry.count('uploads')}"
+        registry.uploads[place] = b""
         return asked.answer(202, Location=place, Range="0-0")
     if asked.method == "PATCH":
-        asked.registry.uploads[place] = asked.registry.uploads.get(place, b"") + asked.body()
+        registry.uploads[place] = registry.uploads.get(place, b"") + asked.body()
     elif asked.method == "PUT":
         asked.body()
         return asked.answer(201, Location=place)
-    there = len(asked.registry.uploads.get(place, b""))
+    there = len(registry.uploads.get(place, b""))
     return asked.answer(204 if asked.method == "GET" else 202, Location=place, Range=f"0-{max(there - 1, 0)}")
 
 
@@ -450,6 +451,11 @@ def layer_cut_then_416(asked):
 
 
 @on("noise")
+def layer_unavailable(asked):
+    return asked.answer(503)
+
+
+@on("noise")
 def layer_that_stalls(asked):
     blob = asked.registry.image.layers[-1]
     begin = asked.range_begin()
@@ -650,7 +656,7 @@ def tags_in_a_circle(asked):
 
 @on("tags")
 def tags_without_end(asked):
-    tags = [f"t{asked.registry.count('pages')}-{i}" for i in range(1000)]
+    tags = [f"t{asked.registry.count('pages')}-{i}" for i in range(20_000)]
     return asked.answer(200, encoded({"tags": tags}), Link=f'<{asked.path}?last={tags[-1]}>; rel="next"')
 
 
@@ -727,11 +733,21 @@ def push_with_lies_about_ranges(asked):
 
 @behaviour
 def push_forgotten(asked):
-    if asked.method == "PATCH" and asked.first_time():
+    if asked.method == "PATCH" and asked.registry.count("forgotten") == 1:
         asked.handler.rfile.read(100_000)
         return asked.hang_up()
     if asked.method == "GET" and asked.is_upload:
         return asked.answer(404, encoded({"errors": [{"code": "BLOB_UPLOAD_UNKNOWN"}]}))
+    return good(asked)
+
+
+@behaviour
+def push_cut_twice(asked):
+    """Keeps what came before the cut, as the specification wishes."""
+    if asked.method == "PATCH" and asked.registry.count("cuts") <= 2:
+        got = asked.handler.rfile.read(2 << 20)
+        asked.registry.uploads[asked.path] = asked.registry.uploads.get(asked.path, b"") + got
+        return asked.hang_up()
     return good(asked)
 
 
