@@ -99,7 +99,8 @@ constexpr FlagSpec kBuildLabel{"--label", "", "KEY=VALUE", "a label of the image
 constexpr FlagSpec kCompression{"--compression", "", "zstd|gzip|none[:LEVEL]", "of the layers (default zstd:3; gzip:6)"};
 constexpr FlagSpec kBuildOutput{"--output", "-o", "KIND:PATH", "write it too: oci:FOLDER, oci-archive:FILE, docker-archive:FILE"};
 constexpr FlagSpec kDev{"--dev", "", "", "with all that `kist run` has; of the environment `dev`, if there is one"};
-constexpr std::array kBuildFlags{kTag,  kBuildPlatform, kBuildLabel, kCompression, kBuildOutput, kDev,   kEnv,
+constexpr FlagSpec kPush{"--push", "", "", "push it to the registry of each NAME; of several platforms as one index"};
+constexpr std::array kBuildFlags{kTag,  kPush, transfer_flags::kInsecure, kBuildPlatform, kBuildLabel, kCompression, kBuildOutput, kDev,   kEnv,
                                  kFrom, kLocked,        kFrozen,     kOffline,     kProject,     kJson, kQuiet, kVerbose, kHelp};
 constexpr std::array kStatusFlags{kEnv, kFrom, kProject, kJson, kQuiet, kHelp};
 constexpr FlagSpec kDryRun{"--dry-run", "", "", "say what would be removed"};

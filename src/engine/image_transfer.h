@@ -51,9 +51,13 @@ struct Pushed {
   std::vector<PushedLayer> layers;
   uint64_t sent_bytes = 0;
 };
-/// Sends what the registry does not have, the manifest last. `dry_run`: only asks what that would be.
+/// Sends what the registry does not have, the manifest last, under the reference's digest if it has one,
+/// else its tag. `dry_run`: only asks what that would be.
 Result<Pushed> push_image(const Transfer& transfer, const images::Image& image, const oci::Reference& reference,
                           bool dry_run);
+
+/// Puts an index whose manifests are there already under the reference's tag.
+Result<void> push_index(const Transfer& transfer, const std::string& bytes, const oci::Reference& reference);
 
 struct CopyOptions {
   std::optional<oci::Platform> platform;  // Of an index only this one; empty: the index with all.

@@ -46,7 +46,9 @@ class Pusher {
     Pushed out{.digest = image_.digest, .manifest_bytes = image_.manifest_bytes.size(),
                .to = address.registry + "/" + address.repository, .layers = {}, .sent_bytes = 0};
     for (const images::Layer& layer : image_.layers) out.layers.push_back({.digest = layer.digest, .size_bytes = layer.size_bytes});
-    const std::string tag = reference_.tag.empty() ? std::string(oci::kDefaultTag) : reference_.tag;
+    const std::string tag = reference_.digest ? reference_.digest->string()
+                            : reference_.tag.empty() ? std::string(oci::kDefaultTag)
+                                                     : reference_.tag;
     const auto there = TRY(repository_.head_manifest(tag));
     if (there == image_.digest) return out;  // With all that it names: registries see to that.
     TRY(push_layers(out));
@@ -137,6 +139,16 @@ class Pusher {
 };
 
 }  // namespace
+
+Result<void> push_index(const Transfer& transfer, const std::string& bytes, const oci::Reference& reference) {
+  const auto conf = TRY(registry::read_registries_conf(transfer.host));
+  const auto addresses = TRY(registry::addresses_of(reference, transfer.host, conf, true));
+  registry::Session session(addresses.front(), transfer.host, transfer.network);
+  registry::Repository repository(session);
+  const std::string tag = reference.tag.empty() ? std::string(oci::kDefaultTag) : reference.tag;
+  TRY(repository.put_manifest(tag, bytes, oci::media::kIndex), "cannot push '{}'", printable(reference.string()));
+  return {};
+}
 
 Result<Pushed> push_image(const Transfer& transfer, const images::Image& image, const oci::Reference& reference,
                           bool dry_run) {

@@ -1,4 +1,4 @@
-// kist build [-t NAME]… [--platform LIST] [--output oci:DIR|docker-archive:FILE|oci-archive:FILE]
+// kist build [-t NAME]… [--platform LIST] [--push] [--output oci:DIR|docker-archive:FILE|oci-archive:FILE]
 #include "engine/build_image.h"
 
 #include <algorithm>
@@ -12,6 +12,7 @@
 #include "verbs/json.h"
 #include "verbs/output_file.h"
 #include "verbs/project_verbs.h"
+#include "verbs/registry_verbs.h"
 
 namespace kist::verbs {
 namespace {
@@ -115,6 +116,30 @@ Result<void> write_output(const environment::Context& context, const Output& out
   });
 }
 
+// Each name's registry gets every platform by its digest, and then one index under the name.
+Result<void> push_all(const cli::Parsed& parsed, const environment::Context& context,
+                      const std::vector<engine::BuiltImage>& built, const std::vector<std::string>& names) {
+  const images::Intake intake = intake_of(context);
+  registry::Host host = TRY(registry_host(parsed, context));
+  const engine::Transfer transfer{.intake = intake, .host = std::move(host), .network = *context.network};
+  std::vector<const images::Image*> all;
+  for (const engine::BuiltImage& one : built) all.push_back(&one.image);
+  for (const std::string& name : names) {
+    oci::Reference reference = TRY(oci::Reference::parse(name));
+    if (all.size() == 1) {
+      TRY(engine::push_image(transfer, *all.front(), reference, false));
+      continue;
+    }
+    for (const images::Image* image : all) {
+      reference.digest = image->digest;
+      TRY(engine::push_image(transfer, *image, reference, false));
+    }
+    reference.digest.reset();
+    TRY(engine::push_index(transfer, images::make_index(all), reference));
+  }
+  return {};
+}
+
 boost::json::object json_of(const engine::BuiltImage& built) {
   boost::json::array layers;
   for (size_t i = 0; i < built.image.layers.size(); ++i) {
@@ -143,6 +168,8 @@ Result<int> build_verb(const cli::Parsed& parsed, const environment::Context& co
   engine::BuildRequest request = TRY(request_for(parsed, output));
   const std::vector<std::string> platforms = TRY(platforms_of(parsed));
   const std::vector<std::string> names = TRY(names_of(parsed));
+  if (parsed.has("--push") && names.empty())
+    return Error(Code::invalid, "--push needs a name").hint("`kist build --push -t REGISTRY/NAME:TAG`");
   std::vector<engine::BuiltImage> built;
   for (const std::string& platform : platforms) {
     request.platform = platform;
@@ -155,6 +182,7 @@ Result<int> build_verb(const cli::Parsed& parsed, const environment::Context& co
     built.push_back(std::move(one));
   }
   TRY(write_output(context, output, built, names), "writing '{}'", printable(output.path));
+  if (parsed.has("--push")) TRY(push_all(parsed, context, built, names));
   for (const engine::BuiltImage& one : built)
     terminal.line(parsed.has("--json") ? json_line(json_of(one)) : one.image.id.string());
   return 0;
