@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
+#include <thread>
 
 #include "base/text.h"
 #include "bundle/mount_calls.h"
@@ -24,6 +26,8 @@
 
 namespace kist::containers {
 namespace {
+
+constexpr int kMostMoments = 300;  // Of 10 ms.
 
 Result<void> enter_fresh_namespace() {
   if (::unshare(CLONE_NEWNS) != 0) return Error::from_errno(errno, "make a mount namespace");
@@ -144,7 +148,15 @@ Result<os::Fd> user_namespace_of(const MachineHost& host, const Record& record) 
 
 Result<ContainerFiles> ContainerFiles::open(const MachineHost& host, const Record& record, const FilesWanted& wanted) {
   ContainerFiles out;
-  const Status status = TRY(host.place.status(record.id));
+  Status status = TRY(host.place.status(record.id));
+  std::optional<os::Fd> alive;
+  // Who starts or ends it just now says so in a moment.
+  for (int i = 0; i < kMostMoments && !status.is_alive(); ++i) {
+    alive = TRY(host.place.look_after(record.id));
+    if (alive) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    status = TRY(host.place.status(record.id));
+  }
   const auto ask = [&](const Body& body, bool keep) -> Result<os::Fd> {
     FromChild child = TRY(start_child(body));
     std::unique_ptr<Keeper, Deleter> keeper(new Keeper(child.pid, std::move(child.socket)));
@@ -158,7 +170,6 @@ Result<ContainerFiles> ContainerFiles::open(const MachineHost& host, const Recor
       return Error(Code::unavailable, "container {} has just ended", printable(record.name));
     out.root_ = TRY(ask([&] { return root_of_running(process, wanted.mounts); }, false));
   } else {
-    auto alive = TRY(host.place.look_after(record.id));
     if (!alive) return Error(Code::unavailable, "container {} is being started or ended", printable(record.name));
     out.alive_ = std::move(*alive);
     TRY(os::make_folders(host.root.upper, 0755));
