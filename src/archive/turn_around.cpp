@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "archive/turn_around.h"
 #include "os/thread_signals.h"
@@ -13,17 +14,17 @@ namespace kist::archive {
 namespace {
 
 constexpr size_t kPieceBytes = 256u << 10;
-constexpr size_t kMostPieces = 8;
-
+// A bounded queue between the thread that writes and whoever calls next().
 class Turned {
  public:
-  explicit Turned(Writer writer) : writer_(std::move(writer)) {
+  Turned(Writer writer, size_t most_pieces) : writer_(std::move(writer)), most_pieces_(most_pieces) {
     thread_ = std::thread([this] {
       os::leave_signals_to_others();
       const Result<void> written = writer_([this](std::string_view bytes) { return take(bytes); });
       const std::lock_guard guard(mutex_);
       if (!written) failed_ = written.error();
-      else if (!gathered_.empty()) full_.push_back(std::move(gathered_));
+      // What came before a failure is still good, and may end the archive before the damage.
+      if (!gathered_.empty()) full_.push_back(std::move(gathered_));
       ended_ = true;
       changed_.notify_all();
     });
@@ -41,6 +42,7 @@ class Turned {
 
   Result<std::string_view> next() {
     std::unique_lock guard(mutex_);
+    if (current_) free_.push_back(std::exchange(current_, {}).value());
     changed_.wait(guard, [this] { return !full_.empty() || ended_; });
     if (full_.empty()) {
       if (failed_) return *failed_;
@@ -48,19 +50,25 @@ class Turned {
     }
     current_ = std::move(full_.front());
     full_.pop_front();
+    guard.unlock();
     changed_.notify_all();
-    return std::string_view(current_);
+    return std::string_view(*current_);
   }
 
  private:
-  // The writer's thread.
+  // The writer's thread. Gathers small pieces: one hand-over costs some microseconds.
   Result<void> take(std::string_view bytes) {
     gathered_ += bytes;
     if (gathered_.size() < kPieceBytes) return {};
     std::unique_lock guard(mutex_);
-    changed_.wait(guard, [this] { return full_.size() < kMostPieces || stopped_; });
+    changed_.wait(guard, [this] { return full_.size() < most_pieces_ || stopped_; });
     if (stopped_) return Error(Code::unavailable, "nobody wants the rest");
     full_.push_back(std::move(gathered_));
+    gathered_ = std::string();
+    if (!free_.empty()) {
+      gathered_ = std::move(free_.back());
+      free_.pop_back();
+    }
     gathered_.clear();
     changed_.notify_all();
     return {};
@@ -68,10 +76,12 @@ class Turned {
 
   Writer writer_;
   std::string gathered_;  // The writer's thread alone.
-  std::string current_;   // The reader's alone.
-  std::mutex mutex_;      // Guards all below.
+  const size_t most_pieces_;
+  std::mutex mutex_;  // Guards all below.
   std::condition_variable changed_;
   std::deque<std::string> full_;
+  std::deque<std::string> free_;
+  std::optional<std::string> current_;
   std::optional<Error> failed_;
   bool ended_ = false;
   bool stopped_ = false;
@@ -80,9 +90,13 @@ class Turned {
 
 }  // namespace
 
-Source turn_around(Writer writer) {
-  auto turned = std::make_shared<Turned>(std::move(writer));
+Source turn_around(Writer writer, size_t most_pieces) {
+  auto turned = std::make_shared<Turned>(std::move(writer), most_pieces);
   return [turned] { return turned->next(); };
+}
+
+Source run_ahead(Source source, size_t buffers) {
+  return turn_around([source = std::move(source)](const auto& output) { return each_piece(source, output); }, buffers);
 }
 
 }  // namespace kist::archive

@@ -4,6 +4,8 @@
 // was read is used up. So one buffer of the thread serves all its connections, and a client that
 // sends one byte a minute costs its socket and a coroutine's frame. Deadlines are fields that the
 // thread's sweep compares four times a second: a timer for each operation cost a tenth of a request.
+//
+// Longer than most files: each file that includes Beast takes half a minute to compile, so what needs it is here.
 #include <poll.h>
 #include <sys/socket.h>
 

@@ -1,3 +1,4 @@
+// Longer than most files: one class whose steps share what they have found so far, each of them short.
 #include "python/inputs.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Longer than most files: a table of projects for each kind of input, over the same helpers.
 #include "python/inputs.h"
 
 #include <gtest/gtest.h>

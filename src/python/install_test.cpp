@@ -1,3 +1,4 @@
+// Longer than most files: one test for each of the 19 rules of install.h, over the same wheels.
 #include "python/install.h"
 
 #include <algorithm>

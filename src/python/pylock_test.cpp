@@ -1,3 +1,4 @@
+// Longer than most files: what is read, written and refused, over the same lock.
 #include "python/pylock.h"
 
 #include <gtest/gtest.h>

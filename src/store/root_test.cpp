@@ -1,3 +1,4 @@
+// Longer than most files: both forms of a root are shown the same trees.
 #include "store/root.h"
 
 #include <gmock/gmock.h>
