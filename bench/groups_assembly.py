@@ -203,7 +203,7 @@ def change(bench):
             other = bench.lock_of(f"six-{version}", [f"six=={version}"])
             wheel = bench.project(f"six-{version}", uid, [f"six=={version}"], other)
             bench.kist_run(wheel, home, uid, "true")
-            lock = replace_six(locks[0], other)
+            lock = stores.replace_package(locks[0], other, "six")
             changed = bench.project("torch", uid, ["torch", f"six=={version}"], lock)
             command = Command("kist", [bench.kist, "run", "-q", "--frozen", "echo", "here"],
                               bench.environment(home, uid), first_byte=True)
@@ -226,14 +226,3 @@ def adopt(bench, uid):
     subprocess.run(["cp", "-a", source, target], check=True)
     subprocess.run(["rm", "-rf", target / "projects", target / "roots"], check=True)
     subprocess.run(["chown", "-R", f"{uid}:{uid}", target], check=True)
-
-
-def replace_six(lock, other):
-    """`lock` with the entry of six that `other` has."""
-    def entry(text):
-        start = text.index('[[packages]]\nname = "six"')
-        ends = [text.find(mark, start + 1) for mark in ("[[packages]]", "[tool.kist]")]
-        return start, min(end for end in ends if end > 0)
-    start, end = entry(lock)
-    other_start, other_end = entry(other)
-    return lock[:start] + other[other_start:other_end] + lock[end:]

@@ -10,7 +10,6 @@ import subprocess
 import time
 
 import stores
-from groups_assembly import replace_six
 from groups_peers import missing
 from groups_registry import Server
 from measure import Command, Row, load, run_once
@@ -62,6 +61,13 @@ def layer(folder, part, before, blobs):
     return f"sha256:{digest}", size, f"sha256:{plain.hexdigest()}"
 
 
+def put_document(blobs, document):
+    data = json.dumps(document).encode()
+    digest = hashlib.sha256(data).hexdigest()
+    (blobs / digest).write_bytes(data)
+    return {"digest": f"sha256:{digest}", "size": len(data)}
+
+
 def layout(bench):
     """An OCI layout of it."""
     out = bench.work / "foreign-layout"
@@ -78,16 +84,10 @@ def layout(bench):
         made.append(layer(folder, [path for path in part if (folder / path).exists()], before, blobs))
         before += part
 
-    def put(document):
-        data = json.dumps(document).encode()
-        digest = hashlib.sha256(data).hexdigest()
-        (blobs / digest).write_bytes(data)
-        return {"digest": f"sha256:{digest}", "size": len(data)}
-
-    config = put({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["true"]},
+    config = put_document(blobs, {"architecture": "amd64", "os": "linux", "config": {"Cmd": ["true"]},
                   "rootfs": {"type": "layers", "diff_ids": [diff_id for _, _, diff_id in made]}})
     kind = "application/vnd.oci.image."
-    manifest = put({"schemaVersion": 2, "mediaType": kind + "manifest.v1+json",
+    manifest = put_document(blobs, {"schemaVersion": 2, "mediaType": kind + "manifest.v1+json",
                     "config": {"mediaType": kind + "config.v1+json", **config},
                     "layers": [{"mediaType": kind + "layer.v1.tar+gzip", "digest": digest, "size": size}
                                for digest, size, _ in made]})
@@ -173,32 +173,6 @@ def pushes(bench, name):
                 goal=0.1, load=at)]
 
 
-def changes(bench, server):
-    """One small package changes beside torch: build, push. The group `change` leaves the store for it."""
-    home, versions = bench.store("torch", 0), ["1.13.0", "1.14.0", "1.15.0", "1.16.0"]
-    if not (home / "objects").exists():
-        stores.say("no store with torch: run the group `change` before")
-        return []
-    environment = bench.environment(home, 0)
-    lock = bench.lock_of("torch", ["torch", "six==1.17.0"])
-    name = f"127.0.0.1:{server.port}/team/torch"
-    built, pushed, sent = [], [], []
-    at = load()
-    for version in ["1.12.0", *versions]:  # The first makes and pushes all layers.
-        other = bench.lock_of(f"six-{version}", [f"six=={version}"])
-        project = bench.project("torch", 0, ["torch", f"six=={version}"], replace_six(lock, other))
-        build = Command("kist", [bench.kist, "build", "-q", "--frozen", "--project", str(project), "-t", f"{name}:{version}"], environment)
-        built.append(run_once(build)[0])
-        start = time.perf_counter()
-        said = subprocess.run([bench.kist, "push", "--json", f"{name}:{version}"], env=environment, check=True,
-                              capture_output=True, text=True).stdout
-        pushed.append(time.perf_counter() - start)
-        sent.append(json.loads(said)["sent"])
-    return [Row("transfer", "build of torch's image, one small package new", "root", "s", built[1:], goal=3, load=at),
-            Row("transfer", "push of it", "root", "s", pushed[1:], goal=2, load=at),
-            Row("transfer", "bytes of it", "root", "B", sent[1:], goal=6_000_000, load=at)]
-
-
 def transfer(bench):
     if os.getuid() != 0 or missing("docker-registry", "skopeo", "mmdebstrap"):
         return []
@@ -208,6 +182,6 @@ def transfer(bench):
     try:
         subprocess.run(["skopeo", "copy", "-q", "--dest-tls-verify=false", f"oci:{source}:foreign", f"docker://{name}"], check=True)
         time.sleep(0.5)
-        return pulls(bench, name) + pushes(bench, name) + changes(bench, server)
+        return pulls(bench, name) + pushes(bench, name)
     finally:
         server.stop()

@@ -24,6 +24,7 @@ import groups_registry
 import groups_run
 import groups_runtime
 import groups_transfer
+import groups_updates
 from measure import table
 from stores import Bench, say
 
@@ -34,6 +35,7 @@ GROUPS = {"start": groups_run.start, "rate": groups_run.rates, "version": groups
           "runtime": groups_runtime.runtime, "network": groups_network.network,
           "containers": groups_containers.containers, "build": groups_build.build,
           "registry": groups_registry.registry, "transfer": groups_transfer.transfer,
+          "updates": groups_updates.updates,
           "mmdebstrap": groups_peers.mmdebstrap, "podman": groups_peers.podman_build}
 
 

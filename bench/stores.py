@@ -258,3 +258,14 @@ def python_of(lock):
         if found and subprocess.run([found, "-c", "import ensurepip"], capture_output=True).returncode == 0:
             return found
     raise RuntimeError(f"no Python {minor} on this host to compare with")
+
+
+def replace_package(lock, other, name):
+    """`lock` with the entry of `name` that `other` has."""
+    def entry(text):
+        start = text.index(f'[[packages]]\nname = "{name}"')
+        ends = [text.find(mark, start + 1) for mark in ("[[packages]]", "[tool.kist]")]
+        return start, min(end for end in ends if end > 0)
+    start, end = entry(lock)
+    other_start, other_end = entry(other)
+    return lock[:start] + other[other_start:other_end] + lock[end:]
