@@ -148,4 +148,14 @@ Result<Usage> Cgroups::usage() const {
   return usage;
 }
 
+MemoryPeak Cgroups::memory_peak() const {
+  const CgroupFolder* folder = find("memory");
+  if (folder == nullptr) return {};
+  const Files files(*folder);
+  if (folder->version == 2)
+    return {files.number("memory.peak"), files.number("memory.max"), value_of(files.table("memory.events"), "oom_kill")};
+  return {files.number("memory.max_usage_in_bytes"), files.number("memory.limit_in_bytes"),
+          value_of(files.table("memory.oom_control"), "oom_kill")};
+}
+
 }  // namespace kist::bundle

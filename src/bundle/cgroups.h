@@ -59,6 +59,7 @@ class Cgroups {
   /// Removes the folders and those below them; waits a little for the last process to be gone.
   Result<void> remove() const;
   Result<Usage> usage() const;
+  MemoryPeak memory_peak() const;
 
  private:
   std::vector<CgroupFolder> folders_;

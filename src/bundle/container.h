@@ -169,8 +169,14 @@ struct Usage {
   std::vector<Io> io_bytes, io_operations;
   uint64_t oom_kills = 0;
 };
-/// `also_ended`: of one that has ended too, until it is removed.
-Result<Usage> usage(const Runtime& runtime, const std::string& id, bool also_ended = false);
+Result<Usage> usage(const Runtime& runtime, const std::string& id);
+/// What is worth knowing of one that has ended, until it is removed. Zeros: not known. Few files, and none for
+/// which the kernel would add up what all processors have counted.
+struct MemoryPeak {
+  uint64_t peak_bytes = 0, limit_bytes = 0;
+  uint64_t oom_kills = 0;
+};
+Result<MemoryPeak> memory_peak(const Runtime& runtime, const std::string& id);
 /// Where its cgroups are: controller ("" is version 2) → folder.
 Result<std::map<std::string, std::string>> cgroups_of(const Runtime& runtime, const std::string& id);
 

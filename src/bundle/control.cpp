@@ -172,9 +172,14 @@ Result<Spec> spec_of(const Runtime& runtime, const std::string& id) {
   return spec;
 }
 
-Result<Usage> usage(const Runtime& runtime, const std::string& id, bool also_ended) {
+Result<MemoryPeak> memory_peak(const Runtime& runtime, const std::string& id) {
   const Record record = TRY(read_record(runtime.state_root, id));
-  if (!also_ended && !is_alive(record))
+  return Cgroups(record.cgroups).memory_peak();
+}
+
+Result<Usage> usage(const Runtime& runtime, const std::string& id) {
+  const Record record = TRY(read_record(runtime.state_root, id));
+  if (!is_alive(record))
     return Error(Code::invalid, "container '{}' is not running", printable(id));
   return Cgroups(record.cgroups).usage();
 }

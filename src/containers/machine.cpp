@@ -140,7 +140,9 @@ Result<Started> Container::start(const Record& record, const Streams& streams) {
     TRY(os::make_folders(host_.root.work, 0700));
   }
   options.mount_root = [&]() -> Result<os::Fd> {
-    os::Fd root = TRY(mount_root(host_.root));
+    RootMount mount = host_.root;
+    mount.place = os::join(host_.runtime.state_root, id_);
+    os::Fd root = TRY(mount_root(mount));
     if (!one_id) {
       const Account account = TRY(find_account(root, record.user, record.groups));
       take_account(account, record.privileged, *spec.process);
@@ -166,10 +168,10 @@ Result<void> Container::signal(int number) { return bundle::kill(host_.runtime, 
 
 void Container::ended(Status& status) {
   if (id_.empty()) return;
-  if (const auto usage = bundle::usage(host_.runtime, id_, true)) {
-    status.memory_peak_bytes = usage->memory_peak_bytes;
-    status.memory_limit_bytes = usage->memory_limit_bytes;
-    status.out_of_memory = usage->oom_kills > 0;
+  if (const auto memory = bundle::memory_peak(host_.runtime, id_)) {
+    status.memory_peak_bytes = memory->peak_bytes;
+    status.memory_limit_bytes = memory->limit_bytes;
+    status.out_of_memory = memory->oom_kills > 0;
   }
   (void)bundle::remove(host_.runtime, id_, {.force = true}).has_value();
   network_.ended();

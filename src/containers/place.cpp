@@ -9,6 +9,7 @@
 #include <array>
 #include <ctime>
 
+#include "base/base64.h"
 #include "base/text.h"
 #include "containers/id_maps.h"
 
@@ -16,6 +17,10 @@ namespace kist::containers {
 namespace {
 
 constexpr uint64_t kMaxFileBytes = 16 << 20;
+constexpr size_t kIdDigits = 64;
+// Enough to be the only one, and few enough for a link's text: see link_text().
+constexpr size_t kPassingDigits = 24;
+constexpr const char* kPassing = "containers";
 
 constexpr std::string_view kLeft[] = {"amber", "brisk", "calm",  "clever", "eager", "fond",  "gentle", "keen",
                                       "lively", "merry", "noble", "proud", "quick", "quiet", "sharp",  "steady",
@@ -37,6 +42,27 @@ Result<std::string> some_name(unsigned attempt) {
   // Two words are soon all taken.
   if (attempt > 2) name += fmt::format("-{}", bytes[2] * 256 + bytes[3]);
   return name;
+}
+
+int hex_value(char c) { return c <= '9' ? c - '0' : c - 'a' + 10; }
+
+// What a link to it says. ext4 keeps the text of a link in its inode as long as that has less than 60
+// bytes; a longer one gets a block, and giving that back can wait for the disk (discard), milliseconds
+// of a container that lives as long.
+std::string link_text(const std::string& id) {
+  std::string bytes;
+  for (size_t i = 0; i + 1 < id.size(); i += 2) bytes += static_cast<char>(hex_value(id[i]) * 16 + hex_value(id[i + 1]));
+  return encode_base64_url(bytes);
+}
+
+// Links of older releases have the id itself.
+Result<std::string> id_of_link(const std::string& path) {
+  std::string text = TRY(os::read_link(path));
+  const auto bytes = text.size() < kIdDigits ? decode_base64_url(text) : std::nullopt;
+  if (!bytes) return text;
+  std::string id;
+  for (const char byte : *bytes) id += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+  return id;
 }
 
 bool is_hexadecimal(std::string_view text) {
@@ -90,8 +116,10 @@ Place::Place(std::string kist_home, std::string memory)
 Result<void> Place::make_folder(const std::string& id, bool passing) const {
   if (!passing || memory_.empty()) return os::make_folders(folder_of(id), 0700);
   TRY(os::make_folders(os::join(folder_, "ids"), 0700));
-  const std::string real = os::join(os::join(memory_, "containers"), id);
-  TRY(os::make_folders(real, 0700));
+  const std::string all = os::join(memory_, kPassing);
+  TRY(os::make_folders(all, 0700));
+  const std::string real = os::join(all, id.substr(0, kPassingDigits));
+  if (::mkdir(real.c_str(), 0700) != 0) return Error::from_errno(errno, "create '{}'", real);
   if (::symlink(real.c_str(), folder_of(id).c_str()) != 0)
     return Error::from_errno(errno, "create '{}'", folder_of(id));
   return {};
@@ -100,7 +128,7 @@ Result<void> Place::make_folder(const std::string& id, bool passing) const {
 Result<void> Place::remove_folder(std::string_view id) const {
   const std::string folder = folder_of(id);
   // Only what this module links to is followed.
-  if (const auto real = os::read_link(folder); real && real->ends_with(fmt::format("/containers/{}", id)))
+  if (const auto real = os::read_link(folder); real && real->ends_with(fmt::format("/{}/{}", kPassing, id.substr(0, kPassingDigits))))
     TRY(remove_written(*real));
   return remove_written(folder);
 }
@@ -115,9 +143,9 @@ bool Place::is_container(std::string_view id) const { return os::exists(file_of(
 Result<void> Place::take_name(const std::string& name, const std::string& id) const {
   const std::string link = os::join(os::join(folder_, "names"), name);
   for (;;) {
-    if (::symlink(id.c_str(), link.c_str()) == 0) return {};
+    if (::symlink(link_text(id).c_str(), link.c_str()) == 0) return {};
     if (errno != EEXIST) return Error::from_errno(errno, "take the name '{}'", name);
-    const auto owner = os::read_link(link);
+    const auto owner = id_of_link(link);
     // A removal that was killed half-way left the name of nobody.
     if (!owner || is_container(*owner))
       return Error(Code::exists, "the name '{}' is in use by container {}", name,
@@ -154,7 +182,7 @@ Result<void> Place::make(Record& record, Status& status, bool passing) const {
 
 Result<void> Place::remove(const Record& record) const {
   const std::string link = os::join(os::join(folder_, "names"), record.name);
-  const auto owner = os::read_link(link);
+  const auto owner = id_of_link(link);
   if (owner && *owner == record.id && ::unlink(link.c_str()) != 0 && errno != ENOENT)
     return Error::from_errno(errno, "free the name '{}'", record.name);
   // From here on it is none any more, whatever happens to us.
@@ -194,7 +222,7 @@ void Place::sweep() const {
 
 Result<std::string> Place::find(std::string_view wanted) const {
   if (wanted.empty() || wanted.find('/') != std::string_view::npos || wanted[0] == '.') return no_such(wanted);
-  if (const auto id = os::read_link(os::join(os::join(folder_, "names"), wanted));
+  if (const auto id = id_of_link(os::join(os::join(folder_, "names"), wanted));
       id && is_container(*id))
     return *id;
   if (!is_hexadecimal(wanted)) return no_such(wanted);

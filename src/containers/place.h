@@ -7,7 +7,7 @@
 //     ids/<id>/log …     what it printed
 //     ids/<id>/upper     what it wrote
 //     ids/<id>/control   socket of its supervisor
-//     names/<name>       a link whose text is the id: making it takes the name, atomically
+//     names/<name>       a link whose text is the id, in base64: making it takes the name, atomically
 //
 // Durability: none is promised; a power cut may lose a container's last state, never an image.
 #pragma once

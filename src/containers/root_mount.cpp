@@ -66,46 +66,50 @@ Result<void> attach(const os::Fd& tree, const char* path) {
 }
 
 // A place that nobody sees, for what the overlay is made of: overlayfs keeps its own hold on its
-// layers, so it can go again at once.
+// layers, so it can go again at once. That takes the kernel longer than all the rest, as it waits for
+// every processor; where all mounts go together soon, it stays until then.
 class Scratch {
  public:
-  static Result<Scratch> make() {
+  static Result<Scratch> make(const std::string& place) {
     FileSystem memory = TRY(FileSystem::of("tmpfs"));
     TRY(memory.set("mode", "0755"));
     const os::Fd tree = TRY(memory.mount());
-    TRY(attach(tree, kPlace));
-    Scratch scratch;
+    Scratch scratch(place.empty() ? "/proc" : place, place.empty());
+    TRY(attach(tree, scratch.place_.c_str()));
+    scratch.mounted_ = true;
     for (const char* name : {"upper", "work", "base", "merged"})
-      if (::mkdir(path(name).c_str(), 0755) != 0) return Error::from_errno(errno, "create a folder in a tmpfs");
+      if (::mkdirat(tree.get(), name, 0755) != 0) return Error::from_errno(errno, "create a folder in a tmpfs");
     return scratch;
   }
-  Scratch() = default;
-  Scratch(Scratch&& other) noexcept : mounted_(std::exchange(other.mounted_, false)) {}
+  Scratch(Scratch&& other) noexcept
+      : place_(other.place_), passing_(other.passing_), mounted_(std::exchange(other.mounted_, false)) {}
   Scratch& operator=(Scratch&&) = delete;
   ~Scratch() {
-    if (mounted_) ::umount2(kPlace, MNT_DETACH);
+    if (mounted_ && passing_) ::umount2(place_.c_str(), MNT_DETACH);
   }
-  static std::string path(const char* name) { return std::string(kPlace) + "/" + name; }
+  std::string path(const char* name) const { return place_ + "/" + name; }
 
  private:
-  static constexpr const char* kPlace = "/proc";
-  bool mounted_ = true;
+  Scratch(std::string place, bool passing) : place_(std::move(place)), passing_(passing) {}
+  std::string place_;
+  bool passing_;
+  bool mounted_ = false;
 };
 
-Result<void> set_image(FileSystem& overlay, const runtime::RootSource& source) {
+Result<void> set_image(FileSystem& overlay, const runtime::RootSource& source, const Scratch& scratch) {
   FileSystem image = TRY(FileSystem::of("erofs"));
   TRY(image.set("source", source.erofs_image));
   auto tree = image.mount(MOUNT_ATTR_RDONLY);
   if (!tree) return std::move(tree).error().context("a root of an image file needs Linux 6.12");
-  TRY(attach(*tree, Scratch::path("base").c_str()));
+  TRY(attach(*tree, scratch.path("base").c_str()));
   TRY(overlay.set("metacopy", "on"));
   TRY(overlay.set("redirect_dir", "on"));
-  TRY(overlay.set("lowerdir+", Scratch::path("base")));
+  TRY(overlay.set("lowerdir+", scratch.path("base")));
   return overlay.set("datadir+", source.objects);
 }
 
-Result<void> set_layers(FileSystem& overlay, const runtime::RootSource& source) {
-  if (!source.erofs_image.empty()) return set_image(overlay, source);
+Result<void> set_layers(FileSystem& overlay, const runtime::RootSource& source, const Scratch& scratch) {
+  if (!source.erofs_image.empty()) return set_image(overlay, source, scratch);
   TRY(overlay.flag("userxattr"));
   for (const std::string& lower : source.lowers) TRY(overlay.set("lowerdir+", lower));
   return {};
@@ -123,13 +127,14 @@ std::string escaped(const std::string& path) {
 
 // Linux before 6.7 takes "lowerdir+", as anything, and fails in the end: there all names go in one
 // string, with the limit of a page that it has. Without an upper one it is read-only.
-Result<os::Fd> mount_by_string(const runtime::RootSource& source, const std::string& upper, const std::string& work) {
+Result<os::Fd> mount_by_string(const runtime::RootSource& source, const Scratch& scratch, const std::string& upper,
+                                const std::string& work) {
   std::string options = "userxattr,lowerdir=";
   for (const std::string& lower : source.lowers) options += escaped(lower) + ":";
-  if (upper.empty()) options += Scratch::path("base");
+  if (upper.empty()) options += scratch.path("base");
   else options.pop_back();
   if (!upper.empty()) options += ",upperdir=" + escaped(upper) + ",workdir=" + escaped(work);
-  const std::string place = Scratch::path("merged");
+  const std::string place = scratch.path("merged");
   if (::mount("overlay", place.c_str(), "overlay", upper.empty() ? MS_RDONLY : 0, options.c_str()) != 0)
     return Error::from_errno(errno, "mounting overlay with {} layers", source.lowers.size());
   os::Fd tree(kernel::clone_tree(AT_FDCWD, place.c_str(), false));
@@ -144,26 +149,26 @@ bool may_be_old(const runtime::RootSource& source, const Error& error) {
 }  // namespace
 
 Result<os::Fd> mount_image(const RootMount& root) {
-  const Scratch scratch = TRY(Scratch::make());
+  const Scratch scratch = TRY(Scratch::make(root.place));
   FileSystem overlay = TRY(FileSystem::of("overlay"));
-  TRY(set_layers(overlay, root.source));
+  TRY(set_layers(overlay, root.source, scratch));
   // Without an upper one there must be two.
-  if (root.source.erofs_image.empty()) TRY(overlay.set("lowerdir+", Scratch::path("base")));
+  if (root.source.erofs_image.empty()) TRY(overlay.set("lowerdir+", scratch.path("base")));
   Result<os::Fd> tree = overlay.mount(MOUNT_ATTR_RDONLY);
-  if (!tree && may_be_old(root.source, tree.error())) return mount_by_string(root.source, {}, {});
+  if (!tree && may_be_old(root.source, tree.error())) return mount_by_string(root.source, scratch, {}, {});
   return tree;
 }
 
 Result<os::Fd> mount_root(const RootMount& root) {
-  const Scratch scratch = TRY(Scratch::make());
+  const Scratch scratch = TRY(Scratch::make(root.place));
   FileSystem overlay = TRY(FileSystem::of("overlay"));
-  TRY(set_layers(overlay, root.source));
-  const std::string upper = root.upper.empty() ? Scratch::path("upper") : root.upper;
-  const std::string work = root.upper.empty() ? Scratch::path("work") : root.work;
+  TRY(set_layers(overlay, root.source, scratch));
+  const std::string upper = root.upper.empty() ? scratch.path("upper") : root.upper;
+  const std::string work = root.upper.empty() ? scratch.path("work") : root.work;
   TRY(overlay.set("upperdir", upper));
   TRY(overlay.set("workdir", work));
   Result<os::Fd> tree = overlay.mount();
-  if (!tree && may_be_old(root.source, tree.error())) return mount_by_string(root.source, upper, work);
+  if (!tree && may_be_old(root.source, tree.error())) return mount_by_string(root.source, scratch, upper, work);
   return tree;
 }
 

@@ -57,9 +57,4 @@ std::optional<std::pair<std::string, std::string>> parse_basic(std::string_view 
 /// The token of "Bearer …"; empty for another scheme.
 std::string_view parse_bearer(std::string_view authorization);
 
-std::optional<std::string> decode_base64(std::string_view text);
-/// With '-' and '_', without '=', as in a token (RFC 7515).
-std::string encode_base64_url(std::string_view bytes);
-std::optional<std::string> decode_base64_url(std::string_view text);
-
 }  // namespace kist::http_server

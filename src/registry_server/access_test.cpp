@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/base64.h"
 #include "http_server/request_text.h"
 #include "registry_server/config.h"
 #include "registry_server/test_world.h"
@@ -103,11 +104,11 @@ TEST_F(Users, TokensThatWereChangedAreWorthless) {
   const auto access = *Access::make(options());
   const std::string token = access->make_token({"ada", {}}, {"repository:a:pull"}, kNow);
   const size_t first = token.find('.'), second = token.rfind('.');
-  const auto claims = http_server::decode_base64_url(std::string_view(token).substr(first + 1, second - first - 1));
+  const auto claims = decode_base64_url(std::string_view(token).substr(first + 1, second - first - 1));
   std::string raised = *claims;
   raised.replace(raised.find("pull"), 4, "push");
-  const std::string none = http_server::encode_base64_url(R"({"alg":"none","typ":"JWT"})");
-  for (const std::string& bad : {token.substr(0, first + 1) + http_server::encode_base64_url(raised) + token.substr(second),
+  const std::string none = encode_base64_url(R"({"alg":"none","typ":"JWT"})");
+  for (const std::string& bad : {token.substr(0, first + 1) + encode_base64_url(raised) + token.substr(second),
                                  none + token.substr(first), none + token.substr(first, second - first + 1), token + "x",
                                  token.substr(0, second), std::string("a.b.c"), std::string(".."), std::string(20'000, '.'), token + ".x"}) {
     const auto parsed = access->parse_token(bad, kNow);

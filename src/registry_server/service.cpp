@@ -7,6 +7,7 @@
 #include <ctime>
 #include <thread>
 
+#include "base/base64.h"
 #include "base/text.h"
 #include "http_server/request_text.h"
 #include "os/files.h"
@@ -32,7 +33,7 @@ Result<http::Secret> token_key(const std::string& root) {
   }
   unsigned char raw[48];
   if (::RAND_bytes(raw, sizeof raw) != 1) return Error(Code::unavailable, "no random numbers");
-  std::string key = http_server::encode_base64_url({reinterpret_cast<const char*>(raw), sizeof raw});
+  std::string key = encode_base64_url({reinterpret_cast<const char*>(raw), sizeof raw});
   TRY(os::write_file_durably(path, key, 0600));
   return http::Secret(std::move(key));
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "base/base64.h"
 #include "base/text.h"
 #include "http_server/request_text.h"
 #include "registry_server/access_parts.h"
@@ -24,7 +25,7 @@ constexpr std::string_view kHeader = R"({"typ":"JWT","alg":"HS256"})";
 Error bad(std::string_view why) { return {Code::denied, "this token is not valid: {}", why}; }
 
 Result<json::object> parse_part(std::string_view part) {
-  const auto text = http_server::decode_base64_url(part);
+  const auto text = decode_base64_url(part);
   if (!text) return bad("not base64");
   boost::system::error_code error;
   auto value = json::parse(*text, error);
@@ -77,18 +78,18 @@ std::string Access::make_token(const Identity& identity, const std::vector<std::
                             {"exp", now_s + options_.token_lifetime.count()},
                             {"nbf", now_s - kClockSkew_s},
                             {"iat", now_s},
-                            {"jti", http_server::encode_base64_url({reinterpret_cast<const char*>(raw), sizeof raw})},
+                            {"jti", encode_base64_url({reinterpret_cast<const char*>(raw), sizeof raw})},
                             {"access", std::move(access)}};
-  std::string token = http_server::encode_base64_url(kHeader) + "." + http_server::encode_base64_url(json::serialize(claims));
+  std::string token = encode_base64_url(kHeader) + "." + encode_base64_url(json::serialize(claims));
   const std::string signature = hmac_sha256(options_.token_key.reveal(), token);
-  return token + "." + http_server::encode_base64_url(signature);
+  return token + "." + encode_base64_url(signature);
 }
 
 Result<Identity> Access::parse_token(std::string_view token, int64_t now_s) const {
   const auto parts = split(token, '.');
   if (token.size() > kMaxToken || parts.size() != 3) return bad("not three parts");
   // The signature first: nothing of a stranger's is parsed.
-  const auto given = http_server::decode_base64_url(parts[2]);
+  const auto given = decode_base64_url(parts[2]);
   const std::string wanted = hmac_sha256(options_.token_key.reveal(), token.substr(0, parts[0].size() + 1 + parts[1].size()));
   if (!given || given->size() != wanted.size() || ::CRYPTO_memcmp(given->data(), wanted.data(), wanted.size()) != 0)
     return bad("signature");

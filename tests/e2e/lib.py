@@ -26,6 +26,9 @@ import make_wheel  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PLAIN_UID = 12345
+# What scripts/setup --clients has made of Go modules.
+GO_PROGRAMS = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "kist-tests/go"
+os.environ["PATH"] += f":{GO_PROGRAMS}"
 # What tells how to reach the network. Indexes are named by the tests themselves.
 PASSED = ("PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "HTTP_PROXY",
           "HTTPS_PROXY", "ALL_PROXY", "all_proxy")

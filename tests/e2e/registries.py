@@ -33,12 +33,12 @@ def make_certificate(folder, name="127.0.0.1"):
 
 
 class DockerRegistry:
-    """Debian's docker-registry on a free port of this machine."""
+    """Debian's docker-registry, or another `program` of its kind, on a free port of this machine."""
 
-    def __init__(self, folder, users=None, tls=False):
-        self.program = shutil.which("docker-registry")
+    def __init__(self, folder, users=None, tls=False, program="docker-registry"):
+        self.program = shutil.which(program)
         if self.program is None:
-            raise unittest.SkipTest("docker-registry is not installed")
+            raise unittest.SkipTest(f"{program} is not installed")
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True)
         self.port = free_port()

@@ -13,6 +13,7 @@ import tarfile
 import time
 import unittest
 
+import lib  # noqa: F401: where versitygw may be.
 from test_registry_server import KIST, MANIFEST, RegistryTest, Server, digest_of
 
 
@@ -120,7 +121,7 @@ class LocalImages(RegistryTest):
             self.assertEqual(json.loads(server.ask("GET", "/v2/team/tool/tags/list")[2])["tags"], ["v", "w"])
 
 
-@unittest.skipUnless(shutil.which("versitygw"), "needs versitygw, a server of S3 (go install github.com/versity/versitygw/cmd/versitygw@v1.8.0)")
+@unittest.skipUnless(shutil.which("versitygw"), "needs versitygw, a server of S3: scripts/setup --clients")
 class Buckets(RegistryTest):
     def setUp(self):
         super().setUp()

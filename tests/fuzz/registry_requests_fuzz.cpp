@@ -1,5 +1,6 @@
 // What strangers send to a registry: targets, names, ranges, logins, tokens, scopes, manifests, and its
 // configuration. What is accepted is safe as a path and means the same when it is written again.
+#include "base/base64.h"
 #include "fuzz.h"
 #include "http_server/request_text.h"
 #include "registry_server/access.h"
@@ -63,7 +64,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (const auto chunk = http_server::parse_content_range(text)) fuzz::expect(chunk->first <= chunk->last, "a chunk has an order");
   (void)http_server::parse_basic(text);
   (void)http_server::names_tag(text, "\"x\"");
-  if (const auto bytes = http_server::decode_base64_url(text)) fuzz::expect(http_server::encode_base64_url(*bytes) == text, "base64 has one spelling");
+  if (const auto bytes = kist::decode_base64_url(text)) fuzz::expect(kist::encode_base64_url(*bytes) == text, "base64 has one spelling");
   if (const auto digest = registry_server::ContentDigest::parse(text)) fuzz::expect(digest->string() == text, "a digest has one spelling");
   if (const auto who = fuzz::access().parse_token(text, fuzz::kNow)) fuzz::expect(who->grants.has_value(), "a token is bounded");
   if (const auto grant = registry_server::parse_scope(text)) fuzz::expect(registry_server::is_repository_name(grant->repository), "a scope has a name");
