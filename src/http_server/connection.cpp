@@ -32,6 +32,7 @@ constexpr uint64_t kDrainBytes = 1 << 20;  // A body that nobody wants is read t
 constexpr std::chrono::seconds kLinger{5};
 constexpr int kCallsInARow = 8;  // Of sendfile, each up to a megabyte.
 constexpr uint64_t kLingerBytes = 256 << 20;
+constexpr uint64_t kSmallFile = 16 << 10;
 
 // Beast's parser gives what it finds of a body to the receiver at once.
 struct ReceivedBody {
@@ -104,8 +105,11 @@ class Connection {
   asio::awaitable<bool> receive(BodyParser& parser, uint64_t limit_bytes);
   asio::awaitable<Response> response_of(const Request& request, BodyParser& parser);
   asio::awaitable<bool> send(const Request& request, Response& response, bool keep);
-  asio::awaitable<bool> write_all(std::string_view head, std::string_view body);
-  asio::awaitable<bool> send_file(const FileBody& body);
+  asio::awaitable<bool> write_all(std::string_view head, std::string_view body, bool has_more = false);
+  asio::awaitable<bool> send_small_file(const std::string& head, const FileBody& body);
+  asio::awaitable<bool> send_file(const os::Fd& file, uint64_t offset, uint64_t size_bytes);
+  asio::awaitable<bool> send_growing(const GrowingBody& body);
+  asio::awaitable<bool> more_of(GrowingFile& file, uint64_t bytes);
   asio::awaitable<bool> produce(const ProducedBody& body);
   asio::awaitable<void> linger();
   template <class Work>
@@ -120,6 +124,8 @@ class Connection {
   tcp::socket socket_;
   std::shared_ptr<const TlsContext> tls_;  // The context must outlive its connections.
   Transport transport_;
+  // Never runs out: who waits for a file to grow waits for its cancel(). Shared with what is posted to do that.
+  std::shared_ptr<asio::steady_timer> growth_;
   std::string peer_;
   std::string pending_;  // Read, and not used yet.
   Clock::time_point deadline_ = Clock::time_point::max();
@@ -129,10 +135,12 @@ class Connection {
   uint64_t sent_bytes_ = 0;
   bool is_idle_ = false;
   bool must_close_ = false;
+  bool is_cancelled_ = false;
 };
 
 Connection::Connection(tcp::socket socket, Loop& loop, std::shared_ptr<const TlsContext> tls)
-    : loop_(loop), socket_(std::move(socket)), tls_(std::move(tls)), transport_(socket_.native_handle(), tls_.get()) {
+    : loop_(loop), socket_(std::move(socket)), tls_(std::move(tls)), transport_(socket_.native_handle(), tls_.get()),
+      growth_(std::make_shared<asio::steady_timer>(loop.context, Clock::time_point::max())) {
   place_ = loop_.connections.insert(loop_.connections.end(), this);
   error_code error;
   socket_.non_blocking(true, error);
@@ -154,6 +162,8 @@ void Connection::cancel() {
   // Ends a wait of this thread, and a write of a producer on another one.
   ::shutdown(socket_.native_handle(), SHUT_RDWR);
   socket_.cancel(error);
+  growth_->cancel();
+  is_cancelled_ = true;
 }
 
 void Connection::begin_phase(std::chrono::seconds grace) {
@@ -325,12 +335,12 @@ asio::awaitable<Response> Connection::response_of(const Request& request, BodyPa
   co_return response;
 }
 
-asio::awaitable<bool> Connection::write_all(std::string_view head, std::string_view body) {
+asio::awaitable<bool> Connection::write_all(std::string_view head, std::string_view body, bool has_more) {
   begin_phase(limits().body_grace);
   while (!head.empty() || !body.empty()) {
     const std::array<iovec, 2> pieces{iovec{const_cast<char*>(head.data()), head.size()},
                                       iovec{const_cast<char*>(body.data()), body.size()}};
-    const Moved sent = transport_.write(pieces.data(), pieces.size());
+    const Moved sent = transport_.write(pieces.data(), pieces.size(), has_more);
     progress(sent.bytes);
     const size_t of_head = std::min(sent.bytes, head.size());
     head.remove_prefix(of_head);
@@ -343,13 +353,13 @@ asio::awaitable<bool> Connection::write_all(std::string_view head, std::string_v
   co_return true;
 }
 
-asio::awaitable<bool> Connection::send_file(const FileBody& body) {
+asio::awaitable<bool> Connection::send_file(const os::Fd& file, uint64_t offset, uint64_t size_bytes) {
   begin_phase(limits().body_grace);
+  transport_.fill_segments(true);
   uint64_t done = 0;
   int calls = 0;
-  while (done < body.size_bytes) {
-    const Moved sent = transport_.send_file(body.file->get(), body.offset + done, body.size_bytes - done,
-                                            loop_.scratch.data(), loop_.scratch.size());
+  while (done < size_bytes) {
+    const Moved sent = transport_.send_file(file.get(), offset + done, size_bytes - done, loop_.scratch.data(), loop_.scratch.size());
     done += sent.bytes;
     sent_bytes_ += sent.bytes;
     progress(sent.bytes);
@@ -359,6 +369,46 @@ asio::awaitable<bool> Connection::send_file(const FileBody& body) {
     if (need == Need::nothing) continue;
     const bool is_ready = co_await wait(need);
     if (!is_ready) co_return false;
+  }
+  transport_.fill_segments(false);
+  co_return true;
+}
+
+// With its head in one call: sendfile's own pipe costs more than a copy of so little.
+asio::awaitable<bool> Connection::send_small_file(const std::string& head, const FileBody& body) {
+  std::string bytes(body.size_bytes, '\0');
+  const ssize_t got = ::pread(body.file->get(), bytes.data(), bytes.size(), static_cast<off_t>(body.offset));
+  bytes.resize(got < 0 ? 0 : static_cast<size_t>(got));
+  const bool is_sent = co_await write_all(head, bytes);
+  co_return is_sent && bytes.size() == body.size_bytes;
+}
+
+// Whether it is worth looking again; not when the connection must end.
+asio::awaitable<bool> Connection::more_of(GrowingFile& file, uint64_t bytes) {
+  deadline_ = Clock::time_point::max();  // Not the client's fault.
+  // What wakes us is posted to this thread, so it cannot come before the wait has begun.
+  const uint64_t ticket = file.when_more(bytes, [this] { asio::post(loop_.context, [timer = growth_] { timer->cancel(); }); });
+  co_await growth_->async_wait(kAwait);
+  file.forget(ticket);
+  co_return !is_cancelled_;
+}
+
+asio::awaitable<bool> Connection::send_growing(const GrowingBody& body) {
+  uint64_t done = 0;
+  while (done < body.size_bytes) {
+    const GrowingFile::Seen seen = body.file->seen();
+    if (seen.state == GrowingFile::State::broken) co_return false;
+    const bool is_good = seen.state == GrowingFile::State::good;
+    const uint64_t here = std::min(std::max(seen.bytes, body.offset) - body.offset, body.size_bytes - (is_good ? 0 : 1));
+    if (here <= done) {
+      if (is_good) co_return false;  // It has become shorter than it was said to be.
+      const bool goes_on = co_await more_of(*body.file, seen.bytes);
+      if (!goes_on) co_return false;
+      continue;
+    }
+    const bool is_sent = co_await send_file(body.file->file(), body.offset + done, here - done);
+    if (!is_sent) co_return false;
+    done = here;
   }
   co_return true;
 }
@@ -403,9 +453,15 @@ asio::awaitable<bool> Connection::send(const Request& request, Response& respons
   if (const auto* text = std::get_if<std::string>(&response.body)) body = *text;
   if (const auto* shared = std::get_if<std::shared_ptr<const std::string>>(&response.body))
     if (*shared) body = **shared;
-  bool is_sent = co_await write_all(head, body);
+  const auto* file = std::get_if<FileBody>(&response.body);
+  if (file != nullptr && file->size_bytes <= kSmallFile) {
+    const bool is_whole = co_await send_small_file(head, *file);
+    co_return is_whole;
+  }
+  bool is_sent = co_await write_all(head, body, file != nullptr);
   if (!is_sent) co_return false;
-  if (const auto* file = std::get_if<FileBody>(&response.body)) is_sent = co_await send_file(*file);
+  if (file != nullptr) is_sent = co_await send_file(*file->file, file->offset, file->size_bytes);
+  if (const auto* growing = std::get_if<GrowingBody>(&response.body)) is_sent = co_await send_growing(*growing);
   if (const auto* made = std::get_if<ProducedBody>(&response.body)) is_sent = co_await produce(*made);
   co_return is_sent;
 }

@@ -23,6 +23,7 @@ uint64_t Response::size_bytes() const {
   if (const auto* text = std::get_if<std::string>(&body)) return text->size();
   if (const auto* shared = std::get_if<std::shared_ptr<const std::string>>(&body)) return *shared ? (*shared)->size() : 0;
   if (const auto* file = std::get_if<FileBody>(&body)) return file->size_bytes;
+  if (const auto* growing = std::get_if<GrowingBody>(&body)) return growing->size_bytes;
   return std::get<ProducedBody>(body).size_bytes;
 }
 

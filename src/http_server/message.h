@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "http_server/growing_file.h"
 #include "os/fd.h"
 
 namespace kist::http_server {
@@ -47,10 +48,19 @@ struct ProducedBody {
   std::function<Result<void>(const Write& write)> produce;
 };
 
+/// Part of a file that is still being written; its bytes leave as they come. The last of them leaves only
+/// when the file has turned out good: a client that gets all has the right ones, and any other sees that its
+/// connection was cut.
+struct GrowingBody {
+  std::shared_ptr<GrowingFile> file;
+  uint64_t offset = 0;
+  uint64_t size_bytes = 0;
+};
+
 struct Response {
   int status = 200;
   std::string head;  // Further header lines, each with its "\r\n".
-  std::variant<std::string, std::shared_ptr<const std::string>, FileBody, ProducedBody> body;
+  std::variant<std::string, std::shared_ptr<const std::string>, FileBody, ProducedBody, GrowingBody> body;
 
   /// Adds a header line. A value with a control byte in it is left out: it would begin a line of its own.
   Response& add(std::string_view name, std::string_view value);

@@ -67,6 +67,8 @@ class Echo final : public Handler {
                                    }};
     else if (request.target == "/short")
       response.body = ProducedBody{100, [](const ProducedBody::Write& write) { return write("only this"); }};
+    else if (request.target == "/growing") response.body = GrowingBody{growing, 0, growing->size_bytes()};
+    else if (request.target == "/growing-part") response.body = GrowingBody{growing, 4, 3};
     else if (request.target == "/none") response.status = 204;
     else response.add("X-Test", request.header("x-mine")).body = std::string("hello");
     return response;
@@ -78,6 +80,7 @@ class Echo final : public Handler {
 
   std::shared_ptr<const os::Fd> file;
   uint64_t size_bytes = 0;
+  std::shared_ptr<GrowingFile> growing;
   std::atomic<int> receivers_gone{0}, last_status{0}, broken{0};
 };
 
@@ -227,6 +230,72 @@ TEST_F(ServerTest, ABodyThatCannotBeMadeWholeClosesTheConnection) {
   const std::string got = ask("GET /short HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_TRUE(got.ends_with("only this")) << got;
   EXPECT_EQ(echo.broken, 1);
+}
+
+class GrowingTest : public ServerTest {
+ protected:
+  void begin() {
+    folder_ = *os::TempDir::make(::testing::TempDir());
+    const std::string path = os::join(folder_.path(), "file");
+    writer_ = *os::open_file(path, O_WRONLY | O_CREAT);
+    echo.growing = std::make_shared<GrowingFile>(*os::open_file(path, O_RDONLY), 10);
+    start();
+    whole_ = connect();
+    send(whole_, "GET /growing HTTP/1.1\r\nHost: x\r\n\r\n");
+    part_ = connect();
+    send(part_, "GET /growing-part HTTP/1.1\r\nHost: x\r\n\r\n");
+  }
+  void write(std::string_view bytes) {
+    EXPECT_TRUE(os::write_all(writer_, bytes));
+    written_ += bytes.size();
+    echo.growing->grown(written_);
+  }
+  os::TempDir folder_;
+  os::Fd writer_, whole_, part_;
+  uint64_t written_ = 0;
+};
+
+TEST_F(GrowingTest, BytesLeaveAsTheyComeAndTheLastWhenAllIsGood) {
+  begin();
+  EXPECT_NE(receive(whole_, "\r\n\r\n").find("Content-Length: 10\r\n"), std::string::npos);
+  receive(part_, "\r\n\r\n");
+  write("01234");
+  EXPECT_EQ(receive(whole_, "01234"), "01234");
+  EXPECT_EQ(receive(part_, "4"), "4");
+  write("56789");
+  EXPECT_EQ(receive(whole_, "5678"), "5678");
+  EXPECT_EQ(receive(part_, "5"), "5");
+  pollfd more{whole_.get(), POLLIN, 0};
+  EXPECT_EQ(::poll(&more, 1, 100), 0) << "the last byte must wait";
+  echo.growing->end(true);
+  EXPECT_EQ(receive(whole_, "9"), "9");
+  EXPECT_EQ(receive(part_, "6"), "6");
+  // The connection is as good as before.
+  send(whole_, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_NE(receive(whole_, "hello").find("200 OK"), std::string::npos);
+}
+
+TEST_F(GrowingTest, WhatTurnsOutBadIsCut) {
+  begin();
+  write("0123456789");
+  EXPECT_TRUE(receive(whole_, "012345678").ends_with("\r\n\r\n012345678"));
+  echo.growing->end(false);
+  EXPECT_EQ(receive(whole_), "");
+  EXPECT_TRUE(receive(part_).ends_with("\r\n\r\n45"));
+  for (int i = 0; i < 100 && echo.broken < 2; ++i) std::this_thread::sleep_for(10ms);
+  EXPECT_EQ(echo.broken, 2);
+}
+
+TEST_F(GrowingTest, WhoWaitsDoesNotHoldAServerThatStops) {
+  begin();
+  write("01");
+  EXPECT_TRUE(receive(whole_, "01").ends_with("01"));
+  const auto began = std::chrono::steady_clock::now();
+  server_->stop();
+  thread_.join();
+  EXPECT_LT(std::chrono::steady_clock::now() - began, 6s);
+  EXPECT_EQ(receive(whole_), "");
+  write("2");  // Nobody is called any more.
 }
 
 TEST_F(ServerTest, WhatIsNoRequestIsRefused) {

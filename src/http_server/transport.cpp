@@ -3,6 +3,8 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -71,12 +73,17 @@ Moved Transport::write_tls(const char* from, size_t size_bytes) {
   return {0, need_of(result)};
 }
 
-Moved Transport::write(const iovec* pieces, size_t count) {
+void Transport::fill_segments(bool is_wanted) {
+  const int value = is_wanted ? 1 : 0;
+  (void)::setsockopt(socket_, IPPROTO_TCP, TCP_CORK, &value, sizeof value);  // Costs speed at worst.
+}
+
+Moved Transport::write(const iovec* pieces, size_t count, bool has_more) {
   if (tls_ == nullptr) {
     msghdr message = {};
     message.msg_iov = const_cast<iovec*>(pieces);
     message.msg_iovlen = count;
-    return moved_or(::sendmsg(socket_, &message, MSG_NOSIGNAL), Need::write);
+    return moved_or(::sendmsg(socket_, &message, MSG_NOSIGNAL | (has_more ? MSG_MORE : 0)), Need::write);
   }
   for (size_t i = 0; i < count; ++i)
     if (pieces[i].iov_len != 0) return write_tls(static_cast<const char*>(pieces[i].iov_base), pieces[i].iov_len);

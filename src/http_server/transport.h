@@ -38,8 +38,10 @@ class Transport {
   /// Whether read() may return something although the socket has nothing.
   bool holds_bytes() const;
   Moved read(char* to, size_t size_bytes);
-  /// Part of what the pieces hold.
-  Moved write(const iovec* pieces, size_t count);
+  /// Part of what the pieces hold. `has_more`: the kernel may wait for what follows at once, to fill a segment.
+  Moved write(const iovec* pieces, size_t count, bool has_more = false);
+  /// While it is true only full segments leave: a large file costs a quarter less so. False sends what is left.
+  void fill_segments(bool is_wanted);
   /// Part of a file. Under TLS where the kernel does not encrypt, `scratch` is used.
   Moved send_file(int file, uint64_t offset, uint64_t size_bytes, char* scratch, size_t scratch_bytes);
   /// Says goodbye, as far as that goes without waiting.
