@@ -13,6 +13,7 @@
 #include "os/files.h"
 #include "registry_server/access_parts.h"
 #include "registry_server/names.h"
+#include "registry_server/token_keys.h"
 
 namespace kist::registry_server {
 namespace {
@@ -99,37 +100,66 @@ Result<std::unique_ptr<Access>> Access::make(AccessOptions options) {
   return access;
 }
 
-Result<void> Access::reload() {
+Access::~Access() = default;
+
+std::array<std::optional<os::Stamp>, 3> Access::stamps() const {
+  const auto of = [](const std::string& path) { return path.empty() ? std::nullopt : os::stamp(path); };
+  const TokenServer none;
+  const TokenServer& server = options_.token_server ? *options_.token_server : none;
+  return {of(options_.htpasswd), of(server.certificates), of(server.jwks)};
+}
+
+Result<void> Access::reload_users() {
   if (options_.htpasswd.empty()) return {};
-  const auto stamp = os::stamp(options_.htpasswd);
-  const std::string text = TRY(os::read_file(options_.htpasswd, kMaxFile));
+  const std::string text = TRY(os::read_file(options_.htpasswd, kMaxFile), "file of users");
   auto users = TRY(parse_htpasswd(text), "users of '{}'", options_.htpasswd);
   const std::scoped_lock lock(mutex_);
   hashes_ = std::move(users);
   known_.clear();
-  file_stamp_ = stamp;
   return {};
 }
 
-void Access::reload_if_changed() {
-  if (options_.htpasswd.empty()) return;
-  const auto stamp = os::stamp(options_.htpasswd);
-  bool is_same;
+Result<void> Access::reload_keys() {
+  if (!options_.token_server) return {};
+  auto keys = TRY(TokenKeys::load(options_.token_server->certificates, options_.token_server->jwks), "keys of the token server");
+  const std::scoped_lock lock(mutex_);
+  token_keys_ = std::move(keys);
+  return {};
+}
+
+Result<void> Access::reload() {
+  {
+    const auto now = stamps();
+    const std::scoped_lock lock(mutex_);
+    stamps_ = now;  // What is wrong with a file is told once.
+  }
+  auto users = reload_users();
+  auto keys = reload_keys();
+  return users ? std::move(keys) : std::move(users);
+}
+
+Result<void> Access::reload_if_changed() {
+  const auto now = stamps();
+  bool has_changed = false;
   {
     const std::scoped_lock lock(mutex_);
-    is_same = !stamp || file_stamp_ == stamp;
+    // A file that is just being replaced is looked at the next time.
+    for (size_t i = 0; i < now.size(); ++i) has_changed = has_changed || (now[i] && now[i] != stamps_[i]);
   }
-  if (!is_same) (void)reload();
+  return has_changed ? reload() : Result<void>();
 }
 
 std::string Access::fingerprint(std::string_view authorization) const { return hmac_sha256(process_key_, authorization); }
 
-Access::Check Access::identify(std::string_view authorization, int64_t now_s, Identity& identity) const {
+Access::Check Access::identify(std::string_view authorization, int64_t now_s, Identity& identity, std::string* why) const {
   if (authorization.empty()) return Check::known;
   if (const std::string_view token = http_server::parse_bearer(authorization); !token.empty()) {
-    if (!options_.has_tokens) return Check::wrong;
-    auto parsed = parse_token(token, now_s);
-    if (!parsed) return Check::wrong;
+    if (!wants_tokens()) return Check::wrong;
+    auto parsed = options_.token_server ? parse_foreign_token(token, now_s) : parse_token(token, now_s);
+    if (!parsed) {
+      if (why != nullptr) *why = parsed.error().message();
+      return Check::wrong;
+    }
     identity = std::move(*parsed);
     return Check::known;
   }
@@ -162,7 +192,7 @@ std::optional<Identity> Access::check_password(std::string_view authorization) c
   const std::scoped_lock lock(mutex_);
   if (known_.size() >= kMaxKnown) known_.clear();
   known_[print] = {pair->first, now + kKnownFor};
-  return Identity{.user = pair->first, .grants = std::nullopt};
+  return Identity{.user = pair->first, .grants = std::nullopt, .may_list = false, .is_foreign = false};
 }
 
 bool Access::may_by_rules(const std::string& user, Right right, const std::string& repository) const {
@@ -181,8 +211,10 @@ bool Access::may_by_rules(const std::string& user, Right right, const std::strin
 }
 
 bool Access::may(const Identity& identity, Right right, const std::string& repository) const {
-  // What the rules say now counts, also for a token of before they changed.
-  if (!may_by_rules(identity.user, right, repository)) return false;
+  // What the rules say now counts, also for a token of before they changed. Without rules another server's token
+  // says all there is to know.
+  const bool has_rules = !identity.is_foreign || !options_.rules.empty();
+  if (has_rules && !may_by_rules(identity.user, right, repository)) return false;
   if (!identity.grants) return true;
   if (identity.user.empty() && has_right(options_.anonymous, right)) return true;
   for (const Grant& grant : *identity.grants)
@@ -191,6 +223,7 @@ bool Access::may(const Identity& identity, Right right, const std::string& repos
 }
 
 bool Access::may_list(const Identity& identity) const {
+  if (identity.is_foreign) return identity.may_list;
   return is_open() || !identity.user.empty() || has_right(options_.anonymous, Right::read);
 }
 

@@ -1,9 +1,10 @@
-// Who may do what. Users come from an htpasswd file (bcrypt), or show a token that this registry gave
-// them; rules say which repositories they may read, write, and delete from.
+// Who may do what. Users come from an htpasswd file (bcrypt), or show a token that this registry, or a
+// server that it trusts, gave them; rules say which repositories they may read, write, and delete from.
 //
 // Threads: all methods from any.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -40,7 +41,21 @@ struct Grant {
 struct Identity {
   std::string user;
   std::optional<std::vector<Grant>> grants;  // Of a token: nothing beyond them.
+  bool may_list = false;                     // Of a token: the list of all repositories.
+  bool is_foreign = false;                   // The token is another server's.
 };
+
+/// Another server that gives tokens for this registry, as docker-registry's `auth: token` has it.
+struct TokenServer {
+  std::string realm;         // "https://auth.example/token": where clients are sent.
+  std::string service;       // What they ask for there.
+  std::string issuer;        // A token's `iss`.
+  std::string audience;      // Among a token's `aud`; empty: `service`.
+  std::string certificates;  // Files of its keys (token_keys.h); one may be empty. Read again when they change.
+  std::string jwks;
+};
+
+class TokenKeys;
 
 struct AccessOptions {
   std::string htpasswd;              // A file; empty: no users. Read again when it changes.
@@ -50,23 +65,28 @@ struct AccessOptions {
   http::Secret token_key;            // At least 32 bytes.
   std::chrono::seconds token_lifetime{300};
   std::string service = "kist-registry";
+  std::optional<TokenServer> token_server;  // Instead of users and tokens of our own.
 };
 
 class Access {
  public:
-  /// Errors: not_found, invalid (a line of the file, or a hash that is not bcrypt).
+  /// Errors: not_found, invalid (a line of the file, or a hash that is not bcrypt; a key that is none).
   static Result<std::unique_ptr<Access>> make(AccessOptions options);
+  ~Access();
 
   /// Everybody may everything: no users are configured.
-  bool is_open() const { return options_.htpasswd.empty() && options_.rules.empty() && options_.anonymous.empty(); }
+  bool is_open() const {
+    return options_.htpasswd.empty() && options_.rules.empty() && options_.anonymous.empty() && !options_.token_server;
+  }
+  bool wants_tokens() const { return options_.has_tokens || options_.token_server; }
 
   enum class Check {
     known,    // `identity` is true.
     unknown,  // Needs check_password(), which takes a tenth of a second by design.
     wrong,    // A bad or old token, or a header that is none.
   };
-  /// Of the Authorization field; empty: anonymous. Quick.
-  Check identify(std::string_view authorization, int64_t now_s, Identity& identity) const;
+  /// Of the Authorization field; empty: anonymous. `why`: what is wrong, for who sent it. Quick.
+  Check identify(std::string_view authorization, int64_t now_s, Identity& identity, std::string* why = nullptr) const;
   /// Compares the hash, in the same time whether the user exists or not, and remembers success for a
   /// minute. None: wrong. Takes as long as bcrypt wants.
   std::optional<Identity> check_password(std::string_view authorization) const;
@@ -79,14 +99,19 @@ class Access {
   std::string make_token(const Identity& identity, const std::vector<std::string>& scopes, int64_t now_s) const;
   /// Errors: denied (signature, time, form).
   Result<Identity> parse_token(std::string_view token, int64_t now_s) const;
+  /// One of the other server. Errors: denied (key, signature, issuer, audience, time, form).
+  Result<Identity> parse_foreign_token(std::string_view token, int64_t now_s) const;
 
   const AccessOptions& options() const { return options_; }
-  /// Reads the file of users again. Errors: those of make(); the old users stay.
+  /// Reads the files of users and keys again. Errors: those of make(); what was read before stays.
   Result<void> reload();
-  void reload_if_changed();
+  Result<void> reload_if_changed();
 
  private:
   explicit Access(AccessOptions options) : options_(std::move(options)) {}
+  Result<void> reload_users();
+  Result<void> reload_keys();
+  std::array<std::optional<os::Stamp>, 3> stamps() const;
   bool may_by_rules(const std::string& user, Right right, const std::string& repository) const;
   std::string fingerprint(std::string_view authorization) const;
 
@@ -99,7 +124,8 @@ class Access {
   mutable std::mutex mutex_; // Guards what follows.
   std::map<std::string, std::string, std::less<>> hashes_;
   mutable std::map<std::string, Known> known_;
-  std::optional<os::Stamp> file_stamp_;
+  std::shared_ptr<const TokenKeys> token_keys_;
+  std::array<std::optional<os::Stamp>, 3> stamps_;
 };
 
 /// Lines "user:$2y$…"; others are errors. Pure.

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include "base/base64.h"
-#include "http_server/request_text.h"
 #include "registry_server/config.h"
 #include "registry_server/test_world.h"
 
@@ -64,7 +63,7 @@ TEST_F(Users, ChangesOfTheFileCount) {
   const auto access = *Access::make(given);
   EXPECT_TRUE(access->check_password(kAda));
   ASSERT_TRUE(os::write_file_atomically(given.htpasswd, fmt::format("bob:{}\n", hash())));
-  access->reload_if_changed();
+  EXPECT_TRUE(access->reload_if_changed());
   Identity who;
   EXPECT_EQ(access->identify(kAda, kNow, who), Access::Check::unknown);
   EXPECT_FALSE(access->check_password(kAda));
@@ -229,6 +228,12 @@ TEST(Config, WhatIsWrongIsNamed) {
                 {"[limits]\nblob = 'much'", "r.toml:2:8: 'limits.blob' is not a size such as \"10 GB\""},
                 {"[tls]\nkey = 'k'", "r.toml: [tls] needs 'certificate' and 'key'"},
                 {"[auth]\nanonymous = ['reed']", "r.toml:2:13: 'reed' is not a right"},
+                {"[token_server]\nrealm = 'r'", "r.toml: [token_server] needs 'realm', 'service' and 'issuer'"},
+                {"[token_server]\nrealm = 'r'\nservice = 's'\nissuer = 'i'",
+                 "r.toml: [token_server] needs 'certificates' or 'jwks', to know its tokens by"},
+                {"[token_server]\nrealm = 'r\"'\nservice = 's'\nissuer = 'i'", "r.toml: [token_server] has a quote or a line's end in 'r\"'"},
+                {"[auth]\ntokens = true\n[token_server]\nrealm = 'r'\nservice = 's'\nissuer = 'i'\njwks = 'j'",
+                 "r.toml: [token_server] is instead of 'htpasswd' and 'tokens' under [auth]"},
                 {"[[access]]\nusers = ['a']", "r.toml: [[access]] needs 'users', 'repositories' and 'rights'"}};
   for (const auto& one : kCases) {
     const auto config = parse_config(one.text, "r.toml");

@@ -125,6 +125,31 @@ Result<void> read_auth(Table& table, Config& config) {
   return table.text("service", config.access.service);
 }
 
+Result<void> read_token_server(Table& table, Config& config) {
+  TokenServer& server = config.access.token_server.emplace();
+  TRY(table.text("realm", server.realm));
+  TRY(table.text("service", server.service));
+  TRY(table.text("issuer", server.issuer));
+  TRY(table.text("audience", server.audience));
+  TRY(table.text("certificates", server.certificates));
+  return table.text("jwks", server.jwks);
+}
+
+Result<void> check_token_server(const AccessOptions& access, const std::string& where) {
+  if (!access.token_server) return {};
+  const TokenServer& server = *access.token_server;
+  if (server.realm.empty() || server.service.empty() || server.issuer.empty())
+    return Error(Code::invalid, "{}: [token_server] needs 'realm', 'service' and 'issuer'", where);
+  for (const std::string* text : {&server.realm, &server.service})
+    if (text->find_first_of("\"\\\r\n") != std::string::npos)
+      return Error(Code::invalid, "{}: [token_server] has a quote or a line's end in '{}'", where, printable(*text));
+  if (server.certificates.empty() && server.jwks.empty())
+    return Error(Code::invalid, "{}: [token_server] needs 'certificates' or 'jwks', to know its tokens by", where);
+  if (!access.htpasswd.empty() || access.has_tokens)
+    return Error(Code::invalid, "{}: [token_server] is instead of 'htpasswd' and 'tokens' under [auth]", where);
+  return {};
+}
+
 Result<void> read_gc(Table& table, Config& config) {
   TRY(table.duration("every", config.gc_every));
   TRY(table.duration("grace", config.gc.grace));
@@ -137,6 +162,7 @@ Result<void> read_s3(Table& table, Config& config) {
   TRY(table.text("prefix", config.s3.prefix));
   TRY(table.text("region", config.s3.region));
   TRY(table.text("access_key", config.s3.access_key));
+  TRY(table.size("part", config.s3.part_bytes));
   std::string secret;
   TRY(table.text("secret_key", secret));
   config.s3.secret_key = http::Secret(std::move(secret));
@@ -190,7 +216,7 @@ struct Section {
 };
 constexpr std::array kSections{Section{"server", read_server, false}, Section{"tls", read_tls, false},
                                Section{"limits", read_limits, false}, Section{"auth", read_auth, false},
-                               Section{"gc", read_gc, false},         Section{"s3", read_s3, false},
+                               Section{"token_server", read_token_server, false}, Section{"gc", read_gc, false},         Section{"s3", read_s3, false},
                                Section{"upstream", read_upstream, false}, Section{"access", read_access, true},
                                Section{"quota", read_quota, true},    Section{"retention", read_retention, true}};
 
@@ -249,6 +275,7 @@ Result<Config> parse_config(std::string_view text, const std::string& where) {
   TRY(file.no_others());
   if (config.tls && (config.tls->certificate.empty() || config.tls->key.empty()))
     return Error(Code::invalid, "{}: [tls] needs 'certificate' and 'key'", where);
+  TRY(check_token_server(config.access, where));
   for (const Rule& rule : config.access.rules)
     if (rule.users.empty() || rule.repositories.empty() || rule.rights.empty())
       return Error(Code::invalid, "{}: [[access]] needs 'users', 'repositories' and 'rights'", where);

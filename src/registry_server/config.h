@@ -23,6 +23,7 @@ struct S3Config {
   std::string region = "us-east-1";
   std::string access_key;
   http::Secret secret_key;
+  uint64_t part_bytes = 256u << 20;  // Blobs of more than two of them go in parts.
 };
 
 struct UpstreamConfig {

@@ -90,7 +90,7 @@ Answer Registry::handle(const Request& request) {
     default: break;
   }
   const std::string_view authorization = request.header("Authorization");
-  switch (parts_.access.identify(authorization, ::time(nullptr), call->who)) {
+  switch (parts_.access.identify(authorization, ::time(nullptr), call->who, &call->why)) {
     case Access::Check::known: return identified(call);
     case Access::Check::wrong: return challenge(*call, right_of(*call), true);
     case Access::Check::unknown: break;
@@ -150,17 +150,20 @@ Response Registry::challenge(const Call& call, std::optional<Right> right, bool 
   const Access& access = parts_.access;
   // Who has logged in does not get further by doing it again.
   const bool is_someone = !call.who.user.empty() && !call.who.grants && !is_wrong;
-  if (is_someone || (access.options().htpasswd.empty() && !access.options().has_tokens))
+  if (is_someone || (access.options().htpasswd.empty() && !access.wants_tokens()))
     return refusal(403, "DENIED", "this is not allowed to you");
-  Response response = refusal(401, "UNAUTHORIZED", is_wrong ? "user, password or token is wrong" : "log in first");
-  if (!access.options().has_tokens)
+  const std::string_view wrong = call.why.empty() ? std::string_view("user, password or token is wrong") : call.why;
+  Response response = refusal(401, "UNAUTHORIZED", is_wrong ? wrong : "log in first");
+  if (!access.wants_tokens())
     return std::move(response.add("WWW-Authenticate", fmt::format("Basic realm=\"{}\"", access.options().service)));
   std::string base = options_.public_url;
   if (base.empty()) {
     const std::string_view host = call.request->header("Host");
     base = fmt::format("{}://{}", call.request->is_tls ? "https" : "http", is_host(host) ? host : "localhost");
   }
-  std::string value = fmt::format("Bearer realm=\"{}/token\",service=\"{}\"", base, access.options().service);
+  const auto& other = access.options().token_server;
+  std::string value = fmt::format("Bearer realm=\"{}\",service=\"{}\"", other ? other->realm : base + "/token",
+                                  other ? other->service : access.options().service);
   if (right) {
     // Who pushes also reads what it has pushed.
     const std::string actions = *right == Right::write ? "pull,push" : std::string(action_of(*right));

@@ -54,6 +54,7 @@ struct Call {
   http_server::Target target;
   Route route;
   Identity who;
+  std::string why;  // What is wrong with who asks.
 
   const std::string& repository() const { return route.repository; }
 };

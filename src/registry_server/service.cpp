@@ -149,7 +149,7 @@ void Service::State::keep_house() {
     if (is_over) return;
     lock.unlock();
     if (log != nullptr) log->flush();
-    access->reload_if_changed();
+    if (auto loaded = access->reload_if_changed(); !loaded && events.on_error) events.on_error(loaded.error());
     if (round % kExpireEvery == kExpireEvery - 1) uploads.expire();
     if (config.gc_every.count() == 0 || std::chrono::steady_clock::now() < next_collection) continue;
     collect();

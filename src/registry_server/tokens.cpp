@@ -1,5 +1,5 @@
-// Tokens: JSON Web Tokens (RFC 7519) with HMAC-SHA256, as the distribution project's token
-// specification fills them.
+// Tokens: JSON Web Tokens (RFC 7519) as the distribution project's token specification fills them. Our own
+// are signed by HMAC-SHA256, those of another server by its RSA or elliptic key.
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 
@@ -8,54 +8,77 @@
 
 #include "base/base64.h"
 #include "base/text.h"
-#include "http_server/request_text.h"
 #include "registry_server/access_parts.h"
+#include "registry_server/jwt.h"
 #include "registry_server/names.h"
+#include "registry_server/token_keys.h"
 
 namespace kist::registry_server {
 namespace {
 
 namespace json = boost::json;
 
-constexpr size_t kMaxToken = 16 << 10;
 constexpr size_t kMaxScopes = 100;
 constexpr int64_t kClockSkew_s = 30;
 constexpr std::string_view kHeader = R"({"typ":"JWT","alg":"HS256"})";
 
-Error bad(std::string_view why) { return {Code::denied, "this token is not valid: {}", why}; }
-
-Result<json::object> parse_part(std::string_view part) {
-  const auto text = decode_base64_url(part);
-  if (!text) return bad("not base64");
-  boost::system::error_code error;
-  auto value = json::parse(*text, error);
-  if (error || !value.is_object()) return bad("not JSON");
-  return std::move(value.get_object());
-}
-
-std::string text_of(const json::object& object, std::string_view key) {
-  const auto* value = object.if_contains({key.data(), key.size()});
-  const auto* text = value == nullptr ? nullptr : value->if_string();
-  return text == nullptr ? std::string() : std::string(text->data(), text->size());
-}
-
-int64_t number_of(const json::object& object, std::string_view key) {
-  const auto* value = object.if_contains({key.data(), key.size()});
-  const auto* number = value == nullptr ? nullptr : value->if_int64();
-  return number == nullptr ? -1 : *number;
-}
-
-Result<Grant> grant_of(const json::value& value) {
+// None: of another kind than a repository, or without a name.
+std::optional<Grant> grant_of(const json::value& value) {
   const auto* object = value.if_object();
-  if (object == nullptr || text_of(*object, "type") != "repository") return bad("an access of another kind");
+  if (object == nullptr || text_of(*object, "type") != "repository") return std::nullopt;
   Grant grant{text_of(*object, "name"), {}};
   const auto* actions = object->if_contains("actions");
-  if (!is_repository_name(grant.repository) || actions == nullptr || !actions->is_array()) return bad("an access without a name");
-  for (const json::value& action : actions->get_array())
+  if (!is_repository_name(grant.repository) || actions == nullptr || !actions->is_array()) return std::nullopt;
+  for (const json::value& action : actions->get_array()) {
+    if (!action.is_string()) continue;
+    const std::string_view word(action.get_string().data(), action.get_string().size());
     for (const Right right : {Right::read, Right::write, Right::remove})
-      if (action.is_string() && std::string_view(action.get_string().data(), action.get_string().size()) == action_of(right))
-        grant.rights.push_back(right);
+      if ((word == action_of(right) || word == "*") && !has_right(grant.rights, right)) grant.rights.push_back(right);
+  }
   return grant;
+}
+
+// Docker's "registry:catalog:*".
+bool is_catalog(const json::value& value) {
+  const auto* object = value.if_object();
+  const auto* actions = object == nullptr ? nullptr : object->if_contains("actions");
+  if (actions == nullptr || !actions->is_array() || text_of(*object, "type") != "registry" || text_of(*object, "name") != "catalog") return false;
+  const json::array& list = actions->get_array();
+  return std::any_of(list.begin(), list.end(), [](const json::value& one) { return one.is_string() && one.get_string() == "*"; });
+}
+
+// A text, or a list of texts with it.
+bool has_audience(const json::object& claims, std::string_view wanted) {
+  const auto* audience = claims.if_contains("aud");
+  if (audience == nullptr) return false;
+  const auto is_it = [&](const json::value& one) {
+    return one.is_string() && std::string_view(one.get_string().data(), one.get_string().size()) == wanted;
+  };
+  if (!audience->is_array()) return is_it(*audience);
+  return std::any_of(audience->get_array().begin(), audience->get_array().end(), is_it);
+}
+
+Result<void> check_claims(const json::object& claims, std::string_view issuer, std::string_view audience, int64_t now_s) {
+  if (const std::string from = text_of(claims, "iss"); from != issuer)
+    return bad_token(fmt::format("it is of '{}', not of '{}'", printable(from.substr(0, 100)), issuer));
+  if (!has_audience(claims, audience)) return bad_token(fmt::format("it is for others than '{}'", audience));
+  const auto end = time_of(claims, "exp"), begin = time_of(claims, "nbf");
+  if (!end) return bad_token("it does not say how long it is valid");
+  if (*end <= now_s) return bad_token("it is too old");
+  if (claims.contains("nbf") && !begin) return bad_token("it does not say since when it is valid");
+  if (begin && *begin > now_s + kClockSkew_s) return bad_token("it is not valid yet");
+  return {};
+}
+
+Identity identity_of(const json::object& claims) {
+  Identity identity{.user = text_of(claims, "sub"), .grants = std::vector<Grant>()};
+  const auto* access = claims.if_contains("access");
+  if (access == nullptr || !access->is_array()) return identity;
+  for (const json::value& one : access->get_array()) {
+    if (auto grant = grant_of(one)) identity.grants->push_back(std::move(*grant));
+    if (is_catalog(one)) identity.may_list = true;
+  }
+  return identity;
 }
 
 }  // namespace
@@ -86,26 +109,32 @@ std::string Access::make_token(const Identity& identity, const std::vector<std::
 }
 
 Result<Identity> Access::parse_token(std::string_view token, int64_t now_s) const {
-  const auto parts = split(token, '.');
-  if (token.size() > kMaxToken || parts.size() != 3) return bad("not three parts");
+  if (token.size() > kMaxToken) return bad_token("it is too long");
   // The signature first: nothing of a stranger's is parsed.
-  const auto given = decode_base64_url(parts[2]);
-  const std::string wanted = hmac_sha256(options_.token_key.reveal(), token.substr(0, parts[0].size() + 1 + parts[1].size()));
+  const size_t dot = token.rfind('.');
+  if (dot == std::string_view::npos) return bad_token("not three parts");
+  const auto given = decode_base64_url(token.substr(dot + 1));
+  const std::string wanted = hmac_sha256(options_.token_key.reveal(), token.substr(0, dot));
   if (!given || given->size() != wanted.size() || ::CRYPTO_memcmp(given->data(), wanted.data(), wanted.size()) != 0)
-    return bad("signature");
-  const json::object header = TRY(parse_part(parts[0]));
-  if (text_of(header, "alg") != "HS256") return bad("algorithm");
-  const json::object claims = TRY(parse_part(parts[1]));
-  if (text_of(claims, "iss") != options_.service || text_of(claims, "aud") != options_.service) return bad("of another service");
-  if (number_of(claims, "exp") <= now_s) return bad("it is too old");
-  if (number_of(claims, "nbf") > now_s + kClockSkew_s) return bad("it is not valid yet");
-  Identity identity{.user = text_of(claims, "sub"), .grants = std::vector<Grant>()};
-  const auto* access = claims.if_contains("access");
-  if (access != nullptr && access->is_array())
-    for (const json::value& one : access->get_array()) {
-      auto grant = TRY(grant_of(one));
-      identity.grants->push_back(std::move(grant));
-    }
+    return bad_token("it was not signed here");
+  const Jwt jwt = TRY(parse_jwt(token));
+  if (text_of(jwt.header, "alg") != "HS256") return bad_token("algorithm");
+  TRY(check_claims(jwt.claims, options_.service, options_.service, now_s));
+  return identity_of(jwt.claims);
+}
+
+Result<Identity> Access::parse_foreign_token(std::string_view token, int64_t now_s) const {
+  const Jwt jwt = TRY(parse_jwt(token));
+  std::shared_ptr<const TokenKeys> keys;
+  {
+    const std::scoped_lock lock(mutex_);
+    keys = token_keys_;
+  }
+  TRY(keys->check(jwt, now_s));
+  const TokenServer& server = *options_.token_server;
+  TRY(check_claims(jwt.claims, server.issuer, server.audience.empty() ? server.service : server.audience, now_s));
+  Identity identity = identity_of(jwt.claims);
+  identity.is_foreign = true;
   return identity;
 }
 

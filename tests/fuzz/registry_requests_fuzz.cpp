@@ -1,5 +1,5 @@
 // What strangers send to a registry: targets, names, ranges, logins, tokens, scopes, manifests, and its
-// configuration. What is accepted is safe as a path and means the same when it is written again.
+// configuration and keys. What is accepted is safe as a path and means the same when it is written again.
 #include "base/base64.h"
 #include "fuzz.h"
 #include "http_server/request_text.h"
@@ -9,6 +9,7 @@
 #include "registry_server/names.h"
 #include "registry_server/routes.h"
 #include "registry_server/s3_storage.h"
+#include "registry_server/token_keys.h"
 #include "registry_server/upstream_registry.h"
 
 namespace kist::fuzz {
@@ -22,6 +23,28 @@ const registry_server::Access& access() {
   return *made;
 }
 
+// The key of RFC 7517, A.1, and that of RFC 7638.
+constexpr const char* kJwks =
+    R"({"keys":[{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",)"
+    R"("use":"sig","kid":"1"},{"kty":"RSA","e":"AQAB","kid":"2011-04-29","n":)"
+    R"("0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W)"
+    R"(-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyr)"
+    R"(dkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"}]})";
+
+const registry_server::TokenKeys& foreign_keys() {
+  static const auto made = [] {
+    auto keys = std::make_unique<registry_server::TokenKeys>();
+    if (!keys->add_jwks(kJwks, "keys")) fail("the keys are good");
+    return keys;
+  }();
+  return *made;
+}
+
+std::string foreign_token(std::string_view header) {
+  return encode_base64_url(header) + "." + encode_base64_url(R"({"iss":"i","aud":["s"],"exp":1800000060})") + "." +
+         encode_base64_url(std::string(64, 'x'));
+}
+
 }  // namespace
 
 std::vector<std::string> seeds() {
@@ -33,6 +56,11 @@ std::vector<std::string> seeds() {
           "Basic YWRhOnNlY3JldA==",
           "W/\"" + digest + "\", *",
           access().make_token({"ada", {}}, {"repository:a/b:pull,push"}, kNow),
+          foreign_token(R"({"alg":"ES256","kid":"1"})"),
+          foreign_token(R"({"alg":"RS256","x5c":["MIIB"],"crit":["b64"]})"),
+          kJwks,
+          "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEMKBCTNIcKUSDii11ySs3526iDZ8A\niTo7Tu6KPAqv7D7gS2XpJFbZiIs1ub19"
+          "+9Ue6GnvHw/GW2ZZaVtszggXIw==\n-----END PUBLIC KEY-----\n",
           "repository:a/b:pull,push,*",
           "Bearer realm=\"https://h/token\",service=s, scope=\"repository:a:pull\"",
           "ada:$2y$10$" + std::string(53, 'a'),
@@ -67,6 +95,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (const auto bytes = kist::decode_base64_url(text)) fuzz::expect(kist::encode_base64_url(*bytes) == text, "base64 has one spelling");
   if (const auto digest = registry_server::ContentDigest::parse(text)) fuzz::expect(digest->string() == text, "a digest has one spelling");
   if (const auto who = fuzz::access().parse_token(text, fuzz::kNow)) fuzz::expect(who->grants.has_value(), "a token is bounded");
+  if (const auto jwt = registry_server::parse_jwt(text)) fuzz::expect(!fuzz::foreign_keys().check(*jwt, fuzz::kNow), "nobody guesses a signature");
+  registry_server::TokenKeys keys;
+  (void)keys.add_jwks(std::string(text), "k");
+  (void)keys.add_pem(std::string(text), "k");
   if (const auto grant = registry_server::parse_scope(text)) fuzz::expect(registry_server::is_repository_name(grant->repository), "a scope has a name");
   (void)registry_server::parse_htpasswd(text);
   (void)registry_server::challenge_fields(text);
