@@ -84,7 +84,8 @@ Answer Registry::handle(const Request& request) {
     case Kind::health: return plain(200, "ok\n");
     case Kind::ready: {
       const auto is_there = parts_.catalog.storage().has("format");
-      return is_there ? plain(200, "ready\n") : plain(503, is_there.error().message() + "\n");
+      if (!is_there) return plain(503, is_there.error().message() + "\n");
+      return *is_there ? plain(200, "ready\n") : plain(503, "the storage is not that of a registry any more\n");
     }
     case Kind::metrics: return options_.shows_metrics ? metrics_page() : refusal(404, "UNSUPPORTED", "metrics are off");
     default: break;
