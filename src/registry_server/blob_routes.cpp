@@ -10,6 +10,12 @@ namespace {
 // Looking at a blob says that somebody may be about to need it; more often than this is not written.
 constexpr int64_t kYoungFor_s = 600;
 
+// What the other registry did wrong is not the client's fault.
+Response upstream_failure(const Error& error) {
+  const bool is_theirs = error.code() == Code::corrupt || error.code() == Code::invalid;
+  return is_theirs ? refusal(502, "UNAVAILABLE", "the upstream registry: " + error.message()) : failure(error);
+}
+
 }  // namespace
 
 Answer Registry::blob(const CallPtr& call) {
@@ -83,6 +89,8 @@ Response Registry::blob_response(const Call& call, const ContentDigest& digest, 
   }
   if (source.file != nullptr) {
     response.body = http_server::FileBody{std::move(source.file), range.offset, range.size_bytes};
+  } else if (source.growing != nullptr) {
+    response.body = http_server::GrowingBody{std::move(source.growing), range.offset, range.size_bytes};
   } else {
     auto produce = [copy = std::move(source.copy), range](const http_server::ProducedBody::Write& write) {
       return copy(range.offset, range.size_bytes, write);
@@ -100,9 +108,20 @@ Response Registry::get_blob_here(const Call& call) {
 
 Response Registry::get_blob_upstream(const Call& call) {
   if (auto found = find_blob(call)) return std::move(*found);
-  const auto fetched = parts_.upstream->fetch_blob(call.repository(), *ContentDigest::parse(call.route.last));
-  if (!fetched) return failure(fetched.error());
-  return get_blob_here(call);
+  if (auto found = find_local_blob(call)) return std::move(*found);
+  const ContentDigest digest = *ContentDigest::parse(call.route.last);
+  std::optional<BlobSource> source;
+  if (call.request->method == "HEAD") {
+    const auto size_bytes = parts_.upstream->blob_size(call.repository(), digest);
+    if (!size_bytes) return upstream_failure(size_bytes.error());
+    if (*size_bytes) source.emplace().size_bytes = **size_bytes;
+  } else {
+    auto opened = parts_.upstream->open_blob(call.repository(), digest);
+    if (!opened) return upstream_failure(opened.error());
+    source = std::move(*opened);
+  }
+  if (!source) return get_blob_here(call);  // Which says that it is not here.
+  return blob_response(call, digest, std::move(*source));
 }
 
 // Only this repository's: others may have it too. The collection removes what nobody has.

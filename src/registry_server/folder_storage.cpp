@@ -224,6 +224,7 @@ Result<std::optional<BlobSource>> FolderStorage::open_blob(const ContentDigest& 
   return BlobSource{.size_bytes = static_cast<uint64_t>(status.st_size),
                     .modified_s = status.st_mtim.tv_sec,
                     .file = std::move(file),
+                    .growing = {},
                     .copy = {}};
 }
 

@@ -118,7 +118,8 @@ Result<void> Service::State::assemble(const http::Config& network) {
   if (!config.access_log.empty()) log = TRY(AccessLog::open(config.access_log));
   TRY(quotas.measure(catalog));
   uploads.expire();
-  if (!config.upstream.url.empty()) upstream = std::make_unique<UpstreamRegistry>(config.upstream, network, catalog, uploads);
+  if (!config.upstream.url.empty())
+    upstream = std::make_unique<UpstreamRegistry>(config.upstream, network, catalog, uploads, config.registry.blob_bytes);
   if (!config.images_of.empty()) local = TRY(StoreImages::open(config.images_of));
   RegistryParts parts{.catalog = catalog, .uploads = uploads, .access = *access, .metrics = metrics, .quotas = quotas,
                       .rate = rate, .upstream = upstream.get(), .local = local.get(), .log = {}, .more_metrics = [this] { return more_metrics(); }};

@@ -14,17 +14,19 @@
 #include <vector>
 
 #include "base/result.h"
+#include "http_server/growing_file.h"
 #include "os/fd.h"
 #include "registry_server/content_digest.h"
 
 namespace kist::registry_server {
 
-/// A blob that can be read: from a file, or by asking another server.
+/// A blob that can be read: from a file, from one that is still being written, or by asking another server.
 struct BlobSource {
   using Write = std::function<Result<void>(std::string_view bytes)>;
   uint64_t size_bytes = 0;
   int64_t modified_s = 0;             // Unix time.
-  std::shared_ptr<const os::Fd> file; // Null: use `copy`.
+  std::shared_ptr<const os::Fd> file; // Null: use `growing` or `copy`.
+  std::shared_ptr<http_server::GrowingFile> growing;  // It is on its way here.
   std::function<Result<void>(uint64_t offset, uint64_t size_bytes, const Write& write)> copy;
 
   /// All of it. Errors: invalid (over the limit), those of reading.
@@ -86,6 +88,9 @@ class Storage {
   virtual Result<void> put_blob(const ContentDigest& digest, StagedFile file) = 0;
   virtual Result<bool> remove_blob(const ContentDigest& digest) = 0;
   virtual Result<std::vector<StoredBlob>> blobs() = 0;
+  /// Ends what puts of blobs that were broken off before that time have left, where that is not a file of Uploads;
+  /// how many there were.
+  virtual Result<size_t> end_abandoned(int64_t) { return 0u; }
 
   /// Keeps other processes off: several may hold it shared, or one alone. Ends with the descriptor,
   /// which is empty where there are no other processes (a bucket has one server).

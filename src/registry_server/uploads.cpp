@@ -78,6 +78,8 @@ Result<void> Upload::rehash(Algorithm algorithm) {
   return {};
 }
 
+Result<os::Fd> Upload::reader() const { return os::open_file(path_, O_RDONLY | O_NOFOLLOW); }
+
 Result<StagedFile> Upload::finish(const ContentDigest& digest) {
   StagedFile staged(path_, std::move(file_), size_bytes_);
   if (digest.algorithm() != hasher_.algorithm()) {

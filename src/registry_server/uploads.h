@@ -23,6 +23,8 @@ class Upload {
   uint64_t size_bytes() const { return size_bytes_; }
   /// Appends, and hashes. Errors: those of writing; what was written of the piece is taken back.
   Result<void> append(std::string_view bytes);
+  /// What came so far, for reading.
+  Result<os::Fd> reader() const;
   /// Ends it: the file, if its bytes have that digest. Errors: corrupt (they have another), those of
   /// reading. Anyway this object is of no more use, and nothing is left of a file that is not returned.
   Result<StagedFile> finish(const ContentDigest& digest);

@@ -18,7 +18,11 @@ class Upstream {
   virtual Result<std::optional<ContentDigest>> refresh_tag(const std::string& repository, const std::string& tag) = 0;
   /// False: it is unknown there.
   virtual Result<bool> fetch_manifest(const std::string& repository, const ContentDigest& digest) = 0;
-  virtual Result<bool> fetch_blob(const std::string& repository, const ContentDigest& digest) = 0;
+  /// The blob while it comes here, or from here if it has come meanwhile. Returns as soon as it is known how
+  /// large it is. None: it is unknown there.
+  virtual Result<std::optional<BlobSource>> open_blob(const std::string& repository, const ContentDigest& digest) = 0;
+  /// Without fetching it. None: it is unknown there.
+  virtual Result<std::optional<uint64_t>> blob_size(const std::string& repository, const ContentDigest& digest) = 0;
 };
 
 }  // namespace kist::registry_server

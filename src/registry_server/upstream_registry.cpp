@@ -20,6 +20,11 @@ Error refused(const WebAnswer& answer, const std::string& url) {
   return {code, "the upstream registry answers {} to '{}'", answer.status, http::redact(url)};
 }
 
+UpstreamConfig without_slashes(UpstreamConfig config) {
+  while (config.url.ends_with('/')) config.url.pop_back();
+  return config;
+}
+
 }  // namespace
 
 std::map<std::string, std::string> challenge_fields(std::string_view header) {
@@ -47,10 +52,10 @@ std::map<std::string, std::string> challenge_fields(std::string_view header) {
   return fields;
 }
 
-UpstreamRegistry::UpstreamRegistry(UpstreamConfig config, const http::Config& network, Catalog& catalog, Uploads& uploads)
-    : config_(std::move(config)), catalog_(catalog), uploads_(uploads), web_(network) {
-  while (config_.url.ends_with('/')) config_.url.pop_back();
-}
+UpstreamRegistry::UpstreamRegistry(UpstreamConfig config, const http::Config& network, Catalog& catalog, Uploads& uploads, uint64_t blob_bytes)
+    : config_(without_slashes(std::move(config))), catalog_(catalog), uploads_(uploads), web_(network),
+      blobs_({.url = config_.url, .limit_bytes = blob_bytes},
+             [this](const std::string& repository, WebRequest request) { return ask(repository, std::move(request)); }, catalog, uploads) {}
 
 http::Secret UpstreamRegistry::known_token(const std::string& repository) {
   const std::scoped_lock lock(mutex_);
@@ -148,8 +153,22 @@ Result<bool> UpstreamRegistry::fetch_manifest(const std::string& repository, con
   return once(fmt::format("{}@{}", repository, digest.string()), [&] { return fetch_manifest_alone(repository, digest); });
 }
 
-Result<bool> UpstreamRegistry::fetch_blob(const std::string& repository, const ContentDigest& digest) {
-  return once(fmt::format("{}#{}", repository, digest.string()), [&] { return fetch_blob_alone(repository, digest); });
+Result<std::optional<BlobSource>> UpstreamRegistry::open_blob(const std::string& repository, const ContentDigest& digest) {
+  return blobs_.open(repository, digest);
+}
+
+Result<std::optional<uint64_t>> UpstreamRegistry::blob_size(const std::string& repository, const ContentDigest& digest) {
+  if (const auto known = blobs_.size_of(repository, digest)) return known;
+  WebRequest request;
+  request.method = "HEAD";
+  request.url = fmt::format("{}/v2/{}/blobs/{}", config_.url, repository, digest.string());
+  const WebAnswer answer = TRY(ask(repository, request));
+  if (answer.status == 404) return std::nullopt;
+  if (answer.status != 200) return refused(answer, request.url);
+  if (const auto size_bytes = parse_number(answer.header("content-length"))) return size_bytes;
+  // It does not say: it is seen when it comes.
+  const auto source = TRY(blobs_.open(repository, digest));
+  return source ? std::optional(source->size_bytes) : std::nullopt;
 }
 
 Result<bool> UpstreamRegistry::fetch_manifest_alone(const std::string& repository, const ContentDigest& digest) {
@@ -174,30 +193,6 @@ Result<bool> UpstreamRegistry::fetch_manifest_alone(const std::string& repositor
   TRY(catalog_.storage().put_blob(digest, std::move(*staged)));
   const ManifestLink fresh{.media_type = type.empty() ? facts.media_type : type, .size_bytes = answer.body.size(), .subject = facts.subject};
   TRY(catalog_.link_manifest(repository, digest, fresh, facts));
-  return true;
-}
-
-Result<bool> UpstreamRegistry::fetch_blob_alone(const std::string& repository, const ContentDigest& digest) {
-  const bool is_here = TRY(catalog_.has_blob(repository, digest));
-  if (is_here) return true;
-  auto upload = TRY(uploads_.begin(repository, digest.algorithm()));
-  WebRequest request;
-  request.url = fmt::format("{}/v2/{}/blobs/{}", config_.url, repository, digest.string());
-  request.on_body = [&](std::string_view bytes) { return upload->append(bytes); };
-  const auto answer = ask(repository, request);
-  if (!answer || answer->status != 200) {
-    uploads_.cancel(std::move(upload));
-    if (answer && answer->status == 404) return false;
-    return answer ? refused(*answer, request.url) : answer.error();
-  }
-  const std::string id = upload->id();
-  auto staged = upload->finish(digest);
-  uploads_.forget(id);
-  if (!staged) return std::move(staged).error();
-  const uint64_t size_bytes = staged->size_bytes();
-  const auto together = TRY(catalog_.need());
-  TRY(catalog_.storage().put_blob(digest, std::move(*staged)));
-  TRY(catalog_.link_blob(repository, digest, size_bytes));
   return true;
 }
 

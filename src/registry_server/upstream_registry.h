@@ -7,22 +7,24 @@
 #include <set>
 #include <string>
 
+#include "registry_server/blob_fetches.h"
 #include "registry_server/config.h"
 #include "registry_server/upstream.h"
 #include "registry_server/web.h"
 
 namespace kist::registry_server {
 
-/// What several clients ask for at once is fetched once. Everything is checked against its digest
-/// before anybody gets a byte of it.
+/// What several clients ask for at once is fetched once. A manifest is checked against its digest before
+/// anybody gets a byte of it, a blob before anybody gets its last byte.
 class UpstreamRegistry final : public Upstream {
  public:
   /// References outlive this.
-  UpstreamRegistry(UpstreamConfig config, const http::Config& network, Catalog& catalog, Uploads& uploads);
+  UpstreamRegistry(UpstreamConfig config, const http::Config& network, Catalog& catalog, Uploads& uploads, uint64_t blob_bytes);
 
   Result<std::optional<ContentDigest>> refresh_tag(const std::string& repository, const std::string& tag) override;
   Result<bool> fetch_manifest(const std::string& repository, const ContentDigest& digest) override;
-  Result<bool> fetch_blob(const std::string& repository, const ContentDigest& digest) override;
+  Result<std::optional<BlobSource>> open_blob(const std::string& repository, const ContentDigest& digest) override;
+  Result<std::optional<uint64_t>> blob_size(const std::string& repository, const ContentDigest& digest) override;
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -34,7 +36,6 @@ class UpstreamRegistry final : public Upstream {
   Result<http::Secret> new_token(const std::string& repository, const std::string& challenge);
   http::Secret known_token(const std::string& repository);
   Result<bool> fetch_manifest_alone(const std::string& repository, const ContentDigest& digest);
-  Result<bool> fetch_blob_alone(const std::string& repository, const ContentDigest& digest);
   /// Runs `work` unless another thread is at the same thing: then waits for that.
   Result<bool> once(const std::string& what, const std::function<Result<bool>()>& work);
 
@@ -47,6 +48,7 @@ class UpstreamRegistry final : public Upstream {
   std::map<std::string, Token> tokens_;
   std::map<std::string, Clock::time_point> believed_;  // Tags, until when.
   std::set<std::string> busy_;
+  BlobFetches blobs_;  // Last: its threads use the rest.
 };
 
 /// Of `Bearer realm="…",service="…"`: values by name. Pure.

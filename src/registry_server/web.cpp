@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "base/text.h"
 
@@ -21,6 +22,7 @@ struct Running {
   WebAnswer answer;
   std::optional<Error> error;
   uint64_t sent_bytes = 0;
+  bool is_head_told = false;
 };
 
 size_t on_header(char* data, size_t size, size_t count, void* to) {
@@ -40,7 +42,12 @@ size_t on_data(char* data, size_t size, size_t count, void* to) {
   long status = 0;
   ::curl_easy_getinfo(running.handle, CURLINFO_RESPONSE_CODE, &status);
   if (running.request.on_body && status / 100 == 2) {
-    auto taken = running.request.on_body(bytes);
+    Result<void> taken;
+    if (running.request.on_head && !std::exchange(running.is_head_told, true)) {
+      running.answer.status = static_cast<int>(status);
+      taken = running.request.on_head(running.answer);
+    }
+    if (taken) taken = running.request.on_body(bytes);
     if (taken) return bytes.size();
     running.error = std::move(taken.error());
     return 0;
@@ -66,6 +73,10 @@ size_t on_read(char* to, size_t size, size_t count, void* from) {
 int on_seek(void* from, curl_off_t offset, int) {
   static_cast<Running*>(from)->sent_bytes = static_cast<uint64_t>(offset);
   return CURL_SEEKFUNC_OK;
+}
+
+int on_progress(void* from, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return static_cast<const std::atomic<bool>*>(from)->load() ? 1 : 0;
 }
 
 void set_network(CURL* handle, const http::Config& config, const std::string& url) {
@@ -150,7 +161,7 @@ void Web::give_back(void* handle) {
 Result<WebAnswer> Web::ask(const WebRequest& request) {
   void* handle = take();
   if (handle == nullptr) return Error(Code::internal, "curl_easy_init failed");
-  Running running{.request = request, .handle = handle, .answer = {}, .error = {}, .sent_bytes = 0};
+  Running running{.request = request, .handle = handle, .answer = {}, .error = {}, .sent_bytes = 0, .is_head_told = false};
   curl_slist* headers = nullptr;
   for (const std::string& header : request.headers) headers = ::curl_slist_append(headers, header.c_str());
   // A text that is sent would be called a form otherwise, and read as one.
@@ -162,6 +173,11 @@ Result<WebAnswer> Web::ask(const WebRequest& request) {
   ::curl_easy_setopt(handle, CURLOPT_HEADERDATA, &running);
   ::curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, on_data);
   ::curl_easy_setopt(handle, CURLOPT_WRITEDATA, &running);
+  if (request.is_cancelled != nullptr) {
+    ::curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
+    ::curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, on_progress);
+    ::curl_easy_setopt(handle, CURLOPT_XFERINFODATA, const_cast<std::atomic<bool>*>(request.is_cancelled));
+  }
   set_network(handle, config_, request.url);
   set_body(handle, request, running);
   set_credentials(handle, request);

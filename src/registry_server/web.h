@@ -1,6 +1,7 @@
 // Requests to other servers whose answers' headers matter: registries, object storage. Module-private.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -28,6 +29,10 @@ struct WebRequest {
   uint64_t limit_bytes = 16u << 20;    // Of an answer that is kept in memory.
   /// Takes the body of a 2xx answer instead. An error ends the request and is its error.
   std::function<Result<void>(std::string_view bytes)> on_body;
+  /// With `on_body`: called before its first call, with the status and the headers. Not for an empty body.
+  std::function<Result<void>(const struct WebAnswer& head)> on_head;
+  /// Ends the request once it is true, within a second.
+  const std::atomic<bool>* is_cancelled = nullptr;
 };
 
 struct WebAnswer {
