@@ -26,6 +26,7 @@ class Collection {
     const Page all = TRY(catalog_.repositories("", SIZE_MAX));
     for (const std::string& repository : all.names) TRY(repository_(repository), "repository '{}'", repository);
     TRY(sweep_blobs());
+    if (!options_.is_dry_run) TRY(catalog_.storage().end_abandoned(now_s_ - options_.grace.count()));
     return report_;
   }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <thread>
 
 #include "base/text.h"
 #include "http_server/request_text.h"
@@ -12,8 +13,10 @@
 namespace kist::registry_server {
 namespace {
 
-constexpr uint64_t kOnePut = 512ull << 20;   // S3 takes 5 GB at once; a part that fails is sent again.
-constexpr uint64_t kPart = 256ull << 20;     // 10,000 of them at most: 2.5 TB.
+constexpr uint64_t kMinPart = 5ull << 20;    // What S3 takes, but for the last.
+constexpr uint64_t kMaxParts = 10'000;
+constexpr int kTries = 3;  // Of a part.
+constexpr std::chrono::milliseconds kBackOff{300};
 constexpr size_t kMaxPages = 1'000'000;
 
 int64_t time_of(const std::string& http_date) {
@@ -59,6 +62,7 @@ std::vector<std::string> xml_texts(std::string_view xml, std::string_view elemen
 Result<std::unique_ptr<S3Storage>> S3Storage::open(S3Config config, const http::Config& network) {
   if (config.bucket.empty() || config.access_key.empty() || config.secret_key.empty())
     return Error(Code::invalid, "[s3] needs 'endpoint', 'bucket', 'access_key' and 'secret_key'");
+  if (config.part_bytes < kMinPart) return Error(Code::invalid, "[s3] 'part' is {}, want at least 5 MiB", human_bytes(config.part_bytes));
   while (config.endpoint.ends_with('/')) config.endpoint.pop_back();
   if (!config.prefix.empty() && !config.prefix.ends_with('/')) config.prefix += '/';
   auto storage = std::unique_ptr<S3Storage>(new S3Storage(std::move(config), network));
@@ -178,7 +182,20 @@ Result<std::optional<BlobSource>> S3Storage::open_blob(const ContentDigest& dige
     if (size_bytes == 0) return {};
     WebRequest get = request("GET", key);
     get.headers.push_back(fmt::format("Range: bytes={}-{}", offset, offset + size_bytes - 1));
-    get.on_body = write;
+    // Not every server knows ranges, and what it sends then begins at the beginning.
+    uint64_t unwanted = 0;
+    get.on_head = [&](const WebAnswer& head) -> Result<void> {
+      if (head.status == 200) unwanted = offset;
+      return {};
+    };
+    uint64_t left = size_bytes;
+    get.on_body = [&](std::string_view bytes) -> Result<void> {
+      const uint64_t passed = std::min<uint64_t>(unwanted, bytes.size());
+      unwanted -= passed;
+      bytes = bytes.substr(passed, left);
+      left -= bytes.size();
+      return bytes.empty() ? Result<void>() : write(bytes);
+    };
     TRY(ask(get, {206, 200}));
     return {};
   };
@@ -203,7 +220,8 @@ Result<void> S3Storage::put_blob(const ContentDigest& digest, StagedFile file) {
     TRY(touch_blob(digest));
     return {};
   }
-  if (file.size_bytes() > kOnePut) return put_in_parts(key, file);
+  // What fails then is sent again, and need not be all of it.
+  if (file.size_bytes() > 2 * config_.part_bytes) return put_in_parts(key, file);
   if (file.size_bytes() == 0) return put(key, "", false);
   WebRequest put = request("PUT", key);
   put.file = &file.file();
@@ -219,19 +237,31 @@ Result<void> S3Storage::put_in_parts(const std::string& key, const StagedFile& f
   const auto ids = xml_texts(begun.body, "UploadId");
   if (ids.empty()) return Error(Code::corrupt, "object storage gives no id for an upload in parts");
   const std::string id = http_server::encode_percent(ids.front());
+  auto done = put_parts(key, id, file);
+  if (done) return {};
+  // Parts that nobody puts together are paid for. One that is still being received outlives the end of its upload.
+  std::this_thread::sleep_for(kBackOff);
+  if (auto ended = end_upload(key, id); !ended)
+    return std::move(done).error().context("parts are left in the bucket until the next collection: " + ended.error().message());
+  return done;
+}
+
+Result<void> S3Storage::put_parts(const std::string& key, const std::string& id, const StagedFile& file) {
+  const uint64_t part_bytes = std::max(config_.part_bytes, file.size_bytes() / kMaxParts + 1);
   std::string list = "<CompleteMultipartUpload>";
   uint64_t number = 0;
-  for (uint64_t offset = 0; offset < file.size_bytes(); offset += kPart) {
+  for (uint64_t offset = 0; offset < file.size_bytes(); offset += part_bytes) {
     WebRequest part = request("PUT", key, fmt::format("partNumber={}&uploadId={}", ++number, id));
     part.file = &file.file();
     part.offset = offset;
-    part.size_bytes = std::min(kPart, file.size_bytes() - offset);
+    part.size_bytes = std::min(part_bytes, file.size_bytes() - offset);
     part.headers.emplace_back("x-amz-content-sha256: UNSIGNED-PAYLOAD");
-    const auto answer = ask(part, {200});
-    if (!answer) {
-      (void)ask(request("DELETE", key, "uploadId=" + id), {204});
-      return answer.error();
+    auto answer = ask(part, {200});
+    for (int again = 1; !answer && answer.error().code() == Code::unavailable && again < kTries; ++again) {
+      std::this_thread::sleep_for(kBackOff * again);
+      answer = ask(part, {200});
     }
+    if (!answer) return answer.error();
     list += fmt::format("<Part><PartNumber>{}</PartNumber><ETag>{}</ETag></Part>", number, answer->header("etag"));
   }
   WebRequest complete = request("POST", key, "uploadId=" + id);
@@ -241,6 +271,26 @@ Result<void> S3Storage::put_in_parts(const std::string& key, const StagedFile& f
   // It may say 200 and fail afterwards.
   if (!xml_texts(completed.body, "Code").empty()) return Error(Code::unavailable, "object storage could not put the parts together");
   return {};
+}
+
+Result<void> S3Storage::end_upload(const std::string& key, const std::string& id) {
+  TRY(ask(request("DELETE", key, "uploadId=" + id), {200, 204, 404}));
+  return {};
+}
+
+// Of processes that died in the middle. What a page does not show is seen by the next collection.
+Result<size_t> S3Storage::end_abandoned(int64_t before_s) {
+  const std::string query = fmt::format("prefix={}&uploads=", http_server::encode_percent(config_.prefix + "blobs/"));
+  const WebAnswer answer = TRY(ask(request("GET", "", query), {200}));
+  size_t ended = 0;
+  for (const std::string& one : xml_texts(answer.body, "Upload")) {
+    const auto keys = xml_texts(one, "Key"), ids = xml_texts(one, "UploadId"), times = xml_texts(one, "Initiated");
+    if (keys.empty() || ids.empty() || times.empty() || !keys.front().starts_with(config_.prefix)) continue;
+    if (time_of_iso(times.front()) > before_s) continue;
+    TRY(end_upload(keys.front().substr(config_.prefix.size()), http_server::encode_percent(ids.front())));
+    ++ended;
+  }
+  return ended;
 }
 
 Result<bool> S3Storage::remove_blob(const ContentDigest& digest) { return remove(blob_key(digest)); }

@@ -31,6 +31,7 @@ class S3Storage final : public Storage {
   Result<void> put_blob(const ContentDigest& digest, StagedFile file) override;
   Result<bool> remove_blob(const ContentDigest& digest) override;
   Result<std::vector<StoredBlob>> blobs() override;
+  Result<size_t> end_abandoned(int64_t before_s) override;
   Result<os::Fd> lock(bool) override { return os::Fd(); }
   bool is_quick() const override { return false; }
 
@@ -40,6 +41,8 @@ class S3Storage final : public Storage {
   Result<WebAnswer> ask(WebRequest request, std::initializer_list<int> good);
   Result<std::optional<WebAnswer>> head(const std::string& key);
   Result<void> put_in_parts(const std::string& key, const StagedFile& file);
+  Result<void> put_parts(const std::string& key, const std::string& id, const StagedFile& file);
+  Result<void> end_upload(const std::string& key, const std::string& id);
   /// All answers of a listing, one after the other.
   Result<void> each_page(const std::string& query, const std::function<Result<void>(const std::string& xml)>& take);
 
