@@ -33,8 +33,9 @@ inline constexpr VerbSpec kRegistryVerbs[] = {
     {"registry serve", "serve images to others, by the OCI distribution protocol", "", 0, 0, false,
      "Speaks the OCI distribution specification 1.1: docker, podman, skopeo, crane, oras, containerd\n"
      "and kist push to it and pull from it. Needs no privileges and nothing else to run. SIGTERM ends\n"
-     "it once what runs has finished; SIGHUP reads certificates and users again. docs/guide/registry.md\n"
-     "has TLS, users and their rights, quotas, retention, and caches of other registries.\n\n"
+     "it once what runs has finished; SIGHUP reads certificates, users and keys again.\n"
+     "docs/guide/registry.md has all that --config takes: TLS, users and their rights, tokens of other\n"
+     "servers, quotas, retention, limits, buckets, and caches of other registries.\n\n"
      "  kist registry serve\n"
      "  kist registry serve --listen :5000 --root /srv/registry --htpasswd users --tls-cert c.pem --tls-key k.pem\n"
      "  kist registry serve --with-images --read-only\n"

@@ -82,6 +82,11 @@ Result<void> Server::State::listen_at(const tcp::endpoint& endpoint, const std::
   if (!error && endpoint.address().is_v6()) acceptor.set_option(asio::ip::v6_only(true), error);
   if (!error) acceptor.bind(endpoint, error);
   if (!error) acceptor.listen(1024, error);
+  if (error == asio::error::address_in_use)
+    return Error::from_errno(error.value(), "listen at '{}'", address)
+        .hint(fmt::format("`ss -ltnp 'sport = :{}'` shows who does; choose another with --listen", endpoint.port()));
+  if (error == asio::error::access_denied)
+    return Error::from_errno(error.value(), "listen at '{}'", address).hint("ports below 1024 are root's: `--listen :5000`");
   if (error) return Error::from_errno(error.value(), "listen at '{}'", address);
   acceptors.push_back(std::move(acceptor));
   return {};

@@ -1,7 +1,9 @@
 #include "http_server/tls.h"
 
 #include <openssl/err.h>
+#include <openssl/pemerr.h>
 #include <openssl/ssl.h>
+#include <openssl/x509err.h>
 
 #include "os/files.h"
 
@@ -11,6 +13,7 @@ namespace {
 std::string last_reason() {
   const unsigned long code = ::ERR_get_error();
   ::ERR_clear_error();
+  if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE) return "is not PEM: no line '-----BEGIN …-----'";
   const char* reason = code == 0 ? nullptr : ::ERR_reason_error_string(code);
   return reason == nullptr ? "unknown reason" : reason;
 }
@@ -33,10 +36,12 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsFiles& files
   ::SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);
   if (::SSL_CTX_use_certificate_chain_file(raw, files.certificate.c_str()) != 1)
     return Error(Code::invalid, "certificate '{}': {}", files.certificate, last_reason());
-  if (::SSL_CTX_use_PrivateKey_file(raw, files.key.c_str(), SSL_FILETYPE_PEM) != 1)
+  if (::SSL_CTX_use_PrivateKey_file(raw, files.key.c_str(), SSL_FILETYPE_PEM) != 1) {
+    if (ERR_GET_REASON(::ERR_peek_error()) == X509_R_KEY_VALUES_MISMATCH)
+      return Error(Code::invalid, "key '{}' is not the one of certificate '{}'", files.key, files.certificate)
+          .hint("compare `openssl x509 -noout -pubkey -in CERTIFICATE` with `openssl pkey -pubout -in KEY`");
     return Error(Code::invalid, "key '{}': {}", files.key, last_reason());
-  if (::SSL_CTX_check_private_key(raw) != 1)
-    return Error(Code::invalid, "key '{}' is not the one of certificate '{}'", files.key, files.certificate);
+  }
   return context;
 }
 

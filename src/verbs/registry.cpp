@@ -1,5 +1,7 @@
 #include "verbs/registry.h"
 
+#include <fmt/format.h>
+
 #include "base/text.h"
 #include "os/files.h"
 #include "registry_server/service.h"
@@ -13,6 +15,12 @@ constexpr std::string_view kDefaultAddress = "127.0.0.1:5000";
 
 std::string absolute(const std::string& path, const Machine& machine) {
   return path.empty() || path.front() == '/' ? path : os::join(machine.host.working_dir, path);
+}
+
+Result<void> check_url(const std::string& url, std::string_view what) {
+  if (url.empty() || url.starts_with("https://") || url.starts_with("http://")) return {};
+  return Error(Code::invalid, "{} is '{}', want an address that begins with https:// or http://", what, printable(url))
+      .hint(fmt::format("`{} https://{}`", what, printable(url)));
 }
 
 Result<registry_server::Config> config_of(const cli::Parsed& parsed, const Machine& machine) {
@@ -38,6 +46,8 @@ Result<registry_server::Config> config_of(const cli::Parsed& parsed, const Machi
   if (config.access_log != "-") config.access_log = absolute(config.access_log, machine);
   if (parsed.has("--with-images")) config.images_of = machine.host.kist_home;
   if (parsed.has("--cache-of")) config.upstream.url = parsed.value("--cache-of");
+  TRY(check_url(config.upstream.url, parsed.has("--cache-of") ? "--cache-of" : "upstream.url"));
+  TRY(check_url(config.s3.endpoint, "s3.endpoint"));
   return config;
 }
 
@@ -67,14 +77,38 @@ Result<int> collect(const cli::Parsed& parsed, const Machine& machine, cli::Term
   return 0;
 }
 
+std::string words_of(const std::vector<registry_server::Right>& rights) {
+  std::vector<std::string_view> words;
+  for (const auto right : rights)
+    words.push_back(right == registry_server::Right::read ? "read" : right == registry_server::Right::write ? "write" : "delete");
+  return fmt::format("{}", fmt::join(words, ", "));
+}
+
+// "with TLS; users of 'FILE'; read-only": what whoever starts it should see at once.
+std::string summary(const registry_server::Config& config) {
+  const registry_server::AccessOptions& access = config.access;
+  std::vector<std::string> parts{config.tls ? "with TLS" : "without TLS"};
+  if (access.token_server) parts.push_back(fmt::format("tokens of '{}'", access.token_server->issuer));
+  if (!access.htpasswd.empty()) parts.push_back(fmt::format("users of '{}'{}", access.htpasswd, access.has_tokens ? ", with tokens" : ""));
+  if (!access.anonymous.empty()) parts.push_back("without login: " + words_of(access.anonymous));
+  if (!access.rules.empty()) parts.push_back(fmt::format("{} rule{} of access", access.rules.size(), access.rules.size() == 1 ? "" : "s"));
+  if (parts.size() == 1) parts.emplace_back(config.registry.is_read_only ? "everybody may read" : "everybody may read, write and delete");
+  if (config.registry.is_read_only) parts.emplace_back("read-only");
+  if (!config.upstream.url.empty()) parts.push_back("cache of " + http::redact(config.upstream.url));
+  if (!config.s3.endpoint.empty()) parts.push_back(fmt::format("bucket '{}' of {}", config.s3.bucket, http::redact(config.s3.endpoint)));
+  if (!config.images_of.empty()) parts.push_back(fmt::format("images of '{}'", config.images_of));
+  return fmt::format("{}", fmt::join(parts, "; "));
+}
+
 // What a service has to say goes to stderr: stdout is the access log's.
 Result<int> serve(const cli::Parsed& parsed, const Machine& machine, cli::Terminal& terminal) {
   registry_server::Config config = TRY(config_of(parsed, machine));
-  const std::string root = config.root;
+  const std::string root = config.root, said = summary(config);
   registry_server::ServiceEvents events{
       .on_listening =
           [&](const std::vector<std::string>& urls) {
             for (const std::string& url : urls) terminal.note(fmt::format("serving '{}' at {}", root, url));
+            terminal.note(said);
           },
       .on_error = [&](const Error& error) { terminal.error(error); },
       .on_collected = {}};
