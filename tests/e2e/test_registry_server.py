@@ -22,8 +22,10 @@ def digest_of(data):
 
 
 class Server:
-    def __init__(self, root, *args, config=""):
+    def __init__(self, root, *args, config="", users=""):
         self.root = pathlib.Path(root)
+        if users:
+            (self.root / "users").write_text(users)
         self.args = args
         self.config = config
         self.process = None
@@ -38,7 +40,7 @@ class Server:
 
     def start(self):
         command = [KIST, "registry", "serve", "--listen", f"127.0.0.1:{self.port or 0}", "--root", str(self.root / "registry"),
-                   "--access-log", "none", *self.args]
+                   *([] if "--access-log" in self.args else ["--access-log", "none"]), *self.args]
         if self.config:
             (self.root / "config.toml").write_text(self.config)
             command += ["--config", str(self.root / "config.toml")]
@@ -46,6 +48,7 @@ class Server:
         line = self.process.stderr.readline()
         assert " at http://" in line, line + self.process.stderr.read()
         self.port = int(line.rsplit(":", 1)[1])
+        self.said = self.process.stderr.readline()
 
     def kill(self, number):
         if self.process.poll() is None:
@@ -377,6 +380,7 @@ class Faults(RegistryTest):
                                    stderr=subprocess.PIPE, text=True)
         try:
             self.assertIn("https://", process.stderr.readline())
+            self.assertEqual("with TLS; everybody may read, write and delete\n", process.stderr.readline())
             self.assertIn("CN = first", served_name())
             certificate("second")
             process.send_signal(signal.SIGHUP)
@@ -389,6 +393,12 @@ class Faults(RegistryTest):
             process.send_signal(signal.SIGHUP)
             self.assertIn("error: certificate", process.stderr.readline())
             self.assertIn("CN = second", served_name())
+            # Without a signal it is seen within seconds.
+            certificate("third")
+            deadline = time.monotonic() + 20
+            while "CN = third" not in served_name():
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.3)
         finally:
             process.terminate()
             process.wait(20)
