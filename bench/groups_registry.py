@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import shutil
+import statistics
 import subprocess
 import threading
 import time
@@ -93,12 +94,18 @@ def wrk(server, path, seconds):
     return used / count * 1e6, float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1])
 
 
-def large(server, path):
-    before = server.seconds()
-    # Several: where the scheduler places the two ends changes from one to the next.
-    command = ["curl", "-sf", "-w", "%{speed_download}\n"] + ["-o", "/dev/null", f"http://127.0.0.1:{server.port}{path}"] * LARGE_TIMES
-    speeds = [float(line) / 1e6 for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()]
-    return (server.seconds() - before) / LARGE_TIMES * 1e3, max(speeds)
+def large(servers, paths):
+    """By server: milliseconds of processor for one fetch, and the best rate. One fetch of each in turn, several times:
+    what the two ends cost depends on which processors they are given, and that changes from one moment to the next."""
+    used, speeds = {}, {}
+    for _ in range(LARGE_TIMES):
+        for server in servers:
+            before = server.seconds()
+            said = subprocess.run(["curl", "-sf", "-o", "/dev/null", "-w", "%{speed_download}", f"http://127.0.0.1:{server.port}{paths[server.name]}"],
+                                  capture_output=True, text=True, check=True).stdout
+            used.setdefault(server.name, []).append((server.seconds() - before) * 1e3)
+            speeds.setdefault(server.name, []).append(float(said) / 1e6)
+    return {server.name: (statistics.median(used[server.name]), max(speeds[server.name])) for server in servers}
 
 
 def push_all(server, round_, images):
@@ -169,10 +176,9 @@ def measure(bench, work, kist, nginx, docker):
                 got = wrk(server, f"/{what}" if server is nginx else paths[what], seconds)
                 for unit, value in zip(("cpu", "rate"), got):
                     values.setdefault((what, server.name, unit), []).append(value)
-        for server in (kist, nginx):
-            got = large(server, "/big" if server is nginx else paths["big"])
+        for name, got in large((kist, nginx), {"kist": paths["big"], "nginx": "/big"}).items():
             for unit, value in zip(("cpu", "rate"), got):
-                values.setdefault(("big", server.name, unit), []).append(value)
+                values.setdefault(("big", name, unit), []).append(value)
     for round_ in range(rounds):
         images = [[b"config %d %d" % (round_, i), os.urandom(1_000_000), os.urandom(100_000)] for i in range(PUSHERS)]
         for server in (kist, docker):
