@@ -440,6 +440,112 @@ class Networks(NetworkTest):
         self.assertIn("nameserver 10.1.1.1\nsearch lan\noptions ndots:2\n", seen)
 
 
+class Resolver(threading.Thread):
+    """A resolver of the host's, at an address that only this test uses: 192.0.2.7, whatever is asked for."""
+    address = "127.77.0.1"
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((self.address, 53))
+        self.asked = []
+        self.start()
+
+    def run(self):
+        while True:
+            message, where = self.socket.recvfrom(512)
+            if message == b"end":
+                return
+            end = message.index(0, 12) + 5
+            kind = message[end - 3]
+            self.asked.append(message[12:end - 4])
+            answer = b"\xc0\x0c\0\1\0\1\0\0\0\5\0\4" + socket.inet_aton("192.0.2.7") if kind == 1 else b""
+            counts = b"\0\1\0" + bytes([bool(answer)]) + b"\0\0\0\0"
+            self.socket.sendto(message[:2] + b"\x81\x80" + counts + message[12:end] + answer, where)
+
+    def end(self):
+        self.socket.sendto(b"end", (self.address, 53))
+        self.join(5)
+        self.socket.close()
+
+
+class NameServer(NetworkTest):
+    """For programs that ask a name server and do not look into /etc/hosts."""
+
+    def setUp(self):
+        super().setUp()
+        self.resolver = Resolver()
+        self.addCleanup(self.resolver.end)
+        self.do("network", "create", "--ipv6", "lab")
+        self.run_named("one")
+
+    def run_named(self, name, *flags):
+        self.do("run", "-d", "--name", name, "--network", "lab", "--dns", Resolver.address, *flags, "--image", "box",
+                "sleep", "1000")
+
+    def ask(self, name, what, *flags):
+        return re.findall(r"Name:\t.*\nAddress: (\S+)", self.run_kist("exec", name, "nslookup", *flags, what).out)
+
+    def test_names_and_what_it_does_not_know(self):
+        self.run_named("two", "--network-alias", "second")
+        two = self.settings("two")["Networks"]["lab"]
+        for name in ("two", "second", "TWO", two["IPAddress"] and self.do("ps", "-q", "--filter", "name=two").strip()):
+            self.assertEqual(self.ask("one", name), [two["IPAddress"], two["GlobalIPv6Address"]], name)
+        self.assertEqual(self.ask("one", "two", "-type=aaaa"), [two["GlobalIPv6Address"]])
+        self.assertEqual(self.ask("one", "example.org"), ["192.0.2.7"])
+        self.assertEqual(set(self.resolver.asked), {b"\7example\3org\0"}, "names of containers stay here")
+        self.do("stop", "-t", "0", "two")
+        self.assertEqual(self.ask("one", "two."), ["192.0.2.7"], "it is nobody's now")
+        # In the foreground it is the caller who answers.
+        self.assertIn(self.address("one", "lab"), self.box("--network", "lab", "--image", "box", "nslookup", "one"))
+        self.assertIn("nameserver 127.0.0.11\nnameserver 127.77.0.1\noptions ndots:0\n",
+                      self.do("exec", "one", "cat", "/etc/resolv.conf"))
+        # Who shares a network shares its names.
+        self.do("run", "-d", "--name", "side", "--network", "container:one", "--image", "box", "sleep", "1000")
+        self.assertEqual(self.ask("side", "one")[:1], [self.address("one", "lab")])
+
+    def test_nonsense_does_not_stop_it(self):
+        flood = "for i in $(seq 20); do head -c $((i * 60)) /dev/urandom | nc -u -w 1 127.0.0.11 53 & done; wait"
+        self.do("exec", "one", "sh", "-c", flood)
+        self.until(lambda: self.ask("one", "one")[:1] == [self.address("one", "lab")])
+
+    def test_who_has_none(self):
+        own = "127.0.0.11"
+        self.assertNotIn(own, self.box("--network", "bridge", "--image", "box", "cat", "/etc/resolv.conf"))
+        # One that is a name server itself may have the port at all addresses.
+        seen = self.box("--network", "lab", "--expose", "53/udp", "--image", "box", "sh", "-c",
+                        "cat /etc/resolv.conf; netstat -anu | grep -c :53; true")
+        self.assertNotIn(own, seen)
+        self.assertEqual(seen.splitlines()[-1], "0")
+
+    def test_without_its_keeper_the_next_is_asked(self):
+        ident = self.do("ps", "-q", "--no-trunc", "--filter", "name=one").strip()
+        lines = (self.store / "containers/ids" / ident / "status").read_text().splitlines()
+        os.kill(int(dict(line.split(" ", 1) for line in lines if " " in line)["supervisor"]), signal.SIGKILL)
+        done = self.run_kist("exec", "one", "nslookup", "one", own := "127.0.0.11")
+        self.assertNotIn(self.address("one", "lab"), done.out.replace(own, ""))
+        self.assertTrue(self.pings("one", "one"), "by the hosts file")
+
+
+class Idle(NetworkTest):
+    def test_supervisors_sleep(self):
+        # Not "little": nothing. Time and turns on a processor, by the kernel's count.
+        self.do("network", "create", "lab")
+        self.do("run", "-d", "--name", "plain", "--image", "box", "sleep", "1000")
+        self.do("run", "-d", "--name", "port", "-p", f"{free_port()}:80", "--image", "box", "sleep", "1000")
+        self.do("run", "-d", "--name", "named", "--network", "lab", "--image", "box", "sleep", "1000")
+        files = []
+        for ident in self.do("ps", "-q", "--no-trunc").split():
+            lines = (self.store / "containers/ids" / ident / "status").read_text().splitlines()
+            pid = dict(line.split(" ", 1) for line in lines if " " in line)["supervisor"]
+            files.append(pathlib.Path(f"/proc/{pid}/schedstat"))
+        self.assertEqual(len(files), 3)
+        time.sleep(1)
+        before = [file.read_text().split()[::2] for file in files]
+        time.sleep(3)
+        self.assertEqual([file.read_text().split()[::2] for file in files], before)
+
+
 class Killed(NetworkTest):
     def network_state(self):
         """What kist holds of containers on networks: leases and members."""
