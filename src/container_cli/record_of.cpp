@@ -159,6 +159,8 @@ Result<std::string> wanted_ids(const Parsed& parsed, Record& record) {
 Result<std::string> wanted_parent(const Parsed& parsed) {
   std::string parent = parsed.value("--cgroup-parent");
   constexpr std::string_view kSlice = ".slice";
+  for (const std::string_view part : split(parent, '/'))
+    if (part == "..") return Error(Code::invalid, "--cgroup-parent: '{}' has '..' in it", printable(parent));
   if (!parent.ends_with(kSlice) || parent.find('/') != std::string::npos) return parent;
   const std::string_view name = std::string_view(parent).substr(0, parent.size() - kSlice.size());
   constexpr const char* kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.@\\";

@@ -79,8 +79,8 @@ fails "without busctl" "*busctl*missing*" env PATH=/nowhere "$runtime" --systemd
 is "nothing is left" "$("$runtime" list -q; find /sys/fs/cgroup -name 'kist-*.scope')" ""
 
 # --- kist run in a slice ----------------------------------------------------------------------------
-KIST_HOME=/tmp/store
-export KIST_HOME
+# In memory: the machine's root is an overlay itself.
+export KIST_HOME=/run/store
 root_folder /tmp/box
 tar -C /tmp/box -c . | $engine import - box >/dev/null
 works "run in a slice" $engine run -d --name sliced --cgroup-parent jobs-night.slice -m 64m --pids-limit 40 --image box sleep 1000
@@ -101,6 +101,7 @@ works "rm of it" $engine rm -f sliced
 is "its scope is gone" "$(property "$scope" ActiveState)" inactive
 fails "a name that is no slice's" "*--cgroup-parent: 'a b.slice' is no name of a slice*" $engine run --rm --cgroup-parent "a b.slice" --image box true
 is "the exit status passes through" "$($engine run --rm --cgroup-parent jobs.slice --image box sh -c 'exit 7'; echo $?)" 7
+unset KIST_HOME
 
 # --- A user, whose own manager systemd is ----------------------------------------------------------
 unified || finish
