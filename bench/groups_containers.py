@@ -161,6 +161,47 @@ def supervisor_bytes(home):
     return max(sizes)
 
 
+def supervisor_of(home, one):
+    for line in (home / "containers/ids" / one / "status").read_text().splitlines():
+        key, _, value = line.partition(" ")
+        if key == "supervisor":
+            return int(value)
+    raise RuntimeError(f"{one} has no supervisor")
+
+
+def processor_ns(pid):
+    return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0])
+
+
+def idle(bench):
+    """What a supervisor costs while nothing happens, and what each health check costs it; by the kernel's own count."""
+    home, environment, _ = make_image(bench, 0)
+    seconds = bench.rounds(30, 5)
+    kinds = {"idle": [], "idle, a port published": ["-p", "127.0.0.1:28765:80"],
+             "checks": ["--health-cmd", "true", "--health-interval", "1s"]}
+    if not shutil.which("nft"):
+        del kinds["idle, a port published"]
+    started = {}
+    try:
+        for what, flags in kinds.items():
+            started[what] = call(bench, environment, "run", "-d", *flags, "--image", "bench", "sleep", "1000").strip()
+        time.sleep(2)  # Until what starting leaves to do is done.
+        at = load()
+        pids = {what: supervisor_of(home, one) for what, one in started.items()}
+        before = {what: processor_ns(pid) for what, pid in pids.items()}
+        time.sleep(seconds)
+        used = {what: processor_ns(pid) - before[what] for what, pid in pids.items()}
+    finally:
+        for one in started.values():
+            call(bench, environment, "rm", "-f", one)
+    note = f"counted for {seconds} s"
+    rows = [Row("containers", f"a supervisor's processor time in an hour, {what}", user_name(0), "ms",
+                [ns / 1e6 * 3600 / seconds], goal=1, load=at, note=note) for what, ns in used.items() if what != "checks"]
+    rows.append(Row("containers", "a supervisor's processor time for a health check", user_name(0), "s",
+                    [used["checks"] / 1e9 / seconds], goal=0.002, load=at, note=note))
+    return rows
+
+
 def logs(bench):
     """A program that prints faster than any log: what it prints lies in memory already."""
     home, environment, _ = make_image(bench, 0)
@@ -199,4 +240,4 @@ def containers(bench):
     rows = []
     for uid in bench.users:
         rows += starts(bench, uid)
-    return rows + executes(bench) + alive_at_once(bench) + logs(bench)
+    return rows + executes(bench) + alive_at_once(bench) + idle(bench) + logs(bench)

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -42,6 +43,7 @@ def make_bundle(bench):
         bundle.mkdir(exist_ok=True)
         made["root"]["path"] = str(root)
         (bundle / "config.json").write_text(json.dumps(made))
+    add_profile(folder)
     return folder
 
 
@@ -79,7 +81,37 @@ def runtime(bench):
             for name, goal in (("floor", 2.0), ("crun", 0.35), ("runc", 0.2))]
     rows.append(row("create, start, kill, delete", life["kist"], life.get("crun", []), "crun", 0.4))
     rows.append(row("runtime exec true", entered["kist"], entered["nsenter"], "nsenter -a", 1.5))
+    rows.append(row("runtime run /bin/true, a profile of seccomp", taken["seccomp"]["with"], taken["seccomp"]["without"],
+                    "without", 1.5))
+    rows.append(Row("runtime", "seccomp filter, installed", who, "s", filter_seconds(bench), goal=0.0002, load=load()))
     return rows
+
+
+def filter_seconds(bench):
+    """Each by a process of its own."""
+    done = subprocess.run([bench.build / "bench/bench_filter", str(bench.rounds(1000, 100))], capture_output=True, text=True,
+                          check=True)
+    return [int(line) / 1e9 for line in done.stdout.split()]
+
+
+def names_of_calls():
+    """Those of this machine's C library, as docker's profile names some 350 of them."""
+    names = pathlib.Path("/usr/include/asm-generic/unistd.h").read_text() if os.path.exists(
+        "/usr/include/asm-generic/unistd.h") else ""
+    return sorted(set(re.findall(r"#define __NR(?:3264)?_(\w+) ", names)) - {"syscalls", "arch_specific_syscall"})
+
+
+def add_profile(folder):
+    """A bundle with a profile of docker's form: what is named may be called, with conditions on some."""
+    bundle = folder / "seccomp"
+    bundle.mkdir(exist_ok=True)
+    made = json.loads((folder / "true/config.json").read_text())
+    made["linux"]["seccomp"] = {
+        "defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 1, "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
+        "syscalls": [{"names": [*names_of_calls(), "open", "stat", "access", "arch_prctl", "poll", "pipe", "fork", "vfork"],
+                      "action": "SCMP_ACT_ALLOW"},
+                     {"names": ["personality"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 8, "op": "SCMP_CMP_EQ"}]}]}
+    (bundle / "config.json").write_text(json.dumps(made))
 
 
 def measured(plan):
@@ -91,6 +123,11 @@ def measured(plan):
     commands.append(Command("floor", [plan["floor"], "--lower", str(folder / "rootfs"), "--project", str(folder / "true"),
                                       "--network", "own", "--cgroups", "bench-floor", "/bin/true"], environment))
     taken["run"] = interleave(commands, plan["rounds"], 3)
+    kist = plan["runtimes"]["kist"]
+    # The first of them compiles it; all others find it.
+    commands = [Command(name, [*kist, "run", "-b", str(folder / bundle), "bench-seccomp"], environment)
+                for name, bundle in (("with", "seccomp"), ("without", "true"))]
+    taken["seccomp"] = interleave(commands, plan["rounds"], 3)
     life = []
     for name, argv in plan["runtimes"].items():
         program, bundle, one = " ".join(argv), folder / "sleep", f"bench-{name}"

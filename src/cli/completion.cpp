@@ -39,16 +39,31 @@ std::string flag_names(const VerbSpec& verb) {
   return out;
 }
 
+// Verbs whose first argument is one of a few words.
+struct Choices {
+  std::string_view verb;
+  std::string words;
+};
+
+std::vector<Choices> choices() {
+  // Those of runtime_cli, which this module does not know; tests/cli/completion.py compares them.
+  constexpr const char* kRuntime =
+      "checkpoint create delete events exec features kill list pause ps restore resume run spec start state update";
+  return {{"completion", "bash zsh fish"}, {"help", words_after("")}, {"runtime", kRuntime}};
+}
+
 std::string bash_completion() {
   std::string out = "_kist() {\n  local cur=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]} flags=\n"
                     "  if [ \"$COMP_CWORD\" = 1 ]; then\n"
                     "    COMPREPLY=($(compgen -W \"" + words_after("") + "\" -- \"$cur\")); return\n  fi\n"
                     "  case $verb in\n";
+  const auto offer = [](std::string_view verb, const std::string& words) {
+    return fmt::format("    {})\n      if [ \"$COMP_CWORD\" = 2 ]; then\n"
+                       "        COMPREPLY=($(compgen -W \"{}\" -- \"$cur\")); return\n      fi", verb, words);
+  };
+  for (const Choices& one : choices()) out += offer(one.verb, one.words) + ";;\n";
   for (const std::string_view group : groups())
-    out += fmt::format("    {})\n      if [ \"$COMP_CWORD\" = 2 ]; then\n"
-                       "        COMPREPLY=($(compgen -W \"{}\" -- \"$cur\")); return\n      fi\n"
-                       "      verb=\"$verb ${{COMP_WORDS[2]}}\";;\n",
-                       group, words_after(group));
+    out += offer(group, words_after(group)) + "\n      verb=\"$verb ${COMP_WORDS[2]}\";;\n";
   out += "  esac\n  case $verb in\n";
   for (const VerbGroup& group : verb_groups())
     for (const VerbSpec& verb : group.verbs)
@@ -59,31 +74,75 @@ std::string bash_completion() {
                "complete -o filenames -F _kist kist\n";
 }
 
-std::string zsh_completion() {
-  return "#compdef kist\nautoload -U +X bashcompinit && bashcompinit\n" + bash_completion();
+// "word:what it is" as _describe takes it.
+std::string described(std::string_view word, std::string_view help) {
+  std::string name;
+  for (const char c : word) name += c == ':' ? std::string("\\:") : std::string(1, c);
+  return shell_quote(fmt::format("{}:{}", name, help));
 }
 
-// When fish offers a verb, or its flags.
-std::string fish_after(std::string_view name) {
+// The words after `group` with their summaries; of verbs with two words only the first is there, without one.
+std::string zsh_words(std::string_view group) {
   std::string out;
-  for (const std::string_view word : split(name, ' '))
-    out += fmt::format("{}__fish_seen_subcommand_from {}", out.empty() ? "" : "; and ", word);
+  const std::string words = words_after(group);
+  for (const std::string_view word : split(words, ' ')) {
+    const std::string name = group.empty() ? std::string(word) : fmt::format("{} {}", group, word);
+    const VerbSpec* verb = find_verb(name);
+    out += " " + described(word, verb == nullptr ? "…" : verb->summary);
+  }
   return out;
 }
 
-std::string fish_completion() {
-  std::string out = "complete -c kist -n __fish_use_subcommand -f\n";
+std::string zsh_completion() {
+  std::string out = "#compdef kist\n_kist() {\n  local verb=$words[2]\n  local -a offered\n"
+                    "  if (( CURRENT == 2 )); then\n    offered=(" + zsh_words("") + " )\n"
+                    "    _describe verb offered; return\n  fi\n  case $verb in\n";
+  for (const Choices& one : choices())
+    out += fmt::format("    {}) if (( CURRENT == 3 )); then compadd -- {}; return; fi;;\n", one.verb, one.words);
   for (const std::string_view group : groups())
-    out += fmt::format("complete -c kist -n __fish_use_subcommand -a {}\n", group);
+    out += fmt::format("    {})\n      if (( CURRENT == 3 )); then\n        offered=({} )\n"
+                       "        _describe verb offered; return\n      fi\n      verb=\"$verb $words[3]\";;\n", group, zsh_words(group));
+  out += "  esac\n  case $verb in\n";
+  for (const VerbGroup& group : verb_groups())
+    for (const VerbSpec& verb : group.verbs) {
+      out += fmt::format("    {}) offered=(", shell_quote(verb.name));
+      for (const FlagSpec& flag : verb.flags) out += " " + described(flag.name, flag.help);
+      out += " );;\n";
+    }
+  return out + "  esac\n  if [[ $PREFIX == -* ]]; then _describe -o flag offered; else _files; fi\n}\n"
+               // As a file of fpath it is the function's body; sourced, it registers the function.
+               "if [ \"$funcstack[1]\" = _kist ]; then _kist \"$@\"; else compdef _kist kist; fi\n";
+}
+
+// Conditions: whether the words so far are the verb, and whether the next word belongs to it alone.
+constexpr const char* kFishConditions = R"(function __kist_is
+  set -l words (commandline -opc)
+  set -l last (math (count $argv) + 1)
+  test (count $words) -ge $last; or return 1
+  test $last -eq 1; or test "$words[2..$last]" = "$argv"
+end
+function __kist_wants
+  set -l words (commandline -opc)
+  test (count $words) -eq (math (count $argv) + 1); and __kist_is $argv
+end
+)";
+
+std::string fish_completion() {
+  std::string out = std::string(kFishConditions) + "complete -c kist -n __kist_wants -f\n";
+  for (const std::string_view group : groups()) {
+    if (find_verb(group) == nullptr) out += fmt::format("complete -c kist -n __kist_wants -a {}\n", group);
+    out += fmt::format("complete -c kist -n '__kist_wants {}' -f\n", group);
+  }
+  for (const Choices& one : choices())
+    out += fmt::format("complete -c kist -n '__kist_wants {}' -f -a '{}'\n", one.verb, one.words);
   for (const VerbGroup& group : verb_groups()) {
     for (const VerbSpec& verb : group.verbs) {
       const std::string_view first = first_word(verb.name);
       const bool alone = first == verb.name;
-      const std::string when = alone ? "__fish_use_subcommand" : shell_quote("__fish_seen_subcommand_from " + std::string(first));
-      out += fmt::format("complete -c kist -n {} -a {} -d {}\n", when, alone ? first : verb.name.substr(first.size() + 1),
-                         shell_quote(verb.summary));
+      out += fmt::format("complete -c kist -n '__kist_wants{}' -a {} -d {}\n", alone ? "" : fmt::format(" {}", first),
+                         alone ? first : verb.name.substr(first.size() + 1), shell_quote(verb.summary));
       for (const FlagSpec& flag : verb.flags)
-        out += fmt::format("complete -c kist -n '{}' -l {} -d {}\n", fish_after(verb.name), flag.name.substr(2),
+        out += fmt::format("complete -c kist -n '__kist_is {}' -l {} -d {}\n", verb.name, flag.name.substr(2),
                            shell_quote(flag.help));
     }
   }

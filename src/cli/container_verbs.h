@@ -75,7 +75,7 @@ constexpr FlagSpec kStopTimeout{"--stop-timeout", "", "SECONDS", "image: how lon
 constexpr FlagSpec kCidFile{"--cidfile", "", "FILE", "image: write the container's id there"};
 constexpr FlagSpec kGroupAdd{"--group-add", "", "GROUP", "image: one more group", true};
 constexpr FlagSpec kOom{"--oom-score-adj", "", "N", "image: -1000 to 1000"};
-constexpr FlagSpec kCgroupParent{"--cgroup-parent", "", "PATH", "image: the cgroup above"};
+constexpr FlagSpec kCgroupParent{"--cgroup-parent", "", "PATH", "image: the cgroup above, or a slice of systemd's: jobs.slice"};
 constexpr FlagSpec kNetworks{"--network", "", "NAME|host|none|container:NAME|pasta",
                              "the network to be on (default host)", true};
 constexpr FlagSpec kPublish{"--publish", "-p", "[[IP:]PORT:]PORT[/udp]", "image: lead a port of the host into it", true};

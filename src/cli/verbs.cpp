@@ -371,6 +371,16 @@ std::string overview() {
   return out + "\n`kist VERB --help` explains a verb.\n";
 }
 
+std::string group_help(std::string_view word) {
+  std::string out = fmt::format("usage: kist {} VERB [FLAGS] [ARG…]\n\n", word);
+  for (const VerbGroup& group : kGroups)
+    for (const VerbSpec& verb : group.verbs)
+      if (verb.name.starts_with(fmt::format("{} ", word)))
+        out += fmt::format("  {:19} {}\n", verb.name, verb.summary);
+  if (word == "container") out += "\nThe verbs of containers are known by this word too: `kist container stop` is `kist stop`.\n";
+  return out + fmt::format("\n`kist {} VERB --help` explains a verb.\n", word);
+}
+
 Error unknown_verb(std::string_view name) {
   std::vector<std::string> names;
   if (is_group(name)) {

@@ -25,6 +25,8 @@ bool is_group(std::string_view word);
 std::vector<std::string> joined_words(std::vector<std::string> args);
 /// The text of `kist help`.
 std::string overview();
+/// The text of `kist help volume`: the verbs that begin with this word.
+std::string group_help(std::string_view word);
 /// An error with the nearest verb as a hint.
 Error unknown_verb(std::string_view name);
 /// The reference in Markdown: every verb with its help, as docs/reference.md has it.

@@ -155,6 +155,21 @@ Result<std::string> wanted_ids(const Parsed& parsed, Record& record) {
   return std::string(users == "keep-id" ? "single" : "auto");
 }
 
+// A folder's path, or a slice of systemd's by its name.
+Result<std::string> wanted_parent(const Parsed& parsed) {
+  std::string parent = parsed.value("--cgroup-parent");
+  constexpr std::string_view kSlice = ".slice";
+  for (const std::string_view part : split(parent, '/'))
+    if (part == "..") return Error(Code::invalid, "--cgroup-parent: '{}' has '..' in it", printable(parent));
+  if (!parent.ends_with(kSlice) || parent.find('/') != std::string::npos) return parent;
+  const std::string_view name = std::string_view(parent).substr(0, parent.size() - kSlice.size());
+  constexpr const char* kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.@\\";
+  const bool edges = name.starts_with('-') || name.ends_with('-') || name.find("--") != std::string_view::npos;
+  if (name.empty() || edges || name.find_first_not_of(kPlain) != std::string_view::npos)
+    return Error(Code::invalid, "--cgroup-parent: '{}' is no name of a slice, want one as jobs.slice or jobs-night.slice", printable(parent));
+  return parent;
+}
+
 Result<void> read_namespaces(const Parsed& parsed, Record& record) {
   record.ipc = TRY(one_of(parsed, "--ipc", {"", "private", "shareable", "host", "none"}, ""));
   record.pid = TRY(one_of(parsed, "--pid", {"", "private", "host"}, ""));
@@ -164,7 +179,7 @@ Result<void> read_namespaces(const Parsed& parsed, Record& record) {
     return Error(Code::invalid, "--ids range: root has all ids").hint("leave it out, or run as a plain user");
   if (::geteuid() != 0) record.ids = containers::chosen_ids(ids.empty() ? "single" : ids, ::geteuid(), ::getegid());
   if (record.ids == "range") TRY(containers::id_range(::geteuid(), ::getegid()));
-  record.cgroup_parent = parsed.value("--cgroup-parent");
+  record.cgroup_parent = TRY(wanted_parent(parsed));
   for (const std::string& text : parsed.values("--sysctl")) {
     const auto [key, value] = TRY(key_value(text, "--sysctl"));
     record.sysctls.emplace(key, value);

@@ -80,6 +80,7 @@ Result<containers::StartContext> start_context(const Here& here, const container
                .uid = ::geteuid(),
                .gid = ::getegid(),
                .unified_cgroups = containers::has_unified_cgroups(),
+               .has_systemd = os::is_folder("/run/systemd/system"),
                .folder = here.place.folder_of(record.id),
                .volumes = {},
                .network_namespace = {}};
@@ -90,6 +91,7 @@ Result<containers::StartContext> start_context(const Here& here, const container
   }
   host.root.in_user_namespace = !host.spec.is_root;
   host.runtime = here.runtime;
+  host.runtime.systemd_cgroups = containers::is_in_slice(record, host.spec);
   // A limit that was asked for is kept, or is an error.
   if (has_limits(record.limits)) host.runtime.rootless = false;
   return context;

@@ -3,6 +3,9 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdint>
+
 #include "base/text.h"
 #include "networks/user_network.h"
 #include "os/files.h"
@@ -50,8 +53,33 @@ Result<void> ContainerNetwork::prepare(const Record& record, SpecHost& host) {
   attachment_ = TRY(networks::attach(home_, request));
   if (remembers_) remember();
   host.network_namespace = fmt::format("/proc/self/fd/{}", attachment_.space.get());
+  if (!has_name_server(record)) return {};
+  const auto there = TRY(networks::Inhabited::enter(attachment_.space));
+  // Without it the next of resolv.conf is asked.
+  if (auto server = networks::NameServer::open({.hosts = os::join(folder_, "hosts"), .servers = record.dns_servers}))
+    names_ = std::move(*server);
   return {};
 }
+
+bool ContainerNetwork::has_name_server(const Record& record) {
+  constexpr uint16_t kPort = 53;
+  const auto is_made = [](const NetworkRequest& one) { return one.name != networks::kDefaultNetwork && one.name != "default"; };
+  const auto is_published = [](const PortRequest& port) { return port.container_port == kPort; };
+  const auto is_exposed = [](const std::string& port) { return port == "53/udp" || port == "53/tcp"; };
+  return std::any_of(record.networks.begin(), record.networks.end(), is_made) &&
+         std::none_of(record.ports.begin(), record.ports.end(), is_published) &&
+         std::none_of(record.exposed_ports.begin(), record.exposed_ports.end(), is_exposed);
+}
+
+void ContainerNetwork::add_to(std::vector<pollfd>& events) const {
+  if (names_) names_->add_to(events);
+}
+
+void ContainerNetwork::look_at(const std::vector<pollfd>& events, size_t first) {
+  if (names_) names_->look_at(events, first);
+}
+
+int64_t ContainerNetwork::deadline() const { return names_ ? names_->deadline() : INT64_MAX; }
 
 Result<std::optional<networks::Inhabited>> ContainerNetwork::enter() const {
   if (attachment_.empty()) return std::optional<networks::Inhabited>();
@@ -109,6 +137,7 @@ void ContainerNetwork::remember() const {
 }
 
 void ContainerNetwork::ended() {
+  names_.reset();
   // What was connected later goes too.
   if (!attachment_.empty()) networks::detach(home_, networks::endpoints_of(home_, attachment_.endpoints.front().container));
   attachment_ = {};

@@ -8,6 +8,7 @@
 #include "containers/record.h"
 #include "containers/spec_of.h"
 #include "networks/attach.h"
+#include "networks/name_server.h"
 
 namespace kist::containers {
 
@@ -28,6 +29,13 @@ class ContainerNetwork {
   Result<void> serve(const Record& record, pid_t pid);
   /// After its end, or when it could not start. Twice is fine.
   void ended();
+  /// Whether it has a name server of its own: on networks that somebody made, as docker. One that is itself a
+  /// name server for others, by its ports, has not: it may want that port at all of its addresses.
+  static bool has_name_server(const Record& record);
+  /// The name server's, as Machine has them.
+  void add_to(std::vector<pollfd>& events) const;
+  void look_at(const std::vector<pollfd>& events, size_t first);
+  int64_t deadline() const;
   /// As `ps` shows them.
   std::string ports(const Record& record) const;
 
@@ -39,6 +47,7 @@ class ContainerNetwork {
   std::string folder_;
   bool remembers_;
   networks::Attachment attachment_;
+  std::optional<networks::NameServer> names_;
   os::Fd ending_;  // Of a plain user's network.
 };
 

@@ -40,8 +40,11 @@ void pass_on(const os::Fd& signals, Machine& machine) {
 
 int wait_for(const Started& started, const os::Fd& signals, Machine& machine) {
   for (;;) {
-    pollfd events[] = {{started.pidfd.get(), POLLIN, 0}, {signals.get(), POLLIN, 0}};
-    if (::poll(events, 2, -1) < 0 && errno != EINTR) return 255;
+    std::vector<pollfd> events = {{started.pidfd.get(), POLLIN, 0}, {signals.get(), POLLIN, 0}};
+    const size_t of_machine = events.size();
+    machine.add_to(events);
+    if (!wait_for_events(events, machine.deadline())) return 255;
+    machine.look_at(events, of_machine);
     if (events[1].revents != 0) pass_on(signals, machine);
     if (events[0].revents == 0) continue;
     siginfo_t how = {};

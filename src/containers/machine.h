@@ -32,6 +32,9 @@ class Container : public Machine {
   void ended(Status& status) override;
   Result<Started> probe(const Record& record, const std::vector<std::string>& args,
                         const os::Fd& output) override;
+  void add_to(std::vector<pollfd>& events) const override { network_.add_to(events); }
+  void look_at(const std::vector<pollfd>& events, size_t first) override { network_.look_at(events, first); }
+  int64_t deadline() const override { return network_.deadline(); }
 
  private:
   Result<void> open_volumes(const Record& record);

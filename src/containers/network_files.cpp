@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "containers/container_network.h"
 #include "containers/lifecycle.h"
 #include "networks/address.h"
 
@@ -49,17 +50,27 @@ std::string host_resolver(const Record& record) {
   return out;
 }
 
+// Those after the container's own are asked when nobody keeps the container any more. A name without a dot is
+// a container's first, whatever the search list adds: as docker.
+std::string with_own_server(const std::string& others) {
+  std::string out = fmt::format("nameserver {}\n{}", networks::kNameServer, others);
+  if (!out.ends_with('\n')) out += '\n';
+  return others.find("ndots:") != std::string::npos ? out : out + "options ndots:0\n";
+}
+
 std::string resolver_of(const Record& record) {
   const std::string of_host = host_resolver(record);
-  if (record.dns_servers.empty() && record.dns_search.empty() && record.dns_options.empty()) return of_host;
   std::string out;
-  for (const std::string& server : record.dns_servers) out += fmt::format("nameserver {}\n", server);
-  if (record.dns_servers.empty())
-    for (const std::string_view line : lines(of_host))
-      if (line.starts_with("nameserver")) out += fmt::format("{}\n", line);
-  if (!record.dns_search.empty()) out += fmt::format("search {}\n", fmt::join(record.dns_search, " "));
-  if (!record.dns_options.empty()) out += fmt::format("options {}\n", fmt::join(record.dns_options, " "));
-  return out;
+  if (record.dns_servers.empty() && record.dns_search.empty() && record.dns_options.empty()) out = of_host;
+  else {
+    for (const std::string& server : record.dns_servers) out += fmt::format("nameserver {}\n", server);
+    if (record.dns_servers.empty())
+      for (const std::string_view line : lines(of_host))
+        if (line.starts_with("nameserver")) out += fmt::format("{}\n", line);
+    if (!record.dns_search.empty()) out += fmt::format("search {}\n", fmt::join(record.dns_search, " "));
+    if (!record.dns_options.empty()) out += fmt::format("options {}\n", fmt::join(record.dns_options, " "));
+  }
+  return ContainerNetwork::has_name_server(record) ? with_own_server(out) : out;
 }
 
 }  // namespace

@@ -269,13 +269,18 @@ Result<void> add_namespaces(const Record& record, const SpecHost& host, Spec& sp
 
 }  // namespace
 
+bool is_in_slice(const Record& record, const SpecHost& host) {
+  return host.has_systemd && record.cgroup_parent.ends_with(".slice") && record.cgroup_parent.find('/') == std::string::npos;
+}
+
 Result<Spec> spec_of(const Record& record, const SpecHost& host) {
   Spec spec;
   spec.version = "1.2.0";
   spec.root_read_only = record.read_only;
   if (record.uts != "host") spec.hostname = record.hostname;
   if (record.uts != "host") spec.domainname = record.domain_name;
-  spec.cgroups_path = record.cgroup_parent.empty() ? "" : os::join(record.cgroup_parent, record.id);
+  if (is_in_slice(record, host)) spec.cgroups_path = fmt::format("{}:kist:{}", record.cgroup_parent, record.id);
+  else if (!record.cgroup_parent.empty()) spec.cgroups_path = os::join(record.cgroup_parent, record.id);
   for (const auto& [name, value] : record.sysctls) spec.sysctl.emplace(name, value);
   TRY(add_process(record, spec));
   TRY(add_namespaces(record, host, spec));

@@ -17,6 +17,7 @@ struct SpecHost {
   uint32_t uid = 0;
   uint32_t gid = 0;
   bool unified_cgroups = false;   // /sys/fs/cgroup is version 2.
+  bool has_systemd = false;       // It is the first process, and so whom slices belong to.
   std::string folder;             // The container's own, with hosts, hostname and resolv.conf.
   std::map<std::string, std::string> volumes;  // Where their contents are, by their names.
   std::string network_namespace;  // To join; empty: by record.network.
@@ -27,6 +28,10 @@ struct SpecHost {
 /// Errors: invalid (a capability, a limit, a device that there is not …), not_found (the source of a
 /// bind mount).
 Result<bundle::Spec> spec_of(const Record& record, const SpecHost& host);
+
+/// Whether the container is a scope of systemd's: with --cgroup-parent NAME.slice, where systemd is. Else such a
+/// name is a folder like others, as docker has it with its driver `cgroupfs`.
+bool is_in_slice(const Record& record, const SpecHost& host);
 
 /// "NET_ADMIN", "CAP_NET_ADMIN", in any case. Errors: invalid.
 Result<int> capability_number(std::string_view name);

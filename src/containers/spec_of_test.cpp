@@ -53,6 +53,18 @@ TEST(SpecOfTest, NamespacesOfRootAndOfAUser) {
   EXPECT_EQ(user.gid_maps[0].outside, 100u);
 }
 
+TEST(SpecOfTest, CgroupParentIsAFolderOrASlice) {
+  Record r = plain();
+  EXPECT_EQ(spec(r).cgroups_path, "");
+  r.cgroup_parent = "/jobs";
+  EXPECT_EQ(spec(r, {.is_root = true, .has_systemd = true}).cgroups_path, "/jobs/" + r.id);
+  r.cgroup_parent = "jobs.slice";
+  EXPECT_EQ(spec(r, {.is_root = true, .has_systemd = true}).cgroups_path, "jobs.slice:kist:" + r.id);
+  EXPECT_EQ(spec(r, {.is_root = true}).cgroups_path, "jobs.slice/" + r.id);
+  r.cgroup_parent = "/top/jobs.slice";
+  EXPECT_EQ(spec(r, {.is_root = true, .has_systemd = true}).cgroups_path, "/top/jobs.slice/" + r.id);
+}
+
 TEST(SpecOfTest, NothingIsHiddenFromThePrivileged) {
   Record r = plain();
   EXPECT_THAT(spec(r).masked_paths, testing::Contains("/proc/kcore"));

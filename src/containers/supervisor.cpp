@@ -26,7 +26,7 @@ namespace kist::containers {
 namespace {
 
 constexpr int64_t kSecond = 1'000'000'000;
-constexpr int64_t kNever = INT64_MAX;
+constexpr int64_t kNever = kNoDeadline;
 
 int64_t clock_ns(clockid_t clock) {
   timespec now = {};
@@ -71,7 +71,7 @@ class Supervisor : private ClientRequests {
  private:
   Result<void> prepare();
   Result<void> begin();
-  void look_at(size_t streams, size_t health, size_t clients);
+  void look_at(size_t streams, size_t health, size_t machine, size_t clients);
   void copy(os::Fd& from, Stream stream);
   void drain();
   void end();
@@ -282,7 +282,9 @@ void Supervisor::on_time() {
   if (!begun) fail(begun.error());
 }
 
-int64_t Supervisor::next_deadline() const { return std::min({kill_at_ns_, start_at_ns_, health_.deadline()}); }
+int64_t Supervisor::next_deadline() const {
+  return std::min({kill_at_ns_, start_at_ns_, health_.deadline(), machine_.deadline()});
+}
 
 void Supervisor::input(std::string_view bytes) {
   if (input_ends_) return;
@@ -333,7 +335,7 @@ void Supervisor::mark() {
 }
 
 // Where in events_ these begin.
-void Supervisor::look_at(size_t streams, size_t health, size_t clients) {
+void Supervisor::look_at(size_t streams, size_t health, size_t machine, size_t clients) {
   if (events_[0].revents != 0) on_signal();
   for (size_t i = streams; i < health; ++i) {
     if ((events_[i].revents & (POLLIN | POLLHUP | POLLERR)) == 0) continue;
@@ -342,6 +344,7 @@ void Supervisor::look_at(size_t streams, size_t health, size_t clients) {
   }
   if (!pending_input_.empty()) write_input();
   health_.look_at(events_, health);
+  machine_.look_at(events_, machine);
   const bool ended = running_.pidfd.is_open() && events_[1].revents != 0;
   clients_->handle(events_, clients);
   if (ended) end();
@@ -365,14 +368,12 @@ int Supervisor::run() {
     if (!pending_input_.empty() && input_end.is_open()) events_.push_back({input_end.get(), POLLOUT, 0});
     const size_t health = events_.size();
     health_.add_to(events_);
+    const size_t machine = events_.size();
+    machine_.add_to(events_);
     const size_t clients = events_.size();
     clients_->add_to(events_);
-    const int64_t deadline = next_deadline();
-    const int64_t left = deadline == kNever ? 0 : std::max<int64_t>(deadline - now_ns(), 0);
-    const timespec timeout = {left / kSecond, left % kSecond};
-    if (::ppoll(events_.data(), events_.size(), deadline == kNever ? nullptr : &timeout, nullptr) < 0 && errno != EINTR)
-      break;
-    look_at(streams, health, clients);
+    if (!wait_for_events(events_, next_deadline())) break;
+    look_at(streams, health, machine, clients);
     if (!done_) on_time();
   }
   if (clients_) clients_->ended(status_.exit_code, status_.error);
@@ -381,6 +382,12 @@ int Supervisor::run() {
 }
 
 }  // namespace
+
+bool wait_for_events(std::vector<pollfd>& events, int64_t deadline_ns) {
+  const int64_t left = deadline_ns == kNever ? 0 : std::max<int64_t>(deadline_ns - now_ns(), 0);
+  const timespec timeout = {left / kSecond, left % kSecond};
+  return ::ppoll(events.data(), events.size(), deadline_ns == kNever ? nullptr : &timeout, nullptr) >= 0 || errno == EINTR;
+}
 
 int supervise(const Place& place, Record record, Machine& machine, os::Fd started, os::Fd first_client) {
   return Supervisor(place, std::move(record), machine, std::move(started), std::move(first_client)).run();

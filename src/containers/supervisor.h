@@ -2,8 +2,10 @@
 // clients attach, starts it again as its policy says, and writes down how it ended.
 #pragma once
 
+#include <poll.h>
 #include <sys/types.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +28,8 @@ struct Started {
   std::string ports;  // As `ps` shows them.
 };
 
+constexpr int64_t kNoDeadline = INT64_MAX;
+
 /// What a supervisor supervises; the real one makes a container, tests have others.
 class Machine {
  public:
@@ -39,7 +43,15 @@ class Machine {
   /// Starts a health check as a child of this process, its output in `output`.
   virtual Result<Started> probe(const Record& record, const std::vector<std::string>& args,
                                 const os::Fd& output) = 0;
+
+  /// What else its keeper looks after while it waits, as HealthMonitor has it: none.
+  virtual void add_to(std::vector<pollfd>& /*events*/) const {}
+  virtual void look_at(const std::vector<pollfd>& /*events*/, size_t /*first*/) {}
+  virtual int64_t deadline() const { return kNoDeadline; }
 };
+
+/// Waits until one of `events` happens, at most until a deadline of CLOCK_BOOTTIME. False: it cannot.
+bool wait_for_events(std::vector<pollfd>& events, int64_t deadline_ns);
 
 /// Looks after the container until it has ended for good; returns its exit status. `started` is
 /// written to once it runs, or once it cannot, and closed: one line, "ok", or the exit status and

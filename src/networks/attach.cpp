@@ -6,9 +6,11 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "networks/flows.h"
 #include "networks/links.h"
 #include "networks/live.h"
 #include "networks/names.h"
+#include "networks/rules.h"
 
 namespace kist::networks {
 namespace {
@@ -116,19 +118,22 @@ Result<void> check_ports(const std::vector<PublishedPort>& ports, const Network&
   for (const PublishedPort& port : ports) {
     if (port.host_ip.empty()) continue;
     const Address address = TRY(Address::parse(port.host_ip));
-    if (address.is_v6() && address.is_loopback())
-      return Error(Code::unsupported, "port {} cannot be published at [::1]: the kernel leads nothing from there to a bridge",
-                   port.container_port)
-          .hint(fmt::format("`-p 127.0.0.1:{}:{}`", port.host_port == 0 ? "" : fmt::format("{}", port.host_port), port.container_port));
     if (network.range(address.is_v6()) == nullptr)
       return Error(Code::invalid, "port {} cannot be published at {}: network {} has no IPv{}", port.container_port,
                    port.host_ip, printable(network.name), address.is_v6() ? 6 : 4)
           .hint("`kist network create --ipv6 NAME` makes one that has both");
+    if (address.is_v6() && address.is_loopback() && !leads_loopback_v6())
+      return Error(Code::unsupported,
+                   "port {} cannot be published at [::1]: answers from bridges are filtered here before the host sees them "
+                   "(net.bridge.bridge-nf-call-ip6tables is 1), and the kernel drops them then", port.container_port)
+          .hint(fmt::format("`-p 127.0.0.1:{}:{}`, or `sysctl -w net.bridge.bridge-nf-call-ip6tables=0`",
+                            port.host_port == 0 ? "" : fmt::format("{}", port.host_port), port.container_port));
   }
   return {};
 }
 
-Result<void> publish(const Home& home, const AttachRequest& request, std::vector<Joining>& joinings, Attachment& out) {
+Result<void> publish(const Home& home, const Netlink& host, const AttachRequest& request, std::vector<Joining>& joinings,
+                     Attachment& out) {
   if (request.ports.empty()) return {};
   const auto leads_out = std::find_if(joinings.begin(), joinings.end(), [](const Joining& j) { return !j.network.internal; });
   if (leads_out == joinings.end())
@@ -139,8 +144,9 @@ Result<void> publish(const Home& home, const AttachRequest& request, std::vector
   TakenPorts taken = TRY(take_ports(request.ports, ports_of_others(home, request.container), before));
   leads_out->endpoint.ports = std::move(taken.ports);
   out.port_sockets = std::move(taken.sockets);
-  // What the host itself sends to 127.0.0.1 leaves by the bridge then. Rules keep containers from
+  // What the host itself sends to 127.0.0.1 and ::1 leaves by the bridge then. Rules keep containers from
   // answering in kind.
+  if (leads_out->network.range(true) != nullptr) TRY(lead_loopback_v6(host, leads_out->network.interface));
   return set_sysctl(fmt::format("/proc/sys/net/ipv4/conf/{}/route_localnet", leads_out->network.interface), "1");
 }
 
@@ -156,7 +162,11 @@ Result<void> record(const Home& home, const std::vector<Joining>& joinings) {
       TRY(take_lease(home, joining.network.id, address, joining.endpoint.container));
     }
   }
-  if (ports) TRY(load_rules(home));
+  if (!ports) return {};
+  TRY(load_rules(home));
+  std::vector<Endpoint> come;
+  for (const Joining& joining : joinings) come.push_back(joining.endpoint);
+  forget_flows_before(come);
   return {};
 }
 
@@ -244,6 +254,7 @@ void forget(const Home& home, const std::vector<Endpoint>& endpoints) {
   if (ports) (void)begin_change(home).has_value();
   for (const Endpoint& endpoint : endpoints) remove_member(home, endpoint);
   if (ports) (void)load_rules(home).has_value();  // Else whoever comes next does.
+  if (ports) forget_flows_of(endpoints);
   if (tells_names(endpoints)) write_names(home);
 }
 
@@ -266,7 +277,7 @@ Result<Attachment> attach(const Home& home, const AttachRequest& request) {
   TRY(reconcile_locked(home, host));
   Attachment out;
   auto joinings = TRY(join_all(home, host, request));
-  TRY(publish(home, request, joinings, out));
+  TRY(publish(home, host, request, joinings, out));
   for (const Joining& joining : joinings) out.endpoints.push_back(joining.endpoint);
   const auto done = [&]() -> Result<void> {
     TRY(record(home, joinings));

@@ -116,6 +116,27 @@ Result<void> make_bridge(const Netlink& host, const BridgeLink& bridge) {
   return done;
 }
 
+// IPv4 has `route_localnet` for this. Here routes to the loopback must name the interface that the packet
+// came by (rt6_need_strict), so a second one names the bridge. It never comes before the kernel's own, whose
+// metric is 0; each bridge has a metric of its own, because one replaces another of the same.
+Result<void> lead_loopback_v6(const Netlink& host, const std::string& bridge) {
+  constexpr uint32_t kMetric = 1u << 20;
+  const uint32_t index = host.index_of(bridge);
+  rtmsg route = {};
+  route.rtm_family = AF_INET6;
+  route.rtm_dst_len = 128;
+  route.rtm_table = RT_TABLE_LOCAL;
+  route.rtm_protocol = RTPROT_STATIC;
+  route.rtm_scope = RT_SCOPE_HOST;
+  route.rtm_type = RTN_LOCAL;
+  Batch batch;
+  batch.begin(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route, fmt::format("lead answers to [::1] from '{}'", bridge));
+  add_address_bytes(batch, RTA_DST, Address::of(1, true));
+  batch.number(RTA_OIF, index);
+  batch.number(RTA_PRIORITY, kMetric + index);
+  return host.send(batch);
+}
+
 Result<void> remove_link(const Netlink& host, const std::string& name) {
   const uint32_t index = host.index_of(name);
   if (index == 0) return {};

@@ -28,6 +28,10 @@ Result<void> make_bridge(const Netlink& host, const BridgeLink& bridge);
 /// What is not there is no error. `what` is for messages.
 Result<void> remove_link(const Netlink& host, const std::string& name);
 
+/// Answers to ::1 that come from this bridge are the host's own: what it sent from there to a port of a container
+/// comes back so. The kernel itself drops whatever else a bridge brings for ::1. Goes with the bridge; twice is fine.
+Result<void> lead_loopback_v6(const Netlink& host, const std::string& bridge);
+
 /// A cable from a bridge into a container.
 struct Cable {
   std::string outside;    // Its name on the host.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "networks/flows.h"
 #include "networks/links.h"
 #include "networks/names.h"
 
@@ -218,9 +219,11 @@ Result<void> reconcile_locked(const Home& home, const Netlink& host) {
     for (const LiveNetwork& live : all)
       for (const Endpoint& member : live.members) rules = rules || (!member.ports.empty() && is_stale(host, member));
   if (rules) TRY(begin_change(home));
+  std::vector<Endpoint> gone;
   for (const LiveNetwork& live : all)
     for (const Endpoint& member : live.members) {
       if (!is_stale(host, member)) continue;
+      if (!member.ports.empty()) gone.push_back(member);
       remove_member(home, member);
       names = true;
     }
@@ -232,6 +235,7 @@ Result<void> reconcile_locked(const Home& home, const Netlink& host) {
     TRY(os::remove_tree(home.live_of(live.network.id)));
   }
   if (rules) TRY(load_rules(home));
+  forget_flows_of(gone);
   if (names) write_names(home);
   return {};
 }

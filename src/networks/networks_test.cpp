@@ -1,10 +1,16 @@
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netinet/in.h>
 
 #include <set>
 
 #include "networks/address.h"
 #include "networks/endpoint.h"
+#include "networks/flows.h"
 #include "networks/names.h"
+#include "networks/netlink.h"
 #include "networks/network.h"
 #include "networks/ports.h"
 #include "networks/rules.h"
@@ -231,11 +237,11 @@ TEST(NamesTest, TellWhoIsThere) {
 }
 
 TEST(RulesTest, AreOneTransactionOnOneTable) {
-  EXPECT_EQ(rules_text({}), "table inet kist\ndelete table inet kist\n");
+  EXPECT_EQ(rules_text({}, true), "table inet kist\ndelete table inet kist\n");
   Endpoint web = member("web", "10.1.0.2");
   web.ipv6 = "fd01::2";
   web.ports = {{"", 8080, 80, "tcp"}, {"127.0.0.1", 53, 53, "udp"}, {"::1", 8081, 80, "tcp"}, {"0.0.0.0", 8082, 80, "tcp"}};
-  const std::string text = rules_text({{lab(), {web}}});
+  const std::string text = rules_text({{lab(), {web}}}, false);
   EXPECT_TRUE(text.starts_with("table inet kist\ndelete table inet kist\ntable inet kist {\n"));
   const auto has = [&](std::string_view part) { return text.find(part) != std::string::npos; };
   EXPECT_TRUE(has("map ports4 { type inet_proto . inet_service : ipv4_addr . inet_service; elements = { "
@@ -245,6 +251,68 @@ TEST(RulesTest, AreOneTransactionOnOneTable) {
   EXPECT_TRUE(has("elements = { ::1 . tcp . 8081 : fd01::2 . 80 }; }"));
   EXPECT_TRUE(has("set bridges { type ifname; elements = { \"kist-11111111\" }; }"));
   EXPECT_TRUE(has("set internal { type ifname; }"));
+  EXPECT_TRUE(has("set closed6 { type ipv6_addr; elements = { ::1 }; }"));
+  EXPECT_NE(rules_text({{lab(), {web}}}, true).find("set closed6 { type ipv6_addr; }"), std::string::npos);
+}
+
+// What the kernel would say of a connection.
+std::string attribute(uint16_t type, std::string_view value) {
+  const nlattr header = {static_cast<uint16_t>(sizeof(nlattr) + value.size()), type};
+  std::string out(reinterpret_cast<const char*>(&header), sizeof header);
+  out += value;
+  out.resize((out.size() + 3) / 4 * 4);
+  return out;
+}
+
+std::string address_bytes(const char* text) {
+  in_addr v4;
+  ::inet_pton(AF_INET, text, &v4);
+  return {reinterpret_cast<const char*>(&v4), sizeof v4};
+}
+
+std::string tuple(uint16_t type, const char* from, const char* to, uint16_t port) {
+  const uint16_t bytes = htons(port);
+  const std::string ip = attribute(CTA_IP_V4_SRC, address_bytes(from)) + attribute(CTA_IP_V4_DST, address_bytes(to));
+  const std::string proto = attribute(CTA_PROTO_NUM, std::string(1, IPPROTO_UDP)) +
+                            attribute(CTA_PROTO_DST_PORT, {reinterpret_cast<const char*>(&bytes), sizeof bytes});
+  return attribute(type | NLA_F_NESTED, attribute(CTA_TUPLE_IP | NLA_F_NESTED, ip) + attribute(CTA_TUPLE_PROTO | NLA_F_NESTED, proto));
+}
+
+std::string connection(const char* from, const char* to, uint16_t port, const char* answers_from, bool answered) {
+  const uint32_t status = htonl(answered ? IPS_SEEN_REPLY : 0);
+  return tuple(CTA_TUPLE_ORIG, from, to, port) + tuple(CTA_TUPLE_REPLY, answers_from, from, 1) +
+         attribute(CTA_STATUS, {reinterpret_cast<const char*>(&status), sizeof status});
+}
+
+TEST(FlowsTest, ThoseOfAContainerAndThoseThatCameBeforeIt) {
+  Endpoint web = member("web", "10.1.0.2");
+  web.ports = {{"", 53, 5353, "udp"}, {"192.0.2.1", 514, 514, "udp"}, {"", 80, 80, "tcp"}};
+  const struct {
+    const char* why;
+    std::string bytes;
+    bool of, astray;
+  } cases[] = {
+      {"led into it", connection("192.0.2.9", "192.0.2.1", 53, "10.1.0.2", true), true, false},
+      {"its own", connection("10.1.0.2", "192.0.2.1", 53, "192.0.2.1", true), true, false},
+      {"led into one before it", connection("192.0.2.9", "192.0.2.1", 53, "10.1.0.3", true), false, true},
+      {"came while nobody was there", connection("192.0.2.9", "192.0.2.1", 53, "192.0.2.1", false), false, true},
+      {"the host's own question", connection("192.0.2.1", "192.0.2.8", 53, "192.0.2.8", true), false, false},
+      {"another port", connection("192.0.2.9", "192.0.2.1", 54, "192.0.2.1", false), false, false},
+      {"a port of TCP alone", connection("192.0.2.9", "192.0.2.1", 80, "192.0.2.1", false), false, false},
+      {"the address of the port", connection("192.0.2.9", "192.0.2.1", 514, "192.0.2.1", false), false, true},
+      {"another address than the port's", connection("192.0.2.9", "192.0.2.2", 514, "192.0.2.2", false), false, false},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.why);
+    const Flow flow = read_flow(c.bytes);
+    EXPECT_EQ(flow.protocol, IPPROTO_UDP);
+    EXPECT_EQ(is_of(flow, web), c.of);
+    EXPECT_EQ(is_astray(flow, web), c.astray);
+    // Cut anywhere it is another one, or none, and never one of ours by chance.
+    for (size_t size = 0; size < c.bytes.size() / 2; ++size)
+      EXPECT_FALSE(is_astray(read_flow(std::string_view(c.bytes).substr(0, size)), member("none", "10.9.9.9")));
+  }
+  EXPECT_FALSE(is_of(read_flow(""), Endpoint{}));
 }
 
 }  // namespace

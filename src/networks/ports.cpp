@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "base/text.h"
+#include "networks/socket_address.h"
 
 namespace kist::networks {
 namespace {
@@ -53,23 +54,6 @@ bool collide(const PublishedPort& a, const PublishedPort& b) {
 std::string shown(const PublishedPort& port) {
   const std::string ip = port.host_ip.empty() ? "0.0.0.0" : is_v6(port) ? "[" + port.host_ip + "]" : port.host_ip;
   return fmt::format("{}:{}/{}", ip, port.host_port, port.protocol);
-}
-
-socklen_t socket_address(const Address& address, uint16_t port, sockaddr_storage& out) {
-  out = {};
-  const auto bytes = address.bytes();
-  if (address.is_v6()) {
-    auto& v6 = reinterpret_cast<sockaddr_in6&>(out);
-    v6.sin6_family = AF_INET6;
-    v6.sin6_port = htons(port);
-    std::copy_n(bytes.begin(), 16, v6.sin6_addr.s6_addr);
-    return sizeof v6;
-  }
-  auto& v4 = reinterpret_cast<sockaddr_in&>(out);
-  v4.sin_family = AF_INET;
-  v4.sin_port = htons(port);
-  std::memcpy(&v4.sin_addr, bytes.data(), 4);
-  return sizeof v4;
 }
 
 Result<os::Fd> new_socket(const Address& address, const std::string& protocol) {

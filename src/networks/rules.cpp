@@ -63,13 +63,14 @@ constexpr std::string_view kChains = R"(
   chain published {
     dnat ip to ip daddr . meta l4proto . th dport map @ports4_at
     dnat ip to meta l4proto . th dport map @ports4
-    ip6 daddr ::1 return
+    ip6 daddr @closed6 return
     dnat ip6 to ip6 daddr . meta l4proto . th dport map @ports6_at
     dnat ip6 to meta l4proto . th dport map @ports6
   }
   chain early {
     type filter hook prerouting priority -300; policy accept;
     iifname @bridges ip daddr 127.0.0.0/8 drop
+    iifname @bridges ip6 daddr ::1 drop
   }
   chain arriving {
     type nat hook prerouting priority -100; policy accept;
@@ -92,6 +93,7 @@ constexpr std::string_view kChains = R"(
   chain leaving {
     type nat hook postrouting priority 100; policy accept;
     oifname @bridges ip saddr 127.0.0.0/8 masquerade
+    oifname @bridges ip6 saddr ::1 masquerade
     oifname @bridges ct status dnat ip saddr @own4 masquerade
     oifname @bridges ct status dnat ip6 saddr @own6 masquerade
     oifname != @bridges ip saddr @own4 masquerade
@@ -116,7 +118,12 @@ Result<void> run_nft(const std::string& text) {
 
 }  // namespace
 
-std::string rules_text(const std::vector<LiveNetwork>& networks) {
+bool leads_loopback_v6() {
+  const auto filtered = os::read_file("/proc/sys/net/bridge/bridge-nf-call-ip6tables", 16);
+  return !filtered || trim(*filtered) == "0";
+}
+
+std::string rules_text(const std::vector<LiveNetwork>& networks, bool loopback_v6) {
   // Named first, so that deleting never fails; all in one transaction.
   std::string out = "table inet kist\ndelete table inet kist\n";
   if (networks.empty()) return out;
@@ -130,6 +137,8 @@ std::string rules_text(const std::vector<LiveNetwork>& networks) {
   set("set", "same", "ifname . ifname", all.same);
   set("set", "own4", "ipv4_addr; flags interval", all.own4);
   set("set", "own6", "ipv6_addr; flags interval", all.own6);
+  // Refused at once, where nothing would come back.
+  set("set", "closed6", "ipv6_addr", loopback_v6 ? std::set<std::string>{} : std::set<std::string>{"::1"});
   set("map", "ports4", "inet_proto . inet_service : ipv4_addr . inet_service", all.ports4);
   set("map", "ports4_at", "ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service", all.ports4_at);
   set("map", "ports6", "inet_proto . inet_service : ipv6_addr . inet_service", all.ports6);
@@ -171,7 +180,7 @@ Result<void> begin_change(const Home& home) {
 bool is_changing(const Home& home) { return os::exists(changed_path(home)); }
 
 Result<void> load_rules(const Home& home) {
-  const std::string text = rules_text(live_networks(home));
+  const std::string text = rules_text(live_networks(home), leads_loopback_v6());
   const auto loaded = os::read_file(rules_path(home), kMaxBytes);
   const bool empty = text.find('{') == std::string::npos;
   if (!(loaded && *loaded == text && (empty || has_rules()))) {

@@ -15,8 +15,13 @@ struct LiveNetwork {
   std::vector<Endpoint> members;
 };
 
-/// What `nft -f -` is given; pure. Without networks it removes the table.
-std::string rules_text(const std::vector<LiveNetwork>& networks);
+/// Whether ports at [::1] can be led into a container: not where bridged IPv6 is filtered (br_netfilter). There
+/// the address of an answer is translated back to ::1 while it is still in the bridge, and what comes from
+/// outside with that address is dropped.
+bool leads_loopback_v6();
+
+/// What `nft -f -` is given; pure. Without networks it removes the table. `loopback_v6`: leads_loopback_v6().
+std::string rules_text(const std::vector<LiveNetwork>& networks, bool loopback_v6);
 
 /// All that are up. Under Home::lock().
 std::vector<LiveNetwork> live_networks(const Home& home);

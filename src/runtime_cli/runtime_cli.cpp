@@ -38,7 +38,8 @@ std::string help_text() {
     out += fmt::format("  {:<12} {}\n", command.name, command.help);
   out += "\nOptions:\n";
   for (const Option& option : kGlobalOptions) out += option_line(option);
-  return out;
+  return out + "\n`kist runtime COMMAND --help` explains a command. State is kept in /run/kist-runtime, of a user in\n"
+               "$XDG_RUNTIME_DIR/kist-runtime.\n";
 }
 
 std::string help_text(const Command& command) {

@@ -104,6 +104,13 @@ int bytecode_job(const std::string& ready_path, const Machine& machine) {
   return done ? *done : 1;
 }
 
+bool is_help(const std::string& word) { return word == "--help" || word == "-h"; }
+
+int show_group(const std::string& word, cli::Terminal& terminal) {
+  terminal.text(cli::group_help(word));
+  return 0;
+}
+
 int show_help(const cli::VerbSpec* verb, cli::Terminal& terminal) {
   terminal.text(verb == nullptr ? cli::overview() : cli::help(*verb));
   return 0;
@@ -111,7 +118,9 @@ int show_help(const cli::VerbSpec* verb, cli::Terminal& terminal) {
 
 // Verbs that need neither a store nor a network.
 std::optional<int> plain_verb(const std::vector<std::string>& args, cli::Terminal& terminal) {
-  if (args.empty() || args[0] == "--help" || args[0] == "-h") return show_help(nullptr, terminal);
+  if (args.empty() || is_help(args[0])) return show_help(nullptr, terminal);
+  if (args.size() == 2 && is_help(args[1]) && cli::find_verb(args[0]) == nullptr && cli::is_group(args[0]))
+    return show_group(args[0], terminal);
   if (args[0] == "version" || args[0] == "--version") {
     terminal.line("kist " KIST_VERSION);
     return 0;
@@ -124,6 +133,7 @@ std::optional<int> plain_verb(const std::vector<std::string>& args, cli::Termina
     if (args.size() < 2) return show_help(nullptr, terminal);
     const auto named = cli::joined_words({args.begin() + 1, args.end()});
     if (const cli::VerbSpec* verb = cli::find_verb(named[0])) return show_help(verb, terminal);
+    if (named.size() == 1 && cli::is_group(named[0])) return show_group(named[0], terminal);
     terminal.error(cli::unknown_verb(args[1]));
     return 2;
   }

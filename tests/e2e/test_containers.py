@@ -472,6 +472,18 @@ class Limits(ContainerTest):
                              "for i in 1 2 3 4 5 6 7 8; do sleep 0.3 & done; wait")
         self.assertIn("can't fork", done.err)
 
+    def test_the_cgroup_above(self):
+        folder = f"kist-e2e-{os.getpid()}"
+        self.addCleanup(lambda: [path.rmdir() for path in pathlib.Path("/sys/fs/cgroup").glob(f"**/{folder}")])
+        self.do("run", "-d", "--name", "below", "--cgroup-parent", f"/{folder}", "-m", "64m", "--image", "box", "sleep", "100")
+        pid = self.do("inspect", "--format", "{{.State.Pid}}", "below").strip()
+        self.assertIn(f":/{folder}/", pathlib.Path(f"/proc/{pid}/cgroup").read_text())
+        self.do("rm", "-f", "below")
+        for parent, message in (("a b.slice", "'a b.slice' is no name of a slice, want one as jobs.slice or jobs-night.slice"),
+                                ("a--b.slice", "'a--b.slice' is no name of a slice, want one as jobs.slice or jobs-night.slice"),
+                                ("/a/../..", "'/a/../..' has '..' in it")):
+            self.fails(125, "error: --cgroup-parent: " + message, "run", "--rm", "--cgroup-parent", parent, "--image", "box", "true")
+
     def test_update(self):
         self.do("run", "-d", "--name", "web", "-m", "64m", "--image", "box", "sleep", "100")
         self.do("update", "-m", "128m", "web")

@@ -17,6 +17,7 @@ import lib
 import test_containers
 
 TUN = pathlib.Path("/dev/net/tun")
+BRIDGE_FILTER = pathlib.Path("/proc/sys/net/bridge/bridge-nf-call-ip6tables")
 
 
 def output(*command):
@@ -51,6 +52,15 @@ def fetch(host, port, timeout=5):
         return None
 
 
+def ask_udp(client):
+    """Whether a connected socket gets its own words back."""
+    try:
+        client.send(b"ping")
+        return client.recv(10) == b"ping"
+    except OSError:  # Refused, or nobody answers.
+        return False
+
+
 def host_address():
     return re.search(r"src (\S+)", output("ip", "-4", "route", "get", "192.0.2.1"))[1]
 
@@ -59,8 +69,8 @@ SERVE = "mkdir -p /w; echo {name} > /w/index.html; exec httpd -f -p {port} -h /w
 # busybox has no server of UDP.
 ECHO = """
 import socket
-server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-server.bind(("0.0.0.0", 80))
+server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+server.bind(("::", 80))
 print(flush=True)
 while True:
     data, where = server.recvfrom(100)
@@ -92,12 +102,13 @@ class NetworkTest(test_containers.ContainerTest):
         return self.run_kist("exec", name, "ping", "-c1", "-W1", *flags, target).status == 0
 
     def echo_udp(self, name):
-        """Answers on the container's port 80 of UDP."""
+        """Answers on the container's port 80 of UDP, until the returned process is killed."""
         space = self.settings(name)["SandboxKey"]
         process = subprocess.Popen(["nsenter", f"--net={space}", sys.executable, "-c", ECHO], stdout=subprocess.PIPE)
         process.stdout.readline()
         self.addCleanup(process.communicate)
         self.addCleanup(process.kill)
+        return process
 
     def fetch_in(self, name, host, port):
         """As fetch(), from inside of a container. busybox's wget dies of names."""
@@ -153,7 +164,7 @@ class Bridge(NetworkTest):
         self.assertEqual(fetch(host_address(), port), "web")
         self.assertEqual(fetch("127.0.0.1", local), "web")
         self.assertIsNone(fetch(host_address(), local), "only 127.0.0.1")
-        self.assertIsNone(fetch("::1", port), "refused at once: the kernel leads nothing from there to a bridge")
+        self.assertIsNone(fetch("::1", port), "refused at once: this network has no IPv6")
         self.echo_udp("web")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
             udp.settimeout(5)
@@ -173,6 +184,72 @@ class Bridge(NetworkTest):
         self.do("stop", "-t", "0", "web")
         self.assertIsNone(fetch("127.0.0.1", port))
         self.assertEqual(self.do("port", "web"), "")
+
+    def test_udp_is_led_on_at_once_after_a_restart(self):
+        # One that keeps sending from one port, as syslog and statsd do. The kernel remembers where that goes.
+        port = free_port(socket.SOCK_DGRAM)
+        start = lambda name: self.do("run", "-d", "--name", name, "-p", f"{port}:80/udp", "--image", "box", "sleep", "1000")
+        self.serve("other", "-p", f"127.0.0.1:{free_port()}:80")  # Without rules nothing is remembered.
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(2)
+            client.connect((host_address(), port))
+            self.assertFalse(ask_udp(client), "nobody was there yet")
+            start("one")
+            server = self.echo_udp("one")
+            before = self.address("one")
+            self.assertTrue(ask_udp(client), "it went to the host itself")
+            self.do("stop", "-t", "0", "one")
+            server.kill()
+            for _ in range(3):
+                self.assertFalse(ask_udp(client), "nobody is there")
+            self.do("start", "one")
+            server = self.echo_udp("one")
+            self.assertTrue(ask_udp(client), "what was sent meanwhile does not count")
+            # Another at another address takes its place.
+            self.do("rm", "-f", "one")
+            server.kill()
+            start("two")
+            self.assertNotEqual(self.address("two"), before)
+            self.echo_udp("two")
+            self.assertTrue(ask_udp(client), "it went to the one before")
+
+    def test_loopback_of_ipv6(self):
+        self.do("network", "create", "--ipv6", "lab")
+        port, both = free_port(), free_port()
+        if BRIDGE_FILTER.exists():
+            self.addCleanup(BRIDGE_FILTER.write_text, BRIDGE_FILTER.read_text())
+            BRIDGE_FILTER.write_text("1")
+            self.fails(125, "error: port 80 cannot be published at [::1]: answers from bridges are filtered here before the "
+                       "host sees them (net.bridge.bridge-nf-call-ip6tables is 1), and the kernel drops them then\n\n"
+                       "hint: `-p 127.0.0.1:PORT:80`, or `sysctl -w net.bridge.bridge-nf-call-ip6tables=0`",
+                       "run", "--rm", "--network", "lab", "-p", f"[::1]:{port}:80", "--image", "box", "true")
+            self.serve("web", "--network", "lab", "-p", f"{both}:80")
+            self.until(lambda: fetch("127.0.0.1", both) == "web")
+            began = time.monotonic()
+            self.assertIsNone(fetch("::1", both))
+            self.assertLess(time.monotonic() - began, 1, "refused at once")
+            self.do("rm", "-f", "web")
+            BRIDGE_FILTER.write_text("0")
+        self.serve("web", "--network", "lab", "-p", f"[::1]:{port}:80", "-p", f"[::1]:{port}:80/udp", "-p", f"{both}:80")
+        self.until(lambda: fetch("::1", port) == "web")
+        self.assertEqual(fetch("::1", both), "web")
+        self.assertIsNone(fetch("127.0.0.1", port), "only ::1")
+        self.echo_udp("web")
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client:
+            client.settimeout(5)
+            client.connect(("::1", port))
+            self.assertTrue(ask_udp(client))
+        # On a second network, whose bridge has a route of its own for this.
+        self.do("network", "create", "--ipv6", "lab2")
+        other = free_port()
+        self.serve("web2", "--network", "lab2", "-p", f"[::1]:{other}:80")
+        self.until(lambda: fetch("::1", other) == "web2")
+        self.assertEqual(fetch("::1", port), "web")
+        # The host's own servers at ::1 stay the host's.
+        with socket.create_server(("::1", 0), family=socket.AF_INET6) as own:
+            self.assertNotEqual(self.run_kist("exec", "web", "nc", "-w", "1", "::1", str(own.getsockname()[1])).status, 0)
+            with socket.create_connection(own.getsockname()[:2], timeout=5):
+                own.accept()[0].close()
 
     def test_ranges_and_random_ports(self):
         first = free_port()
@@ -219,8 +296,9 @@ class Bridge(NetworkTest):
         self.fails(125, "error: user specified IP address is supported on user defined networks only\n\n"
                    "hint: `kist network create --subnet 10.123.0.0/24 NAME`",
                    "run", "--rm", "--network", "bridge", "--ip", "10.92.0.9", "--image", "box", "true")
-        self.fails(125, "error: port 80 cannot be published at [::1]: the kernel leads nothing from there to a bridge\n\n"
-                   "hint: `-p 127.0.0.1:PORT:80`", "run", "--rm", "-p", "[::1]:8080:80", "--image", "box", "true")
+        self.fails(125, "error: port 80 cannot be published at ::1: network bridge has no IPv6\n\n"
+                   "hint: `kist network create --ipv6 NAME` makes one that has both",
+                   "run", "--rm", "-p", "[::1]:8080:80", "--image", "box", "true")
         self.assertEqual(self.do("ps", "-aq"), "")
 
 
@@ -360,6 +438,115 @@ class Networks(NetworkTest):
         self.assertIn(f"{gateway}\tup\n", seen)
         self.assertIn("10.1.2.3\tdb\n", seen)
         self.assertIn("nameserver 10.1.1.1\nsearch lan\noptions ndots:2\n", seen)
+
+
+class Resolver(threading.Thread):
+    """A resolver of the host's, at an address that only this test uses: 192.0.2.7, whatever is asked for."""
+    address = "127.77.0.1"
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((self.address, 53))
+        self.asked = []
+        self.start()
+
+    def run(self):
+        while True:
+            message, where = self.socket.recvfrom(512)
+            if message == b"end":
+                return
+            end = message.index(0, 12) + 5
+            kind = message[end - 3]
+            self.asked.append(message[12:end - 4])
+            answer = b"\xc0\x0c\0\1\0\1\0\0\0\5\0\4" + socket.inet_aton("192.0.2.7") if kind == 1 else b""
+            counts = b"\0\1\0" + bytes([bool(answer)]) + b"\0\0\0\0"
+            self.socket.sendto(message[:2] + b"\x81\x80" + counts + message[12:end] + answer, where)
+
+    def end(self):
+        self.socket.sendto(b"end", (self.address, 53))
+        self.join(5)
+        self.socket.close()
+
+
+class NameServer(NetworkTest):
+    """For programs that ask a name server and do not look into /etc/hosts."""
+
+    def setUp(self):
+        super().setUp()
+        try:
+            self.resolver = Resolver()
+        except OSError as error:
+            self.skipTest(f"somebody has port 53 at {Resolver.address}: {error}")
+        self.addCleanup(self.resolver.end)
+        self.do("network", "create", "--ipv6", "lab")
+        self.run_named("one")
+
+    def run_named(self, name, *flags):
+        self.do("run", "-d", "--name", name, "--network", "lab", "--dns", Resolver.address, *flags, "--image", "box",
+                "sleep", "1000")
+
+    def ask(self, name, what, *flags):
+        return re.findall(r"Name:\t.*\nAddress: (\S+)", self.run_kist("exec", name, "nslookup", *flags, what).out)
+
+    def test_names_and_what_it_does_not_know(self):
+        self.run_named("two", "--network-alias", "second")
+        two = self.settings("two")["Networks"]["lab"]
+        for name in ("two", "second", "TWO", two["IPAddress"] and self.do("ps", "-q", "--filter", "name=two").strip()):
+            self.assertEqual(self.ask("one", name), [two["IPAddress"], two["GlobalIPv6Address"]], name)
+        self.assertEqual(self.ask("one", "two", "-type=aaaa"), [two["GlobalIPv6Address"]])
+        self.assertEqual(self.ask("one", "example.org"), ["192.0.2.7"])
+        self.assertEqual(set(self.resolver.asked), {b"\7example\3org\0"}, "names of containers stay here")
+        self.do("stop", "-t", "0", "two")
+        self.assertEqual(self.ask("one", "two."), ["192.0.2.7"], "it is nobody's now")
+        # In the foreground it is the caller who answers.
+        self.assertIn(self.address("one", "lab"), self.box("--network", "lab", "--image", "box", "nslookup", "one"))
+        self.assertIn("nameserver 127.0.0.11\nnameserver 127.77.0.1\noptions ndots:0\n",
+                      self.do("exec", "one", "cat", "/etc/resolv.conf"))
+        # Who shares a network shares its names.
+        self.do("run", "-d", "--name", "side", "--network", "container:one", "--image", "box", "sleep", "1000")
+        self.assertEqual(self.ask("side", "one")[:1], [self.address("one", "lab")])
+
+    def test_nonsense_does_not_stop_it(self):
+        flood = "for i in $(seq 20); do head -c $((i * 60)) /dev/urandom | nc -u -w 1 127.0.0.11 53 & done; wait"
+        self.do("exec", "one", "sh", "-c", flood)
+        self.until(lambda: self.ask("one", "one")[:1] == [self.address("one", "lab")])
+
+    def test_who_has_none(self):
+        own = "127.0.0.11"
+        self.assertNotIn(own, self.box("--network", "bridge", "--image", "box", "cat", "/etc/resolv.conf"))
+        # One that is a name server itself may have the port at all addresses.
+        seen = self.box("--network", "lab", "--expose", "53/udp", "--image", "box", "sh", "-c",
+                        "cat /etc/resolv.conf; netstat -anu | grep -c :53; true")
+        self.assertNotIn(own, seen)
+        self.assertEqual(seen.splitlines()[-1], "0")
+
+    def test_without_its_keeper_the_next_is_asked(self):
+        ident = self.do("ps", "-q", "--no-trunc", "--filter", "name=one").strip()
+        lines = (self.store / "containers/ids" / ident / "status").read_text().splitlines()
+        os.kill(int(dict(line.split(" ", 1) for line in lines if " " in line)["supervisor"]), signal.SIGKILL)
+        done = self.run_kist("exec", "one", "nslookup", "one", own := "127.0.0.11")
+        self.assertNotIn(self.address("one", "lab"), done.out.replace(own, ""))
+        self.assertTrue(self.pings("one", "one"), "by the hosts file")
+
+
+class Idle(NetworkTest):
+    def test_supervisors_sleep(self):
+        # Not "little": nothing. Time and turns on a processor, by the kernel's count.
+        self.do("network", "create", "lab")
+        self.do("run", "-d", "--name", "plain", "--image", "box", "sleep", "1000")
+        self.do("run", "-d", "--name", "port", "-p", f"{free_port()}:80", "--image", "box", "sleep", "1000")
+        self.do("run", "-d", "--name", "named", "--network", "lab", "--image", "box", "sleep", "1000")
+        files = []
+        for ident in self.do("ps", "-q", "--no-trunc").split():
+            lines = (self.store / "containers/ids" / ident / "status").read_text().splitlines()
+            pid = dict(line.split(" ", 1) for line in lines if " " in line)["supervisor"]
+            files.append(pathlib.Path(f"/proc/{pid}/schedstat"))
+        self.assertEqual(len(files), 3)
+        time.sleep(1)
+        before = [file.read_text().split()[::2] for file in files]
+        time.sleep(3)
+        self.assertEqual([file.read_text().split()[::2] for file in files], before)
 
 
 class Killed(NetworkTest):

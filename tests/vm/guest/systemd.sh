@@ -78,6 +78,31 @@ bundle . true
 fails "without busctl" "*busctl*missing*" env PATH=/nowhere "$runtime" --systemd-cgroup run -d five
 is "nothing is left" "$("$runtime" list -q; find /sys/fs/cgroup -name 'kist-*.scope')" ""
 
+# --- kist run in a slice ----------------------------------------------------------------------------
+# In memory: the machine's root is an overlay itself.
+export KIST_HOME=/run/store
+root_folder /tmp/box
+tar -C /tmp/box -c . | $engine import - box >/dev/null
+works "run in a slice" $engine run -d --name sliced --cgroup-parent jobs-night.slice -m 64m --pids-limit 40 --image box sleep 1000
+pid=$($engine inspect --format '{{.State.Pid}}' sliced)
+scope=kist-$($engine inspect --format '{{.Id}}' sliced).scope
+like "it is there" "$(cat "/proc/$pid/cgroup")" "*/jobs.slice/jobs-night.slice/$scope*"
+is "systemd knows it" "$(property "$scope" ActiveState) $(property "$scope" Slice) $(property "$scope" TasksMax)" "active jobs-night.slice 40"
+works "exec in it" $engine exec sliced true
+like "stats of it" "$($engine stats --no-stream --format '{{.MemUsage}}' sliced)" "*/ 64MiB"
+works "update of it" $engine update --pids-limit 30 sliced
+is "updated" "$(in_cgroup "$pid" pids pids.max) $(property "$scope" TasksMax)" "30 30"
+works "pause of it" $engine pause sliced
+works "unpause of it" $engine unpause sliced
+works "restart of it" $engine restart -t 0 sliced
+pid=$($engine inspect --format '{{.State.Pid}}' sliced)
+like "it is there again" "$(cat "/proc/$pid/cgroup")" "*/jobs.slice/jobs-night.slice/$scope*"
+works "rm of it" $engine rm -f sliced
+is "its scope is gone" "$(property "$scope" ActiveState)" inactive
+fails "a name that is no slice's" "*--cgroup-parent: 'a b.slice' is no name of a slice*" $engine run --rm --cgroup-parent "a b.slice" --image box true
+is "the exit status passes through" "$($engine run --rm --cgroup-parent jobs.slice --image box sh -c 'exit 7'; echo $?)" 7
+unset KIST_HOME
+
 # --- A user, whose own manager systemd is ----------------------------------------------------------
 unified || finish
 loginctl enable-linger ana

@@ -1,0 +1,187 @@
+#include "networks/name_server.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "networks/dns_message.h"
+#include "os/files.h"
+
+namespace kist::networks {
+namespace {
+
+using std::string_literals::operator""s;
+
+// A question for one name, of labels.
+std::string question(const std::vector<std::string>& labels, uint16_t type, const std::string& head = "\x12\x34\x01\0\0\1\0\0\0\0\0\0"s) {
+  std::string out = head;
+  for (const std::string& label : labels) out += static_cast<char>(label.size()) + label;
+  return out + '\0' + '\0' + static_cast<char>(type) + "\0\1"s;
+}
+
+TEST(DnsMessageTest, QuestionsAreReadAndHostileOnesAreNone) {
+  const auto good = read_question(question({"DB", "lab"}, kTypeA));
+  ASSERT_TRUE(good.has_value());
+  EXPECT_EQ(good->name, "db.lab");
+  EXPECT_EQ(good->type, kTypeA);
+  const std::string long_label(63, 'a');
+  const struct {
+    const char* why;
+    std::string message;
+  } cases[] = {
+      {"nothing", ""},
+      {"an answer", question({"db"}, kTypeA, "\x12\x34\x81\0\0\1\0\0\0\0\0\0"s)},
+      {"an update", question({"db"}, kTypeA, "\x12\x34\x28\0\0\1\0\0\0\0\0\0"s)},
+      {"no question", question({"db"}, kTypeA, "\x12\x34\x01\0\0\0\0\0\0\0\0\0"s)},
+      {"two questions", question({"db"}, kTypeA, "\x12\x34\x01\0\0\2\0\0\0\0\0\0"s)},
+      {"a pointer", "\x12\x34\x01\0\0\1\0\0\0\0\0\0\xc0\x0c\0\1\0\1"s},
+      {"a pointer to itself", "\x12\x34\x01\0\0\1\0\0\0\0\0\0\1a\xc0\x0c\0\1\0\1"s},
+      {"a name without end", "\x12\x34\x01\0\0\1\0\0\0\0\0\0\1a"s},
+      {"too long a name", question({long_label, long_label, long_label, long_label, long_label}, kTypeA)},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.why);
+    EXPECT_FALSE(read_question(c.message).has_value());
+  }
+  const std::string whole = question({"db", "lab"}, kTypeA);
+  for (size_t size = 0; size < whole.size(); ++size) EXPECT_FALSE(read_question(std::string_view(whole).substr(0, size)).has_value());
+}
+
+TEST(DnsMessageTest, AnswersHaveWhatWasAskedFor) {
+  const std::vector<Address> addresses = {*Address::parse("10.1.0.2"), *Address::parse("fd00::2"), *Address::parse("10.1.0.3")};
+  const std::string asked = question({"db"}, kTypeA);
+  const std::string head = "\x12\x34\x85\x80\0\1\0"s;
+  const std::string name = "\2db\0\0\1\0\1"s;
+  EXPECT_EQ(answer_to(asked, *read_question(asked), addresses),
+            head + "\2\0\0\0\0"s + name + "\xc0\x0c\0\1\0\1\0\0\0\5\0\4\x0a\1\0\2"s + "\xc0\x0c\0\1\0\1\0\0\0\5\0\4\x0a\1\0\3"s);
+  const std::string v6 = question({"db"}, kTypeAaaa);
+  EXPECT_EQ(answer_to(v6, *read_question(v6), addresses).substr(0, 8), head + "\1"s);
+  // A name that is there has no records of other kinds, which is no error.
+  const std::string mail = question({"db"}, 15);
+  EXPECT_EQ(answer_to(mail, *read_question(mail), addresses).substr(0, 8), head + "\0"s);
+  // What does not fit is left out.
+  const std::vector<Address> many(100, addresses[1]);
+  EXPECT_LE(answer_to(v6, *read_question(v6), many).size(), 512u);
+  EXPECT_EQ(answer_to(asked, *read_question(asked), {}, DnsCode::server_failed).substr(2, 2), "\x81\x82"s);
+}
+
+TEST(DnsMessageTest, NamesAreThoseOfTheHostsFile) {
+  constexpr const char* kHosts = "127.0.0.1\tlocalhost\n# 10.0.0.9 db\n10.1.0.3\tDB postgres # db2\nfd00::3 db\nnonsense db\n\n10.1.0.4";
+  const auto texts = [&](const char* name) {
+    std::string out;
+    for (const Address& address : addresses_in(kHosts, name)) out += address.text() + " ";
+    return out;
+  };
+  EXPECT_EQ(texts("db"), "10.1.0.3 fd00::3 ");
+  EXPECT_EQ(texts("postgres"), "10.1.0.3 ");
+  EXPECT_EQ(texts("db2"), "");
+  EXPECT_EQ(texts("10.1.0.3"), "");
+  EXPECT_EQ(texts(""), "");
+}
+
+// A client, the server under test, and one beyond it at 127.0.0.N:53, if this machine lets us.
+class NameServerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    hosts_ = std::string(testing::TempDir()) + "/hosts";
+    ASSERT_TRUE(os::write_file_atomically(hosts_, "10.1.0.2\tdb\n", 0600).has_value());
+    client_ = os::Fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    const timeval patience = {5, 0};
+    ::setsockopt(client_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  }
+
+  void open(std::vector<std::string> servers) {
+    auto opened = NameServer::open({.hosts = hosts_, .servers = std::move(servers)}, "127.0.0.1", 0);
+    ASSERT_TRUE(opened.has_value()) << opened.error().render();
+    server_.emplace(std::move(*opened));
+    sockaddr_in to = {};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(server_->port());
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ASSERT_EQ(::connect(client_.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
+  }
+
+  // One turn of its keeper.
+  void turn(int timeout_ms) {
+    std::vector<pollfd> events(1, pollfd{-1, 0, 0});
+    server_->add_to(events);
+    (void)::poll(events.data(), events.size(), timeout_ms);
+    server_->look_at(events, 1);
+  }
+
+  void ask(const std::string& message) { ASSERT_EQ(::send(client_.get(), message.data(), message.size(), 0), static_cast<ssize_t>(message.size())); }
+  std::string heard(int flags = 0) {
+    char buffer[4096];
+    const ssize_t got = ::recv(client_.get(), buffer, sizeof buffer, flags);
+    return got < 0 ? "" : std::string(buffer, static_cast<size_t>(got));
+  }
+
+  std::string hosts_;
+  os::Fd client_;
+  std::optional<NameServer> server_;
+};
+
+TEST_F(NameServerTest, AnswersForTheHostsFileAsItIsNow) {
+  open({"127.255.255.1"});
+  ask(question({"db"}, kTypeA));
+  turn(1000);
+  EXPECT_TRUE(heard().ends_with("\x0a\1\0\2"s));
+  ASSERT_TRUE(os::write_file_atomically(hosts_, "10.1.0.9\tdb\n", 0600).has_value());
+  ask(question({"db"}, kTypeA));
+  turn(1000);
+  EXPECT_TRUE(heard().ends_with("\x0a\1\0\11"s));
+  EXPECT_EQ(server_->deadline(), INT64_MAX) << "nothing to wake up for";
+}
+
+TEST_F(NameServerTest, PassesOnToTheNextThatAnswers) {
+  const os::Fd beyond(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in at = {};
+  at.sin_family = AF_INET;
+  at.sin_port = htons(53);
+  ::inet_pton(AF_INET, "127.255.255.2", &at.sin_addr);
+  if (::bind(beyond.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) GTEST_SKIP() << "port 53 is not ours";
+  open({"127.255.255.1", "127.255.255.2"});  // The first refuses.
+  const std::string asked = question({"example", "org"}, kTypeA);
+  ask(asked);
+  turn(1000);
+  turn(1000);
+  char buffer[512];
+  sockaddr_in from = {};
+  socklen_t size = sizeof from;
+  const ssize_t got = ::recvfrom(beyond.get(), buffer, sizeof buffer, MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&from), &size);
+  ASSERT_EQ(got, static_cast<ssize_t>(asked.size()));
+  std::string answer(buffer, static_cast<size_t>(got));
+  EXPECT_EQ(answer.substr(2), asked.substr(2));
+  answer[2] = '\x81';
+  ::sendto(beyond.get(), answer.data(), answer.size(), 0, reinterpret_cast<const sockaddr*>(&from), size);
+  turn(1000);
+  answer.replace(0, 2, "\x12\x34");
+  EXPECT_EQ(heard(), answer);
+}
+
+TEST_F(NameServerTest, SaysThatNobodyAnswers) {
+  open({"127.255.255.1"});
+  ask(question({"example", "org"}, kTypeA));
+  turn(1000);
+  turn(1000);
+  EXPECT_EQ(heard(), "\x12\x34\x81\x82\0\1\0\0\0\0\0\0\7example\3org\0\0\1\0\1"s);
+}
+
+// Goal: whoever floods it does not keep its keeper busy.
+TEST_F(NameServerTest, HearsSoManyInASecond) {
+  open({});
+  int answered = 0;
+  for (int i = 0; i < 3000; ++i) {
+    ask(question({"db"}, kTypeA));
+    turn(0);
+    if (!heard(MSG_DONTWAIT).empty()) ++answered;
+  }
+  EXPECT_GE(answered, 900);
+  EXPECT_LT(server_->deadline(), INT64_MAX) << "it goes on when the second is over";
+  ASSERT_TRUE(os::write_file_atomically(hosts_, std::string(900'000, '#') + "\n10.1.0.2\tdb\n", 0600).has_value());
+  EXPECT_LE(answered, 2000);
+}
+
+}  // namespace
+}  // namespace kist::networks
