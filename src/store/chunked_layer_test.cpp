@@ -7,6 +7,7 @@
 #include <boost/json/value.hpp>
 
 #include "archive/decompress.h"
+#include "base/base64.h"
 #include "base/text.h"
 #include "store/crc64.h"
 #include "store/test_contents.h"
@@ -87,19 +88,7 @@ std::map<std::string, std::string> files_of(const Written& layer) {
   return out;
 }
 
-std::string base64(std::string_view text) {
-  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  uint32_t bits = 0;
-  int held = 0;
-  for (const char c : text) {
-    if (c == '=') break;
-    bits = bits << 6 | static_cast<uint32_t>(kAlphabet.find(c));
-    held += 6;
-    if (held >= 8) out += static_cast<char>(bits >> (held -= 8) & 0xff);
-  }
-  return out;
-}
+std::string base64(std::string_view text) { return decode_base64(text).value(); }
 
 // The tar, from its tar-split data and the contents.
 std::string tar_of(const Written& layer, const std::map<std::string, std::string>& files) {
