@@ -96,7 +96,8 @@ constexpr std::array kVerifyFlags{kHere, kOfPlatform, kEnv, kFrom, kOffline, kPr
 constexpr FlagSpec kTag{"--tag", "-t", "NAME[:TAG]", "what to call the image", true};
 constexpr FlagSpec kBuildPlatform{"--platform", "", "OS/ARCH[,…]", "for these platforms, for example linux/amd64,linux/arm64", true};
 constexpr FlagSpec kBuildLabel{"--label", "", "KEY=VALUE", "a label of the image", true};
-constexpr FlagSpec kCompression{"--compression", "", "zstd|gzip|none[:LEVEL]", "of the layers (default zstd:3; gzip:6)"};
+constexpr FlagSpec kCompression{"--compression", "", "zstd|zstd:chunked|gzip|none[:LEVEL]",
+                                "of the layers (default zstd:3; gzip:6)"};
 constexpr FlagSpec kBuildOutput{"--output", "-o", "KIND:PATH", "write it too: oci:FOLDER, oci-archive:FILE, docker-archive:FILE"};
 constexpr FlagSpec kDev{"--dev", "", "", "with all that `kist run` has; of the environment `dev`, if there is one"};
 constexpr FlagSpec kPush{"--push", "", "", "push it to the registry of each NAME; of several platforms as one index"};

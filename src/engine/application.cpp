@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "engine/ignore_rules.h"
+#include "python/pylock.h"
 
 namespace kist::engine {
 namespace {
@@ -95,6 +96,9 @@ class Collector {
 
   bool is_left_out(const std::string& path, std::string_view name, bool is_folder) const {
     if (is_never_wanted(name)) return true;
+    // The lock that the image is made of is in it anyway; those of other platforms and environments would
+    // give it another digest as soon as they were written.
+    if (path == name && python::environment_of_lock(name)) return true;
     const std::string whole = inside(path);
     if (std::find(request_.left_out.begin(), request_.left_out.end(), whole) != request_.left_out.end())
       return true;

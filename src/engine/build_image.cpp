@@ -16,6 +16,7 @@
 #include "environment/bytecode_application.h"
 #include "environment/bytecode_part.h"
 #include "environment/bytecode_piece.h"
+#include "environment/foreign_compiler.h"
 #include "environment/platform.h"
 #include "environment/root_variant.h"
 #include "images/built_layer.h"
@@ -74,16 +75,15 @@ python::Lock installed(python::Lock lock) {
 }
 
 // The environment's parts, each package with its byte-code, and the standard library's as the last one.
-Result<std::vector<NamedTree>> parts_of(const Work& work, const python::Lock& lock, oci::Digest& complete) {
+Result<std::vector<NamedTree>> parts_of(const Work& work, const python::Lock& lock,
+                                        environment::Completed& completed) {
   const std::string folder = os::parent_of(work.project.lock_path);
   environment::Environment environment =
       TRY(environment::assemble(work.context, lock, folder, work.tx));
-  complete = environment.digest;
-  if (environment.bytecode)
-    complete = TRY(environment::complete_now(work.context, *environment.bytecode, work.tx));
+  completed = TRY(environment::complete_environment(work.context, lock, folder, environment, work.tx));
   std::vector<NamedTree> parts = std::move(environment.parts);
   if (parts.empty()) parts = TRY(environment::parts_of(work.context, lock, folder, work.tx));
-  const store::Tree tree = TRY(work.context.store.tree(complete));
+  const store::Tree tree = TRY(work.context.store.tree(completed.tree));
   store::Tree bytecode = TRY(environment::share_out_bytecode(tree, parts, is_package_part));
   if (!bytecode.empty()) parts.push_back({std::string(kBytecodePart), std::move(bytecode)});
   return parts;
@@ -120,15 +120,16 @@ Result<store::Tree> merged(std::span<const NamedTree> parts) {
   return store::merge(views);
 }
 
-Result<store::Tree> application_of(const Work& work, const oci::Digest& environment) {
+Result<store::Tree> application_of(const Work& work, const environment::Completed& environment) {
   const store::Tree files = TRY(application_tree(
       work.context, {.folder = work.project.folder,
                      .include = work.inputs.project.image.include,
                      .left_out = work.request.left_out}, work.tx));
+  if (!environment.has_bytecode) return files;
   const python::Target target = TRY(environment::target_of(work.lock));
   std::vector<NamedTree> parts;
   store::Tree bytecode = TRY(environment::application_bytecode(
-      work.context, {.lock = work.lock, .target = target, .environment = environment}, files, work.tx));
+      work.context, {.lock = work.lock, .target = target, .compiler = environment.compiler}, files, work.tx));
   parts.push_back({"the application", files});
   parts.push_back({"its byte-code", std::move(bytecode)});
   return merged(parts);
@@ -143,9 +144,9 @@ struct Stack {
 Result<Stack> stack_of(const Work& work) {
   Stack stack;
   const python::Lock lock = installed(work.lock);
-  oci::Digest complete{oci::Digest::Bytes{}};
-  std::vector<NamedTree> parts = TRY(parts_of(work, lock, complete));
-  store::Tree application = TRY(application_of(work, complete));
+  environment::Completed completed;
+  std::vector<NamedTree> parts = TRY(parts_of(work, lock, completed));
+  store::Tree application = TRY(application_of(work, completed));
   parts = TRY(image_parts(work, std::move(parts)));
   stack.layers = TRY(layers_of(parts, lock));
   stack.tree = TRY(merged(parts), "assembling the image");

@@ -8,7 +8,7 @@
 #include "engine/image_layers.h"
 #include "environment/assemble.h"
 #include "environment/bytecode_part.h"
-#include "environment/bytecode_piece.h"
+#include "environment/foreign_compiler.h"
 #include "store/layer.h"
 
 namespace kist::engine {
@@ -30,11 +30,11 @@ Result<Made> make(const Context& context, const python::Lock& lock, const std::s
   store::Transaction tx = TRY(context.store.begin());
   environment::Environment environment =
       TRY(environment::assemble(context, lock, lock_folder, tx));
-  made.digest = environment.digest;
   made.packages = environment.packages;
   made.fetched_bytes = environment.fetched_bytes;
-  if (environment.bytecode)
-    made.digest = TRY(environment::complete_now(context, *environment.bytecode, tx));
+  const environment::Completed completed =
+      TRY(environment::complete_environment(context, lock, lock_folder, environment, tx));
+  made.digest = completed.tree;
   made.parts = TRY(environment::parts_of(context, lock, lock_folder, tx));
   made.tree = TRY(context.store.tree(made.digest));
   store::Tree rest = TRY(environment::share_out_bytecode(made.tree, made.parts, is_package_part));

@@ -121,9 +121,7 @@ Result<void> add_bytecode(const Context& context, const python::Lock& lock, cons
   if (!library) return {};  // Collected since: the environment works without byte-code too.
   auto found = bytecode_plan(context, {lock, plan.target, *library, plan.pieces}, tx);
   if (!found && found.error().code() == Code::not_found) return {};
-  if (!found) return std::move(found).error();
-  if (!*found) return {};
-  BytecodePlan bytecode = std::move(**found);
+  BytecodePlan bytecode = TRY(std::move(found));
   bytecode.complete_name = name + kComplete;
   bytecode.tree = environment.digest;
   const auto missing = TRY(missing_bytecode(context, bytecode, tx));
@@ -131,8 +129,9 @@ Result<void> add_bytecode(const Context& context, const python::Lock& lock, cons
     environment.digest = TRY(complete_tree(context, bytecode, tx));
     return {};
   }
-  // A new tree takes what there is; one that already has a root keeps it until it is complete.
-  if (!environment.parts.empty()) {
+  // A new tree takes what there is; one that already has a root keeps it until it is complete, and one
+  // for another platform has all or none, as it may be that nothing here can compile the rest.
+  if (!environment.parts.empty() && lock.kist->platform == host_platform()) {
     const store::Tree tree = TRY(context.store.tree(environment.digest));
     const auto better = TRY(with_bytecode(context, bytecode, tree, tx));
     if (better) environment.digest = TRY(tx.put_tree(*better));

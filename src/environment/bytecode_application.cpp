@@ -3,7 +3,6 @@
 #include "base/text.h"
 #include "environment/bytecode_compiler.h"
 #include "environment/pieces.h"
-#include "environment/platform.h"
 
 namespace kist::environment {
 namespace {
@@ -34,7 +33,6 @@ std::string key_of(const ApplicationBytecode& request, const store::Tree& applic
 
 Result<store::Tree> application_bytecode(const Context& context, const ApplicationBytecode& request,
                                          const store::Tree& application, store::Transaction& tx) {
-  if (request.lock.kist->platform != host_platform()) return store::Tree();
   const python::BytecodeTarget target{.python_minor = request.target.python(), .level = 0};
   const auto sources = python::bytecode_sources(application, target);
   if (sources.empty()) return store::Tree();
@@ -53,7 +51,7 @@ Result<store::Tree> application_bytecode(const Context& context, const Applicati
   const std::string output = os::join(work.path(), "out");
   TRY(os::make_folders(output, 0700));
   TRY(write_sources(context, application, sources, shown));
-  CompilerRun run{.tree = request.environment,
+  CompilerRun run{.tree = request.compiler,
                   .python = request.target.python_program(),
                   .target = target,
                   .work_folder = work.path(),

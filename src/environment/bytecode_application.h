@@ -11,11 +11,11 @@ namespace kist::environment {
 struct ApplicationBytecode {
   const python::Lock& lock;
   const python::Target& target;
-  oci::Digest environment;  // The tree whose interpreter compiles; in the store.
+  oci::Digest compiler;  // The tree whose interpreter compiles; in the store.
 };
 
 /// For every ".py" of `application` that compiles. Made once for the same sources, interpreter and
-/// places. Empty for a platform whose interpreter this machine cannot execute.
+/// places.
 /// Errors: those of run_step(), corrupt (what came out is no byte-code).
 Result<store::Tree> application_bytecode(const Context& context, const ApplicationBytecode& request,
                                          const store::Tree& application, store::Transaction& tx);

@@ -17,6 +17,7 @@ struct CompilerRun {
   python::BytecodeTarget target;
   std::string work_folder;      // The list goes there, and the byte-code into `out` in it.
   std::vector<runtime::Mount> mounts;  // What the tree does not have.
+  std::string sources = "/";           // Where the sources' paths begin, inside.
 };
 
 /// Errors: those of run_step(), internal (the compiler failed).

@@ -5,7 +5,6 @@
 #include "base/text.h"
 #include "environment/assemble.h"
 #include "environment/bytecode_compiler.h"
-#include "environment/platform.h"
 #include "environment/step.h"
 #include "python/bytecode.h"
 
@@ -15,6 +14,7 @@ namespace {
 // A container costs about as much as compiling this many files.
 constexpr size_t kGroupSources = 300;
 constexpr std::string_view kInside = "/kist-bytecode";
+constexpr std::string_view kSources = "/kist-sources";
 
 python::BytecodeTarget target_of_plan(const BytecodePlan& plan) {
   return {.python_minor = plan.python_minor, .level = 0};
@@ -56,6 +56,20 @@ Result<BytecodePiece> library_piece(const Context& context, const BytecodeReques
   return piece;
 }
 
+// A tree with this machine's interpreter, and below a folder of its own the sources that it compiles.
+Result<oci::Digest> beside_interpreter(const Context& context, const BytecodePlan& plan,
+                                       const std::vector<std::string>& sources, store::Transaction& tx) {
+  const store::Tree interpreter = TRY(context.store.tree(*plan.compiler));
+  const store::Tree tree = TRY(context.store.tree(plan.tree));
+  std::vector<store::Entry> entries = interpreter.entries();
+  for (const std::string& source : sources) {
+    entries.push_back(*tree.find(source));
+    entries.back().path = fmt::format("{}/{}", kSources.substr(1), source);
+  }
+  const store::Tree both = TRY(store::Tree::make(std::move(entries)));
+  return tx.put_tree(both);
+}
+
 std::vector<std::string> ordered(std::vector<std::string> sources) {
   std::sort(sources.begin(), sources.end());
   sources.erase(std::unique(sources.begin(), sources.end()), sources.end());
@@ -79,7 +93,7 @@ Result<void> run_compiler(const Context& context, const CompilerRun& run,
   if (!lease) return Error(Code::unavailable, "the environment's root was just removed");
   TRY(os::write_file_atomically(os::join(run.work_folder, "list"), python::bytecode_list(sources)));
   const python::BytecodeRun compiler{.python = run.python,
-                                     .root = "/",
+                                     .root = run.sources,
                                      .list = os::join(kInside, "list"),
                                      .output = os::join(kInside, "out"),
                                      .workers = os::core_count()};
@@ -96,10 +110,8 @@ Result<void> run_compiler(const Context& context, const CompilerRun& run,
                tail_of(output));
 }
 
-Result<std::optional<BytecodePlan>> bytecode_plan(const Context& context,
-                                                  const BytecodeRequest& request,
-                                                  const store::Transaction& tx) {
-  if (request.lock.kist->platform != host_platform()) return std::optional<BytecodePlan>();
+Result<BytecodePlan> bytecode_plan(const Context& context, const BytecodeRequest& request,
+                                   const store::Transaction& tx) {
   BytecodePlan plan;
   plan.python_minor = request.target.python();
   plan.python = request.target.python_program();
@@ -116,7 +128,7 @@ Result<std::optional<BytecodePlan>> bytecode_plan(const Context& context,
          .sources = *tree,
          .folder = ""});
   }
-  return std::optional(std::move(plan));
+  return plan;
 }
 
 Result<std::vector<BytecodePiece>> missing_bytecode(const Context& context, const BytecodePlan& plan,
@@ -161,12 +173,17 @@ Result<void> compile_bytecode(const Context& context, const BytecodePlan& plan,
   std::erase_if(all, [&](const std::string& source) {
     return os::exists(os::join(output, python::bytecode_path(source, target_of_plan(plan))));
   });
-  const CompilerRun run{.tree = plan.tree,
-                        .python = plan.python,
-                        .target = target_of_plan(plan),
-                        .work_folder = work_folder,
-                        .mounts = {}};
-  if (!all.empty()) TRY(run_compiler(context, run, ordered(std::move(all)), tx));
+  all = ordered(std::move(all));
+  CompilerRun run{.tree = plan.tree,
+                  .python = plan.python,
+                  .target = target_of_plan(plan),
+                  .work_folder = work_folder,
+                  .mounts = {}};
+  if (plan.compiler && !all.empty()) {
+    run.tree = TRY(beside_interpreter(context, plan, all, tx));
+    run.sources = kSources;
+  }
+  if (!all.empty()) TRY(run_compiler(context, run, all, tx));
   for (size_t i = 0; i < pieces.size(); ++i) {
     const store::Tree tree =
         TRY(python::collect_bytecode(output, sources[i], target_of_plan(plan), tx), "{}",

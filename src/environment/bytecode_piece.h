@@ -32,6 +32,9 @@ struct BytecodePlan {
   std::string python_minor;   // "3.13"
   std::string python;         // "/usr/bin/python3.13", inside.
   std::vector<BytecodePiece> pieces;
+  /// The tree with the interpreter that compiles, when `tree` is for a platform whose programs this
+  /// machine cannot execute (foreign_compiler.h). Not in the file: nobody runs such a tree meanwhile.
+  std::optional<oci::Digest> compiler = {};
 };
 
 /// What is asked of bytecode_plan(); `wheels` are pieces whose trees have names in the store or in
@@ -43,12 +46,10 @@ struct BytecodeRequest {
   std::span<const Piece> wheels;
 };
 
-/// Empty for a platform whose interpreter this machine cannot execute: such an environment has no
-/// byte-code. `complete_name` and `tree` are the caller's to fill in.
-/// Errors: those of reading the store.
-Result<std::optional<BytecodePlan>> bytecode_plan(const Context& context,
-                                                  const BytecodeRequest& request,
-                                                  const store::Transaction& tx);
+/// `complete_name` and `tree` are the caller's to fill in. Errors: not_found (a piece is not in the
+/// store), those of reading it.
+Result<BytecodePlan> bytecode_plan(const Context& context, const BytecodeRequest& request,
+                                   const store::Transaction& tx);
 
 /// For the file that the later process reads. decode: corrupt.
 std::string encode(const BytecodePlan& plan);

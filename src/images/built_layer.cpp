@@ -13,7 +13,8 @@ archive::TarFilter filter_of(const Compression& compression) {
   switch (compression.method) {
     case Compression::Method::none: return archive::TarFilter::none;
     case Compression::Method::gzip: return archive::TarFilter::gzip;
-    case Compression::Method::zstd: return archive::TarFilter::zstd;
+    case Compression::Method::zstd:
+    case Compression::Method::zstd_chunked: return archive::TarFilter::zstd;
   }
   return archive::TarFilter::none;
 }
@@ -82,6 +83,7 @@ Result<BuiltLayer> build_layer(const store::Store& store, store::Transaction& tx
     out.layer.size_bytes = written.size_bytes;
     out.layer.diff_id = written.diff_id;
     out.layer.tar_bytes = written.tar_bytes;
+    out.layer.annotations = written.annotations;
     out.layer.blob = TRY(put_blob(tx, out.layer, compression));
     tx.name(name, out.layer.blob);
   }

@@ -39,7 +39,7 @@ class BuiltLayerTest : public testing::Test {
 TEST_F(BuiltLayerTest, BytesAreWrittenAgainWithTheDigestsThatWereTold) {
   store::Transaction tx = must(store_.begin());
   const store::Tree files = tree(tx);
-  for (const char* text : {"zstd", "gzip", "none", "zstd:9"}) {
+  for (const char* text : {"zstd", "gzip", "none", "zstd:9", "zstd:chunked", "zstd:chunked:9"}) {
     const auto compression = must(store::Compression::parse(text));
     const BuiltLayer built = must(build_layer(store_, tx, files, compression));
     EXPECT_FALSE(built.was_known) << text;

@@ -22,6 +22,7 @@ Result<Image> commit_image(const Intake& intake, const Image& base, const oci::R
   config.diff_ids.push_back(layer.diff_id);
   NewImage image;
   image.layers = base.layers;
+  for (size_t i = 0; i < image.layers.size(); ++i) image.layers[i].annotations = base.manifest.layers[i].annotations;
   image.layers.push_back(layer);
   image.config_bytes = oci::encode(config);
   image.manifest_bytes = make_manifest(image.config_bytes, image.layers);

@@ -114,7 +114,7 @@ std::string make_manifest(std::string_view config_bytes, const std::vector<Layer
     manifest.layers.push_back({.media_type = std::string(media_type_of(layer.compression)),
                                .digest = layer.digest,
                                .size_bytes = layer.size_bytes,
-                               .annotations = {},
+                               .annotations = layer.annotations,
                                .platform = {}});
   return oci::encode(manifest);
 }

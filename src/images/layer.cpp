@@ -25,6 +25,7 @@ constexpr uint64_t kWholeInMemory = 4u << 20;
 constexpr uint64_t kMaxRatio = 2000;
 constexpr uint64_t kFreeOfRatio = 1ull << 30;
 constexpr size_t kMagicBytes = 6;
+constexpr size_t kLayerFields = 8;  // Of its line, before the annotations: two of each.
 
 Result<void> check_claim(const char* what, const std::optional<oci::Digest>& wanted,
                          const oci::Digest& got) {
@@ -258,15 +259,18 @@ std::string layer_name(const oci::Digest& diff_id) { return "layer/" + diff_id.h
 std::string blob_name(const oci::Digest& digest) { return "blob/" + digest.hex(); }
 
 std::string layer_line(const Layer& layer) {
-  return fmt::format("{} {} {} {} {} {} {} {}", layer.digest.string(), layer.size_bytes,
-                     layer.diff_id.string(), layer.tar_bytes, compression_name(layer.compression),
-                     layer.content_bytes, layer.tree.string(), layer.blob.string());
+  std::string out = fmt::format("{} {} {} {} {} {} {} {}", layer.digest.string(), layer.size_bytes,
+                                layer.diff_id.string(), layer.tar_bytes, compression_name(layer.compression),
+                                layer.content_bytes, layer.tree.string(), layer.blob.string());
+  for (const auto& [key, value] : layer.annotations)
+    out += fmt::format(" {} {}", percent_encode(key), percent_encode(value));
+  return out;
 }
 
 Result<Layer> parse_layer_line(std::string_view line) {
   const auto fields = split(line, ' ');
   const Error bad(Code::corrupt, "'{}' does not describe a layer", printable(line));
-  if (fields.size() != 8) return bad;
+  if (fields.size() < kLayerFields || fields.size() % 2 != 0) return bad;
   const oci::Digest digest = TRY(oci::Digest::parse(fields[0]));
   const oci::Digest diff_id = TRY(oci::Digest::parse(fields[2]));
   const oci::Digest tree = TRY(oci::Digest::parse(fields[6]));
@@ -275,6 +279,13 @@ Result<Layer> parse_layer_line(std::string_view line) {
   const auto tar_bytes = parse_number(fields[3]);
   const auto content_bytes = parse_number(fields[5]);
   if (!size || !tar_bytes || !content_bytes) return bad;
+  oci::Annotations annotations;
+  for (size_t i = kLayerFields; i < fields.size(); i += 2) {
+    const auto key = percent_decode(fields[i]);
+    auto value = percent_decode(fields[i + 1]);
+    if (!key || !value) return bad;
+    annotations[*key] = std::move(*value);
+  }
   for (const TarFilter filter : {TarFilter::none, TarFilter::gzip, TarFilter::zstd, TarFilter::xz,
                                  TarFilter::bzip2}) {
     if (compression_name(filter) != fields[4]) continue;
@@ -285,7 +296,8 @@ Result<Layer> parse_layer_line(std::string_view line) {
                  .compression = filter,
                  .content_bytes = *content_bytes,
                  .tree = tree,
-                 .blob = blob};
+                 .blob = blob,
+                 .annotations = std::move(annotations)};
   }
   return bad;
 }

@@ -7,6 +7,7 @@
 
 #include "archive/decompress.h"
 #include "oci/digest.h"
+#include "oci/image.h"
 #include "store/layer.h"
 #include "store/store.h"
 
@@ -21,6 +22,7 @@ struct Layer {
   uint64_t content_bytes;  // Sum of the sizes of its files.
   oci::Digest tree;        // What it holds, in the form of layer_entries.h.
   oci::Digest blob;        // A tree with what is needed to write its bytes again.
+  oci::Annotations annotations = {};  // Of its descriptor in manifests that are made here.
 };
 
 /// What is known of a layer before it is read. What is given is checked.

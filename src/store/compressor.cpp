@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "store/chunked_layer.h"
 
 namespace kist::store {
 namespace {
@@ -131,28 +132,23 @@ class Plain final : public Compressor {
 };
 
 Error unknown(std::string_view text) {
-  return Error(Code::invalid, "compression '{}' is not one of zstd[:1-22], gzip[:1-12], none", printable(text))
+  return Error(Code::invalid, "compression '{}' is not one of zstd[:1-22], zstd:chunked[:1-22], gzip[:1-12], none",
+               printable(text))
       .hint("`--compression zstd:3`");
 }
 
-std::string_view release_of(Compression::Method method) {
-  switch (method) {
-    case Compression::Method::none: return "";
-    case Compression::Method::gzip: return LIBDEFLATE_VERSION_STRING;
-    case Compression::Method::zstd: return ZSTD_VERSION_STRING;
-  }
-  return "";
-}
+constexpr std::string_view kChunked = "zstd:chunked";
 
 }  // namespace
 
 Result<Compression> Compression::parse(std::string_view text) {
-  const size_t colon = text.find(':');
+  const bool is_chunked = text.starts_with(kChunked);
+  const size_t colon = text.find(':', is_chunked ? kChunked.size() : 0);
   const std::string_view name = text.substr(0, colon);
   Compression out;
   int highest = 0;
-  if (name == "zstd") {
-    out = {.method = Method::zstd, .level = 3};
+  if (name == "zstd" || name == kChunked) {
+    out = {.method = is_chunked ? Method::zstd_chunked : Method::zstd, .level = 3};
     highest = kMaxZstdLevel;
   } else if (name == "gzip") {
     out = {.method = Method::gzip, .level = 6};
@@ -170,8 +166,14 @@ Result<Compression> Compression::parse(std::string_view text) {
 }
 
 std::string Compression::recipe() const {
-  if (method == Method::none) return "none";
-  return fmt::format("{}-{}@{}", method == Method::gzip ? "gzip" : "zstd", level, release_of(method));
+  switch (method) {
+    case Method::none: return "none";
+    case Method::gzip: return fmt::format("gzip-{}@{}", level, LIBDEFLATE_VERSION_STRING);
+    case Method::zstd: return fmt::format("zstd-{}@{}", level, ZSTD_VERSION_STRING);
+    case Method::zstd_chunked:
+      return fmt::format("{}-{}@{}/{}", kChunked, level, ZSTD_VERSION_STRING, kChunkedRules);
+  }
+  return "";
 }
 
 Result<Compression> Compression::of_recipe(std::string_view recipe) {
@@ -189,7 +191,9 @@ std::unique_ptr<Compressor> make_compressor(const Compression& compression, cons
     case Compression::Method::none: return std::make_unique<Plain>(output);
     case Compression::Method::gzip: return std::make_unique<Gzip>(compression.level, output);
     case Compression::Method::zstd: return std::make_unique<Zstd>(compression.level, output);
+    case Compression::Method::zstd_chunked: break;
   }
+  KIST_ASSERT(false);
   return nullptr;
 }
 

@@ -15,11 +15,11 @@ using Output = std::function<Result<void>(std::string_view)>;
 
 /// How a layer is compressed. A value.
 struct Compression {
-  enum class Method { none, gzip, zstd };
+  enum class Method { none, gzip, zstd, zstd_chunked };
   Method method = Method::zstd;
   int level = 3;
 
-  /// "zstd", "zstd:19", "gzip:6", "none". Errors: invalid (lists what there is).
+  /// "zstd", "zstd:19", "zstd:chunked", "zstd:chunked:19", "gzip:6", "none". Errors: invalid (lists what there is).
   static Result<Compression> parse(std::string_view text);
   /// What the compressed bytes are a function of, beside the plain ones: method, level and release of
   /// the library: "zstd-3@1.5.7". Part of every name that stands for such bytes.
@@ -38,7 +38,8 @@ class Compressor {
   virtual Result<void> finish() = 0;
 };
 
-/// `output` must outlive the compressor.
+/// `output` must outlive the compressor. Not for zstd_chunked, whose frames are cut where files begin:
+/// write_chunked() does that.
 std::unique_ptr<Compressor> make_compressor(const Compression& compression, const Output& output);
 
 }  // namespace kist::store

@@ -62,9 +62,15 @@ TEST(CompressorTest, AMembersLengthAndNothingBeyond) {
 }
 
 TEST(CompressorTest, RejectsWithPreciseMessage) {
-  for (const char* text : {"", "xz", "zstd:", "zstd:0", "zstd:23", "gzip:13", "gzip:x", "none:1", "zstd-3"})
+  for (const char* text : {"", "xz", "zstd:", "zstd:0", "zstd:23", "gzip:13", "gzip:x", "none:1", "zstd-3", "zstd:chunked:", "zstd:chunked:23",
+                           "zstd:chunkedx", "zstd:chunked-3", "zstd::3"})
     EXPECT_EQ(Compression::parse(text).error().message(),
-              std::string("compression '") + text + "' is not one of zstd[:1-22], gzip[:1-12], none");
+              std::string("compression '") + text + "' is not one of zstd[:1-22], zstd:chunked[:1-22], gzip[:1-12], none");
+  for (const char* text : {"zstd:chunked", "zstd:chunked:19"}) {
+    const Compression chunked = must(Compression::parse(text));
+    EXPECT_EQ(chunked.method, Compression::Method::zstd_chunked);
+    EXPECT_EQ(must(Compression::of_recipe(chunked.recipe())), chunked) << text;
+  }
   const auto old = Compression::of_recipe("zstd-3@0.0.1");
   EXPECT_EQ(old.error().code(), Code::unsupported);
 }

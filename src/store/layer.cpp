@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "os/files.h"
+#include "store/chunked_layer.h"
 #include "store/tar_header.h"
 
 namespace kist::store {
@@ -61,6 +62,17 @@ Error wrong_content(const Entry& file, std::string_view what) {
       .hint("`kist fsck`");
 }
 
+Result<ChunkedTar> write_compressed(const Tree& tree, const Contents& contents, const Output& output,
+                                    const Compression& compression) {
+  if (compression.method == Compression::Method::zstd_chunked)
+    return write_chunked(tree, contents, output, compression.level);
+  const auto compressor = make_compressor(compression, output);
+  const Tar tar = TRY(
+      write_tar(tree, contents, [&](std::string_view bytes) { return compressor->write(bytes); }));
+  TRY(compressor->finish());
+  return ChunkedTar{.tar = tar, .annotations = {}};
+}
+
 }  // namespace
 
 Result<void> StoreContents::read(const Entry& file, const Output& output) const {
@@ -103,14 +115,12 @@ Result<Layer> write_layer(const Tree& tree, const Contents& contents, const Outp
     size_bytes += bytes.size();
     return output(bytes);
   };
-  const auto compressor = make_compressor(compression, counted);
-  const Tar tar = TRY(
-      write_tar(tree, contents, [&](std::string_view bytes) { return compressor->write(bytes); }));
-  TRY(compressor->finish());
+  ChunkedTar written = TRY(write_compressed(tree, contents, counted, compression));
   return Layer{.digest = hasher.finish(),
                .size_bytes = size_bytes,
-               .diff_id = tar.diff_id,
-               .tar_bytes = tar.size_bytes};
+               .diff_id = written.tar.diff_id,
+               .tar_bytes = written.tar.size_bytes,
+               .annotations = std::move(written.annotations)};
 }
 
 std::vector<Tree> split_tree(const Tree& tree, uint64_t limit_bytes) {

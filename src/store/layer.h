@@ -6,6 +6,8 @@
 //   }));
 #pragma once
 
+#include <map>
+#include <string>
 #include <string_view>
 
 #include "store/compressor.h"
@@ -51,10 +53,11 @@ struct Layer {
   uint64_t size_bytes;  // Of those.
   oci::Digest diff_id;  // Of the tar.
   uint64_t tar_bytes;
+  std::map<std::string, std::string> annotations;  // That readers want in the descriptor; mostly none.
 };
 
-/// The tar, compressed: zstd as one frame with checksum, gzip as members of 2 MiB each. Memory: some
-/// 10 MB, whatever the tree.
+/// The tar, compressed: zstd as one frame with checksum, zstd:chunked as chunked_layer.h says, gzip as
+/// members of 2 MiB each. Memory: some 10 MB, whatever the tree.
 Result<Layer> write_layer(const Tree& tree, const Contents& contents, const Output& output,
                           const Compression& compression = {});
 

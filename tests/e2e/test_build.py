@@ -10,8 +10,10 @@ import io
 import json
 import os
 import pathlib
+import re
 import resource
 import shutil
+import struct
 import subprocess
 import tarfile
 import time
@@ -87,6 +89,15 @@ class BuildTest(lib.KistTest):
             with tarfile.open(fileobj=io.BytesIO(members[layer])) as tar:
                 for member in tar:
                     seen[member.name] = member
+        return seen
+
+    def contents_of(self, name):
+        """path → bytes of each regular file, over all layers."""
+        members = self.saved(name, "--format", "docker")
+        seen = {}
+        for layer in json.loads(members["manifest.json"])[0]["Layers"]:
+            with tarfile.open(fileobj=io.BytesIO(members[layer])) as tar:
+                seen.update({m.name: tar.extractfile(m).read() for m in tar if m.isreg()})
         return seen
 
     def config_of(self, name):
@@ -204,7 +215,8 @@ error: image.include: '../x' leads out of the project
 
     def test_compressions(self):
         diff_ids, digests = set(), set()
-        for compression, media in (("zstd:1", "zstd"), ("gzip:1", "gzip"), ("none", "tar"), ("zstd", "zstd")):
+        for compression, media in (("zstd:1", "zstd"), ("gzip:1", "gzip"), ("none", "tar"), ("zstd", "zstd"),
+                                   ("zstd:chunked", "zstd")):
             built = self.one("-t", "packed", "--compression", compression)
             diff_ids.add(tuple(layer["diff_id"] for layer in built["layers"]))
             digests.add(built["digest"])
@@ -214,12 +226,36 @@ error: image.include: '../x' leads out of the project
                 self.assertTrue(descriptor["mediaType"].endswith(media), descriptor)
                 self.assertEqual(sha256(blobs["blobs/sha256/" + descriptor["digest"][7:]]), descriptor["digest"])
         self.assertEqual(len(diff_ids), 1)
-        self.assertEqual(len(digests), 4)
+        self.assertEqual(len(digests), 5)
+
+    def test_chunked_layers_say_where_their_table_is(self):
+        built = self.one("-t", "chunked", "--compression", "zstd:chunked:1")
+        again = self.one("-t", "chunked", "--compression", "zstd:chunked:1")  # From what the store knows of them.
+        self.assertEqual(again["known_layers"], len(again["layers"]))
+        self.assertEqual(again["digest"], built["digest"])
+        blobs = self.saved("chunked")
+        manifest = json.loads(blobs["blobs/sha256/" + built["digest"][7:]])
+        for descriptor in manifest["layers"]:
+            blob = blobs["blobs/sha256/" + descriptor["digest"][7:]]
+            told = {key.rsplit(".", 1)[1]: value for key, value in descriptor["annotations"].items()}
+            offset, length, plain, kind = map(int, told["manifest-position"].split(":"))
+            self.assertEqual(sha256(blob[offset:offset + length]), told["manifest-checksum"])
+            self.assertEqual(kind, 1)
+            self.assertTrue(blob.endswith(b"GNUlInUx"))
+            self.assertEqual(blob[-64:-40], struct.pack("<QQQ", offset, length, plain))
+        # A layer more does not make the others' tables forgotten.
+        self.assert_runs(self.run_kist("run", "--network", "none", "--name", "chunked", "--entrypoint", "python",
+                                       "--image", "chunked", "--", "-c", "open('/home/app/x', 'w')"))
+        self.assert_runs(self.run_kist("commit", "chunked", "more"), None)
+        blobs = self.saved("more")
+        digest = json.loads(blobs["index.json"])["manifests"][0]["digest"]
+        more = json.loads(blobs["blobs/sha256/" + digest[7:]])
+        self.assertEqual(more["layers"][:-1], manifest["layers"])
 
     def test_wrong_usage(self):
         self.assert_fails(self.run_kist("build", "--compression", "xz"), 2, """
 error: --compression
-  cause: compression 'xz' is not one of zstd[:1-22], gzip[:1-12], none
+  cause: compression 'xz' is not one of zstd[:1-22], zstd:chunked[:1-22], gzip[:1-12], none
 
 hint: `--compression zstd:3`
 """)
@@ -315,7 +351,43 @@ class Elsewhere(BuildTest):
         architecture = self.run_kist("inspect", "--type", "image", "--format", "{{.Architecture}}",
                                      "model:1-linux-arm64")
         self.assert_runs(architecture, "arm64\n")
-        self.assertIn("usr/lib/aarch64-linux-gnu/libc.so.6", self.files_of("model:1-linux-arm64"))
+        here, there = self.contents_of("model:1"), self.contents_of("model:1-linux-arm64")
+        self.assertIn("usr/lib/aarch64-linux-gnu/libc.so.6", there)
+        # Byte-code is there too, and what is the same source is the same byte-code.
+        compiled = {path for path in there if path.endswith(".pyc")}
+        self.assertGreater(len(compiled), 500)
+        for part in ("site-packages/__pycache__/thing.cpython-", "app/__pycache__/serve.cpython-",
+                     "/json/__pycache__/decoder.cpython-"):
+            self.assertTrue([path for path in compiled if part in path], part)
+        self.assertEqual({there[path][:4] for path in compiled}, {here[path][:4] for path in compiled if path in here})
+        self.assertEqual([path for path in compiled & here.keys() if here[path] != there[path]], [])
+        self.assertEqual({path for path in compiled if "_sysconfigdata_" not in path},
+                         {path for path in here if path.endswith(".pyc") and "_sysconfigdata_" not in path})
+
+    def test_byte_code_that_nothing_here_can_compile_is_told(self):
+        self.assert_runs(self.run_kist("lock", "--platform", "linux/arm64"))
+        lock = self.project / "pylock.kist@linux-arm64.toml"
+        text = lock.read_text()
+        now = re.search(r'name = "python3\.\d+-minimal", version = "([^"]+)"', text)[1]
+        lock.write_text(text.replace(f'"{now}"', '"3.0.0-1"'))
+        done = self.run_kist("build", "-t", "bare", "--frozen", "--platform", "linux/arm64")
+        self.assertEqual(done.status, 0, done)
+        self.assertIn("warning: byte-code for linux/arm64 needs Python 3.0.0-1 for linux/amd64, there is " + now, done.err)
+        self.assertIn("`kist lock --upgrade --platform linux/arm64`", done.err)
+        self.assertEqual([path for path in self.files_of("bare") if path.endswith(".pyc")], [])
+
+    def test_another_platforms_image_is_the_same_from_an_empty_store(self):
+        digests = set()
+        for name in ("first", "second"):
+            store = self.folder / name
+            subprocess.run(["cp", "-a", "--reflink=auto", lib.primed_store(), store], check=True)
+            digests.add(self.one("-t", "model:1", "--platform", "linux/arm64", env={"KIST_HOME": str(store)})["digest"])
+        # Nor does it matter that this machine's image was built before it, or which locks there are.
+        both = self.build("-t", "model:1", "--platform", "linux/amd64,linux/arm64")
+        digests.add(both[1]["digest"])
+        self.assertEqual(len(digests), 1, digests)
+        again = self.build("-t", "model:1", "--platform", "linux/amd64,linux/arm64")
+        self.assertEqual([one["digest"] for one in again], [one["digest"] for one in both])
 
     def test_skopeo_and_umoci(self):
         folder, built = self.layout("--compression", "gzip")  # umoci before 0.5 knows no zstd.
