@@ -428,6 +428,74 @@ error: cannot pull '127.0.0.1:PORT/layer-unavailable:1'
         self.assertEqual(ranges, [None, "bytes=1000000-"])
 
 
+class Ranges(HostileRegistryTest):
+    """A layer of 80 MB, which comes by several requests at once. What is wrong with ranges costs only them."""
+
+    def setUp(self):
+        super().setUp()
+        tars = [hostile_registry.tar_of("noise", random.Random(self.id()).randbytes(80 << 20))]
+        self.registry.image = hostile_registry.Image(tars=tars, pack=lambda tar: gzip.compress(tar, 0, mtime=0))
+
+    def asked(self, behaviour):
+        path = f"/v2/{behaviour}/blobs/{self.registry.image.document['layers'][0]['digest']}"
+        return [headers.get("range") for _, asked, headers in self.registry.seen if asked == path]
+
+    def one_stream_in_the_end(self, behaviour, most_ranges):
+        self.pull_works(behaviour)
+        ranges = self.asked(behaviour)
+        wholes = [each for each in ranges if not each or each.endswith("-")]
+        self.assertEqual(len(wholes), 1, ranges)
+        self.assertLessEqual(len(ranges) - 1, most_ranges, ranges)
+
+    def test_good(self):
+        self.pull_works("good")
+        begins = sorted(int(each.split("=")[1].split("-")[0]) for each in self.asked("good"))
+        self.assertEqual(begins, list(range(0, len(self.registry.image.layers[0]), 4 << 20)), "each byte is asked for once")
+
+    def test_ignored(self):
+        self.pull_works("ranges-ignored")
+        self.assertEqual(len(self.asked("ranges-ignored")), 1, "what comes is taken as it comes")
+
+    def test_of_another_place(self):
+        self.one_stream_in_the_end("ranges-of-another-place", 1)
+
+    def test_of_another_size(self):
+        self.one_stream_in_the_end("ranges-of-another-size", 1)
+
+    def test_without_a_place(self):
+        self.one_stream_in_the_end("ranges-without-a-place", 1)
+
+    def test_not_satisfied(self):
+        self.one_stream_in_the_end("ranges-not-satisfied", 1)
+
+    def test_ignored_later(self):
+        self.one_stream_in_the_end("ranges-ignored-later", 9)
+
+    def test_without_end(self):
+        self.one_stream_in_the_end("ranges-without-end", 9)
+
+    def test_cut(self):
+        self.pull_works("ranges-cut")
+        self.assertIn("bytes=1000000-4194303", self.asked("ranges-cut"))
+        self.assertTrue(all(each and not each.endswith("-") for each in self.asked("ranges-cut")))
+
+    def test_too_many(self):
+        self.pull_works("ranges-too-many")
+
+    def test_elsewhere_without_a_password(self):
+        self.pull_works("basic-password")
+        self.assertGreater(len([headers for _, _, headers in self.registry.elsewhere if "range" in headers]), 15)
+        self.nobody_else_saw_it()
+
+    def test_of_other_bytes(self):
+        self.pull_fails("ranges-of-other-bytes", """
+error: cannot pull '127.0.0.1:PORT/ranges-of-other-bytes:1'
+  cause: layer ID
+  cause: 'noise'
+  cause: damaged gzip stream (code -1)
+""")
+
+
 class Servers(HostileRegistryTest):
     """Redirects, credentials, statuses, and what is hardly HTTP."""
 
