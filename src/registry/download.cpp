@@ -23,6 +23,8 @@ void wait_a_little(int resumes) {
 // What a request for a part may say when the server cannot do that; the whole may still be had.
 bool is_refused_range(const Error& error) { return error.code() == Code::invalid; }
 
+using Clock = std::chrono::steady_clock;
+
 class Download {
  public:
   Download(OpenRange open, DownloadOf of, RangeOptions options, std::shared_ptr<Connections> connections)
@@ -38,7 +40,7 @@ class Download {
   Download& operator=(const Download&) = delete;
 
   Result<std::string_view> next() {
-    if (!std::exchange(has_begun_, true)) TRY(begin());
+    if (is_time_for_ranges()) TRY(begin_ranges());
     if (ranges_) {
       const std::string_view piece = ranges_->next();
       at_ = ranges_->at();
@@ -51,17 +53,27 @@ class Download {
   }
 
  private:
-  Result<void> begin() {
-    if (of_.size_bytes - at_ < options_.least_bytes) return {};
+  // Asked once: what did not work the first time will not later.
+  bool is_time_for_ranges() {
+    if (has_decided_ || at_ < of_.from + options_.probe_bytes) return false;
+    has_decided_ = true;
+    return of_.size_bytes - at_ >= options_.least_bytes && waited_ * 2 >= Clock::now() - begun_;
+  }
+
+  Result<void> begin_ranges() {
     held_ += connections_->take_free(options_.most_connections - 1);
     if (held_ == 1) return {};
     const uint64_t end = std::min(at_ + options_.chunk_bytes, of_.size_bytes);
     auto first = open_(at_, end, nullptr);
     if (first && is_range(first->head(), at_, end, of_.size_bytes)) {
-      ranges_ = std::make_unique<RangeFetcher>(open_, of_, options_, held_, std::move(*first));
+      stream_.reset();
+      DownloadOf rest = of_;
+      rest.from = at_;
+      ranges_ = std::make_unique<RangeFetcher>(open_, rest, options_, held_, std::move(*first));
       return {};
     }
     connections_->give_back(std::exchange(held_, 1) - 1);
+    if (stream_) return {};  // Which is still good.
     if (!first && !is_refused_range(first.error())) return first.error();
     // Nothing is lost: a server that ignores the range is sending everything.
     if (first && first->head().status == 200) {
@@ -74,8 +86,10 @@ class Download {
   // By one request, taken up where it stopped.
   Result<std::string_view> next_of_one() {
     while (true) {
+      const Clock::time_point before = Clock::now();
       if (!stream_) TRY(start());
       auto piece = stream_->read();
+      waited_ += Clock::now() - before;
       if (!piece) {
         if (at_ == of_.size_bytes) return std::string_view();  // Broken behind the last byte.
         if (at_ >= resumed_at_ + kProgressBytes) resumes_ = 0;
@@ -125,7 +139,9 @@ class Download {
   const RangeOptions options_;
   const std::shared_ptr<Connections> connections_;
   size_t held_ = 1;  // Of the connections.
-  bool has_begun_ = false;
+  bool has_decided_ = false;  // Whether by ranges.
+  const Clock::time_point begun_ = Clock::now();
+  Clock::duration waited_{0};  // For the network, by one request.
   std::unique_ptr<RangeFetcher> ranges_;
   std::optional<http::Stream> stream_;
   uint64_t at_;

@@ -134,7 +134,7 @@ std::string noise(size_t size) {
   return out;
 }
 
-constexpr RangeOptions kSmallRanges{.least_bytes = 100'000, .chunk_bytes = 10'000, .most_connections = 4};
+constexpr RangeOptions kSmallRanges{.least_bytes = 100'000, .probe_bytes = 0, .chunk_bytes = 10'000, .most_connections = 4};
 const std::string& blob() {
   static const std::string kBlob = noise(205'000);
   return kBlob;
@@ -217,6 +217,34 @@ TEST_F(DownloadTest, OnlyAFewChunksAreAhead) {
   EXPECT_LE(server.asked().size(), 6u);
   const auto rest = all(source);
   ASSERT_TRUE(rest);
+}
+
+// Goal: several requests only where they help. Method: a server that takes its time, and a reader that does.
+TEST_F(DownloadTest, WhoReadsSlowlyGetsOneStreamAndWhoWaitsSeveral) {
+  const RangeOptions options{.least_bytes = 100'000, .probe_bytes = 20'000, .chunk_bytes = 10'000, .most_connections = 4};
+  {
+    Server server(blob(), good);
+    const Source source = open(server, 0, options);
+    std::string got;
+    while (true) {
+      const auto piece = source();
+      ASSERT_TRUE(piece);
+      if (piece->empty()) break;
+      got += *piece;
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    EXPECT_TRUE(got == blob());
+    EXPECT_EQ(server.asked().size(), 1u);
+  }
+  // The whole is broken off after 30,000 bytes, so that the reader is slow to get on.
+  Server slow(blob(), [](const Asked& asked, const std::string& whole) {
+    if (asked.is_range) return good(asked, whole);
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    return fmt::format("HTTP/1.1 200 OK\r\nX-Then: hang-up\r\nContent-Length: {}\r\n\r\n{}", whole.size(), whole.substr(0, 30'000));
+  });
+  const auto got = all(open(slow, 0, options));
+  ASSERT_TRUE(got && *got == blob());
+  EXPECT_GE(slow.asked().size(), 18u);
 }
 
 TEST_F(DownloadTest, DroppedInTheMiddleItEnds) {

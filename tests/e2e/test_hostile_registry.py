@@ -442,19 +442,25 @@ class Ranges(HostileRegistryTest):
 
     def one_stream_in_the_end(self, behaviour, most_ranges):
         self.pull_works(behaviour)
-        ranges = self.asked(behaviour)
-        wholes = [each for each in ranges if not each or each.endswith("-")]
-        self.assertEqual(len(wholes), 1, ranges)
-        self.assertLessEqual(len(ranges) - 1, most_ranges, ranges)
+        first, *rest = self.asked(behaviour)
+        self.assertIsNone(first)
+        ranges = [each for each in rest if each and not each.endswith("-")]
+        self.assertTrue(1 <= len(ranges) <= most_ranges, rest)
+        self.assertLessEqual(len(rest) - len(ranges), 1, rest)
 
     def test_good(self):
-        self.pull_works("good")
-        begins = sorted(int(each.split("=")[1].split("-")[0]) for each in self.asked("good"))
-        self.assertEqual(begins, list(range(0, len(self.registry.image.layers[0]), 4 << 20)), "each byte is asked for once")
+        self.pull_works("ranges-good")
+        first, *rest = self.asked("ranges-good")
+        self.assertIsNone(first, "one request at first, to see whether the network is what is slow")
+        ranges = sorted(tuple(map(int, each.removeprefix("bytes=").split("-"))) for each in rest)
+        self.assertGreater(len(ranges), 12)
+        self.assertTrue(8 << 20 <= ranges[0][0] < 16 << 20, ranges)
+        for (_, last), (begin, _) in zip(ranges, ranges[1:]):
+            self.assertEqual(begin, last + 1, "each byte is asked for once")
+        self.assertEqual(ranges[-1][1], len(self.registry.image.layers[0]) - 1)
 
     def test_ignored(self):
-        self.pull_works("ranges-ignored")
-        self.assertEqual(len(self.asked("ranges-ignored")), 1, "what comes is taken as it comes")
+        self.one_stream_in_the_end("ranges-ignored", 1)
 
     def test_of_another_place(self):
         self.one_stream_in_the_end("ranges-of-another-place", 1)
@@ -469,22 +475,24 @@ class Ranges(HostileRegistryTest):
         self.one_stream_in_the_end("ranges-not-satisfied", 1)
 
     def test_ignored_later(self):
-        self.one_stream_in_the_end("ranges-ignored-later", 9)
+        self.one_stream_in_the_end("ranges-ignored-later", 12)
 
     def test_without_end(self):
-        self.one_stream_in_the_end("ranges-without-end", 9)
+        self.one_stream_in_the_end("ranges-without-end", 12)
 
     def test_cut(self):
         self.pull_works("ranges-cut")
-        self.assertIn("bytes=1000000-4194303", self.asked("ranges-cut"))
-        self.assertTrue(all(each and not each.endswith("-") for each in self.asked("ranges-cut")))
+        first, *rest = self.asked("ranges-cut")
+        self.assertTrue(all(each and not each.endswith("-") for each in rest), "by ranges to the end")
+        lengths = [int(last) + 1 - int(begin) for begin, last in (each.removeprefix("bytes=").split("-") for each in rest)]
+        self.assertIn((4 << 20) - 1_000_000, lengths, "what is missing of a chunk")
 
     def test_too_many(self):
         self.pull_works("ranges-too-many")
 
     def test_elsewhere_without_a_password(self):
-        self.pull_works("basic-password")
-        self.assertGreater(len([headers for _, _, headers in self.registry.elsewhere if "range" in headers]), 15)
+        self.pull_works("ranges-elsewhere")
+        self.assertGreater(len([headers for _, _, headers in self.registry.elsewhere if "range" in headers]), 12)
         self.nobody_else_saw_it()
 
     def test_of_other_bytes(self):
