@@ -57,7 +57,8 @@ class Download {
   bool is_time_for_ranges() {
     if (has_decided_ || at_ < of_.from + options_.probe_bytes) return false;
     has_decided_ = true;
-    return of_.size_bytes - at_ >= options_.least_bytes && waited_ * 2 >= Clock::now() - begun_;
+    const bool is_waiting = options_.probe_bytes == 0 || waited_ * 2 >= Clock::now() - begun_;
+    return is_waiting && of_.size_bytes - at_ >= options_.least_bytes;
   }
 
   Result<void> begin_ranges() {
