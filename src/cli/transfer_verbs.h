@@ -19,12 +19,14 @@ constexpr FlagSpec kUsername{"--username", "-u", "NAME", "who to be there"};
 constexpr FlagSpec kPassword{"--password", "-p", "SECRET", "others see it in the list of processes: better --password-stdin"};
 constexpr FlagSpec kPasswordStdin{"--password-stdin", "", "", "read the password from stdin"};
 constexpr FlagSpec kNameOnly{"--quiet", "-q", "", "print the name only"};
-inline constexpr std::array kPullFlags{kAllTags, kOnePlatform, kInsecure, kNameOnly, kHelp};
+constexpr FlagSpec kDryPull{"--dry-run", "", "", "say what would be fetched"};
+inline constexpr std::array kPullFlags{kAllTags, kDryPull, kOnePlatform, kInsecure, kNameOnly, kHelp};
 inline constexpr std::array kPushFlags{kDryPush, kInsecure, kJson, kNameOnly, kHelp};
 inline constexpr std::array kLoginFlags{kUsername, kPassword, kPasswordStdin, kInsecure, kHelp};
 constexpr FlagSpec kCopyPlatform{"--platform", "", "OS/ARCH", "of several platforms only this one (default: all)"};
 constexpr FlagSpec kReferrers{"--referrers", "", "", "what refers to it, too: signatures and the like"};
-inline constexpr std::array kCopyFlags{kCopyPlatform, kReferrers, kInsecure, kQuiet, kHelp};
+constexpr FlagSpec kDryCopy{"--dry-run", "", "", "say how much would be copied"};
+inline constexpr std::array kCopyFlags{kCopyPlatform, kDryCopy, kReferrers, kInsecure, kQuiet, kHelp};
 inline constexpr std::array kTagsFlags{kInsecure, kJson, kHelp};
 inline constexpr std::array kManifestFlags{kInsecure, kHelp};
 inline constexpr std::array kOnlyHelp{kHelp};
@@ -49,7 +51,10 @@ inline constexpr VerbSpec kTransferVerbs[] = {
      "  kist login registry.example\n"
      "  kist login -u ada --password-stdin registry.example < token", transfer_flags::kLoginFlags},
     {"logout", "forget credentials of a registry", "[REGISTRY]", 0, 1, false, "  kist logout registry.example", transfer_flags::kOnlyHelp},
-    {"tags", "list the tags of a repository", "NAME", 1, 1, false, "  kist tags registry.example/team/tool", transfer_flags::kTagsFlags},
+    {"tags", "list the tags of a repository", "NAME", 1, 1, false,
+     "`kist search-tags` is the same.\n\n"
+     "  kist tags registry.example/team/tool", transfer_flags::kTagsFlags},
+    {"search-tags", "the same as tags", "NAME", 1, 1, false, "  kist search-tags registry.example/team/tool", transfer_flags::kTagsFlags},
     {"manifest inspect", "show a manifest as the registry has it", "NAME", 1, 1, false,
      "  kist manifest inspect registry.example/team/tool:1.2", transfer_flags::kManifestFlags},
 };

@@ -1,11 +1,11 @@
 // From one registry to another, through this machine's memory and past its store: everything that a name
 // stands for, of any kind, bit for bit.
 #include <atomic>
+#include <mutex>
 #include <set>
 
 #include "base/text.h"
 #include "engine/image_transfer.h"
-#include "registry/client.h"
 
 namespace kist::engine {
 namespace {
@@ -18,7 +18,8 @@ class Copier {
  public:
   Copier(const Transfer& transfer, const registry::Address& from, const registry::Address& to, const CopyOptions& options)
       : transfer_(transfer), options_(options), from_session_(from, transfer.host, transfer.network),
-        to_session_(to, transfer.host, transfer.network), from_(from_session_), to_(to_session_) {
+        to_session_(to, transfer.host, transfer.network), from_(from_session_, options_of(transfer, false)),
+        to_(to_session_, options_of(transfer, true)) {
     if (from.host == to.host && from.repository != to.repository) mount_from_.push_back(from.repository);
   }
 
@@ -26,12 +27,12 @@ class Copier {
     registry::Document document = TRY(from_.manifest(source));
     if (options_.platform) document = TRY(of_platform(std::move(document)));
     const auto there = TRY(to_.head_manifest(target));
-    if (there != document.digest) {
-      transfer_.intake.progress.begin(kPhase, 0, 0);
-      TRY(copy_document(document, target, 0));
-      if (options_.referrers) TRY(copy_referrers(document.digest));
-      transfer_.intake.progress.end(kPhase, fmt::format("copied {} blobs, {}", blobs_.load(), human_bytes(bytes_)));
-    }
+    transfer_.intake.progress.begin(kPhase, 0, 0);
+    if (there != document.digest) TRY(copy_document(document, target, 0));
+    // They may have come to it later.
+    if (options_.referrers) TRY(copy_referrers(document.digest));
+    transfer_.intake.progress.end(kPhase, fmt::format("{} {} blobs, {}", options_.dry_run ? "would copy" : "copied",
+                                                      blobs_.load(), human_bytes(bytes_)));
     const registry::Address& address = to_session_.address();
     return Copied{.digest = document.digest, .to = address.registry + "/" + address.repository, .sent_bytes = bytes_};
   }
@@ -67,7 +68,7 @@ class Copier {
       const oci::Manifest manifest = TRY(oci::parse_manifest(document.bytes, document.media_type));
       TRY(copy_blobs(manifest));
     }
-    return to_.put_manifest(target, document.bytes, type_of(document));
+    return options_.dry_run ? Result<void>() : to_.put_manifest(target, document.bytes, type_of(document));
   }
 
   Result<void> copy_entry(const oci::Descriptor& entry, int depth) {
@@ -89,9 +90,10 @@ class Copier {
   }
 
   Result<void> copy_blob(const oci::Descriptor& blob) {
+    if (options_.dry_run) return count_blob(blob);
     const registry::Upload upload{.digest = blob.digest,
                                   .size_bytes = blob.size_bytes,
-                                  .open = [this, &blob] { return from_.blob(blob.digest, blob.size_bytes); },
+                                  .open = [this, &blob](uint64_t begin) { return from_.blob(blob.digest, blob.size_bytes, begin); },
                                   .mount_from = mount_from_,
                                   .sent = [this](uint64_t bytes) {
                                     bytes_ += bytes;
@@ -99,6 +101,16 @@ class Copier {
                                   }};
     const auto pushed = TRY(to_.push_blob(upload), "blob {}", blob.digest.hex().substr(0, 12));
     if (pushed != registry::Repository::Pushed::there) ++blobs_;
+    return {};
+  }
+
+  // Blobs that would be mounted are counted too: only the registry knows whether it does.
+  Result<void> count_blob(const oci::Descriptor& blob) {
+    const bool there = TRY(to_.has_blob(blob.digest), "blob {}", blob.digest.hex().substr(0, 12));
+    const std::lock_guard lock(mutex_);
+    if (there || !counted_.insert(blob.digest.hex()).second) return {};
+    bytes_ += blob.size_bytes;
+    ++blobs_;
     return {};
   }
 
@@ -117,6 +129,8 @@ class Copier {
   registry::Repository to_;
   std::vector<std::string> mount_from_;
   std::set<std::string> seen_;
+  std::mutex mutex_;  // Guards counted_.
+  std::set<std::string> counted_;
   std::atomic<uint64_t> bytes_{0};
   std::atomic<size_t> blobs_{0};
 };

@@ -11,6 +11,7 @@
 #include "oci/image.h"
 #include "oci/reference.h"
 #include "registry/address.h"
+#include "registry/client.h"
 
 namespace kist::engine {
 
@@ -20,6 +21,9 @@ struct Transfer {
   registry::Host host;
   const http::Config& network;
 };
+
+/// For a repository to pull from or push to.
+registry::TransferOptions options_of(const Transfer& transfer, bool for_push);
 
 struct Pulled {
   images::Image image;
@@ -33,6 +37,19 @@ struct Pulled {
 /// Errors: those of registry::Repository, take_image(); not_found (no image for the platform),
 /// unsupported (an artifact that is no image).
 Result<Pulled> pull_image(const Transfer& transfer, const oci::Reference& reference, const oci::Platform& platform);
+
+struct Wanted {
+  struct Layer {
+    oci::Digest digest;
+    uint64_t size_bytes = 0;
+    bool is_here = false;
+  };
+  oci::Digest digest;  // As Pulled::digest.
+  std::vector<Layer> layers;
+  uint64_t fetch_bytes = 0;  // Of layers that are not here.
+};
+/// What pull_image() would do, at the first place that answers. Asks for documents only.
+Result<Wanted> preview_pull(const Transfer& transfer, const oci::Reference& reference, const oci::Platform& platform);
 
 /// All tags of the reference's repository.
 Result<std::vector<std::string>> list_tags(const Transfer& transfer, const oci::Reference& reference);
@@ -62,6 +79,7 @@ Result<void> push_index(const Transfer& transfer, const std::string& bytes, cons
 struct CopyOptions {
   std::optional<oci::Platform> platform;  // Of an index only this one; empty: the index with all.
   bool referrers = false;                 // What refers to it, too: signatures and the like.
+  bool dry_run = false;                   // Only asks what would be sent.
 };
 struct Copied {
   oci::Digest digest;

@@ -1,6 +1,7 @@
+#include <set>
+
 #include "base/text.h"
 #include "engine/image_transfer.h"
-#include "registry/client.h"
 
 namespace kist::engine {
 namespace {
@@ -58,8 +59,9 @@ Result<std::vector<images::LayerSource>> sources_of(registry::Repository& reposi
       return Error(Code::unsupported, "layer {} has the media type '{}'", title, printable(layer.media_type));
     out.push_back({.claim = {layer.digest, layer.size_bytes, config.diff_ids[i]},
                    .title = title,
-                   .open = [&repository, digest = layer.digest, size = layer.size_bytes]() -> Result<archive::Source> {
-                     return repository.blob(digest, size);
+                   .open = {},
+                   .open_from = [&repository, digest = layer.digest, size = layer.size_bytes](uint64_t from) -> Result<archive::Source> {
+                     return repository.blob(digest, size, from);
                    }});
   }
   return out;
@@ -68,7 +70,7 @@ Result<std::vector<images::LayerSource>> sources_of(registry::Repository& reposi
 Result<Pulled> pull_from(const Transfer& transfer, const registry::Address& address, const oci::Reference& reference,
                          const oci::Platform& platform) {
   registry::Session session(address, transfer.host, transfer.network);
-  registry::Repository repository(session);
+  registry::Repository repository(session, options_of(transfer, false));
   const registry::Document named = TRY(repository.manifest(wanted_of(reference)));
   const registry::Document found = TRY(find_manifest(repository, named, platform));
   const images::ImageStore store(transfer.intake.store);
@@ -96,6 +98,14 @@ Result<Pulled> pull_from(const Transfer& transfer, const registry::Address& addr
 
 }  // namespace
 
+registry::TransferOptions options_of(const Transfer& transfer, bool for_push) {
+  registry::TransferOptions out;
+  out.connections = registry::most_connections(transfer.host, for_push).value_or(out.connections);
+  // Where parts of what comes lie, and where gc looks for what grew old.
+  if (for_push) out.notes_folder = os::join(transfer.intake.store.home(), "cache/partial");
+  return out;
+}
+
 Result<Pulled> pull_image(const Transfer& transfer, const oci::Reference& reference, const oci::Platform& platform) {
   const auto conf = TRY(registry::read_registries_conf(transfer.host));
   const auto addresses = TRY(registry::addresses_of(reference, transfer.host, conf, false));
@@ -104,6 +114,38 @@ Result<Pulled> pull_image(const Transfer& transfer, const oci::Reference& refere
     if (pulled) return pulled;
     if (!address.is_mirror) return Error(pulled.error()).context(fmt::format("cannot pull '{}'", printable(reference.string())));
     transfer.intake.progress.warn(fmt::format("the mirror '{}' does not help: {}", printable(address.host), pulled.error().message()));
+  }
+  return Error(Code::internal, "a name leads to no registry");
+}
+
+namespace {
+
+Result<Wanted> preview_from(const Transfer& transfer, const registry::Address& address, const oci::Reference& reference,
+                            const oci::Platform& platform) {
+  registry::Session session(address, transfer.host, transfer.network);
+  registry::Repository repository(session);
+  const registry::Document named = TRY(repository.manifest(wanted_of(reference)));
+  const registry::Document found = TRY(find_manifest(repository, named, platform));
+  const oci::Manifest manifest = TRY(oci::parse_manifest(found.bytes, found.media_type));
+  Wanted out{.digest = named.digest, .layers = {}};
+  std::set<oci::Digest> counted;
+  for (const oci::Descriptor& layer : manifest.layers) {
+    const auto known = TRY(images::find_layer(transfer.intake.store, nullptr, layer.digest));
+    out.layers.push_back({.digest = layer.digest, .size_bytes = layer.size_bytes, .is_here = known.has_value()});
+    if (!known && counted.insert(layer.digest).second) out.fetch_bytes += layer.size_bytes;
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<Wanted> preview_pull(const Transfer& transfer, const oci::Reference& reference, const oci::Platform& platform) {
+  const auto conf = TRY(registry::read_registries_conf(transfer.host));
+  const auto addresses = TRY(registry::addresses_of(reference, transfer.host, conf, false));
+  for (const registry::Address& address : addresses) {
+    auto found = preview_from(transfer, address, reference, platform);
+    if (found) return found;
+    if (!address.is_mirror) return Error(found.error()).context(fmt::format("cannot pull '{}'", printable(reference.string())));
   }
   return Error(Code::internal, "a name leads to no registry");
 }

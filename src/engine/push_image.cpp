@@ -5,7 +5,6 @@
 #include "base/text.h"
 #include "engine/image_transfer.h"
 #include "images/layer.h"
-#include "registry/client.h"
 
 namespace kist::engine {
 namespace {
@@ -34,12 +33,24 @@ PushedLayer::How how_of(registry::Repository::Pushed pushed) {
   }
 }
 
+// A layer's bytes are written from the beginning; what is there already is not sent.
+registry::Source without(uint64_t begin, registry::Source source) {
+  return [source = std::move(source), begin]() mutable -> Result<std::string_view> {
+    while (true) {
+      std::string_view piece = TRY(source());
+      const size_t skipped = static_cast<size_t>(std::min<uint64_t>(begin, piece.size()));
+      begin -= skipped;
+      if (piece.empty() || skipped < piece.size()) return piece.substr(skipped);
+    }
+  };
+}
+
 class Pusher {
  public:
   Pusher(const Transfer& transfer, const images::Image& image, const oci::Reference& reference, bool dry_run,
          const registry::Address& address)
       : transfer_(transfer), image_(image), reference_(reference), dry_run_(dry_run),
-        session_(address, transfer.host, transfer.network), repository_(session_) {}
+        session_(address, transfer.host, transfer.network), repository_(session_, options_of(transfer, true)) {}
 
   Result<Pushed> run() {
     const registry::Address& address = session_.address();
@@ -98,10 +109,10 @@ class Pusher {
     const registry::Upload upload{
         .digest = layer.digest,
         .size_bytes = layer.size_bytes,
-        .open = [this, &layer]() -> Result<registry::Source> {
-          return archive::turn_around([this, &layer](const auto& output) {
+        .open = [this, &layer](uint64_t from) -> Result<registry::Source> {
+          return without(from, archive::turn_around([this, &layer](const auto& output) {
             return images::write_blob(transfer_.intake.store, layer, output);
-          });
+          }));
         },
         .mount_from = std::move(mount_from),
         .sent = [this](uint64_t bytes) {
@@ -116,11 +127,10 @@ class Pusher {
   Result<void> push_config() {
     const registry::Upload upload{.digest = image_.id,
                                   .size_bytes = image_.config_bytes.size(),
-                                  .open = [this]() -> Result<registry::Source> {
-                                    return registry::Source([this, given = false]() mutable -> Result<std::string_view> {
-                                      const bool first = !given;
-                                      given = true;
-                                      return first ? std::string_view(image_.config_bytes) : std::string_view();
+                                  .open = [this](uint64_t from) -> Result<registry::Source> {
+                                    return registry::Source([this, from, given = false]() mutable -> Result<std::string_view> {
+                                      return std::exchange(given, true) ? std::string_view()
+                                                                        : std::string_view(image_.config_bytes).substr(from);
                                     });
                                   },
                                   .mount_from = {},

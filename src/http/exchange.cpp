@@ -83,7 +83,12 @@ std::optional<ContentRange> parse_content_range(std::string_view text) {
   if (dash == std::string_view::npos) return std::nullopt;
   out.first = parse_number(range.substr(0, dash));
   if (!out.first) return std::nullopt;
+  out.last = parse_number(trim(range.substr(dash + 1)));
   return out;
+}
+
+std::string bundle_of(const Config& config) {
+  return config.ca_file.empty() && config.ca_dir.empty() ? find_bundle() : config.ca_file;
 }
 
 std::string_view Head::field(std::string_view name) const {
@@ -154,8 +159,7 @@ void Exchange::set_tls() {
     set(easy_, CURLOPT_SSL_VERIFYHOST, 0L);
     return;
   }
-  std::string file = config_.ca_file;
-  if (file.empty() && config_.ca_dir.empty()) file = find_bundle();
+  const std::string file = bundle_of(config_);
   if (os::is_folder(file)) return set(easy_, CURLOPT_CAPATH, file.c_str());
   // One without the other: who names a bundle of their own does not want the system's as well.
   if (!file.empty()) set(easy_, CURLOPT_CAPATH, static_cast<char*>(nullptr));

@@ -33,9 +33,13 @@ struct Head {
 /// "bytes 5-9/10" or "bytes */10".
 struct ContentRange {
   std::optional<uint64_t> first;
+  std::optional<uint64_t> last;  // Inclusive.
   std::optional<uint64_t> total;
 };
 std::optional<ContentRange> parse_content_range(std::string_view text);
+
+/// The file (or folder) of authorities that answers are checked against; empty when SSL_CERT_DIR alone is.
+std::string bundle_of(const Config& config);
 
 /// Why an exchange gave no good answer, and what may be done about it.
 struct Failure {

@@ -3,9 +3,11 @@
 #include <curl/curl.h>
 
 #include <cstring>
+#include <map>
 #include <mutex>
 
 #include "base/text.h"
+#include "os/files.h"
 
 namespace kist::http {
 namespace {
@@ -14,6 +16,7 @@ constexpr size_t kMostBuffered = 1 << 20;
 // A registry that checks what it got says nothing meanwhile.
 constexpr long kUploadStallSeconds = 300;
 constexpr int kPollMilliseconds = 500;
+constexpr uint64_t kMostCertificateBytes = 16u << 20;
 constexpr int kDocumentPatience = 10;  // Times the patience with a server that says nothing.
 
 void start_curl() {
@@ -29,7 +32,8 @@ class CallExchange final : public Exchange {
     add_header("Expect:");
   }
 
-  Result<void> start(const TlsFiles* tls) {
+  /// `roots`: all authorities, as PEM; outlives this. Null: those of the configuration.
+  Result<void> start(const TlsFiles* tls, const std::string* roots) {
     TRY(prepare());
     const bool sends = call_.source || !call_.body.empty() || call_.method == "PUT" || call_.method == "POST" ||
                        call_.method == "PATCH";
@@ -41,7 +45,11 @@ class CallExchange final : public Exchange {
       curl_easy_setopt(easy(), CURLOPT_FOLLOWLOCATION, 0L);
     }
     if (tls == nullptr) return {};
-    if (!tls->authority.empty()) curl_easy_setopt(easy(), CURLOPT_CAINFO, tls->authority.c_str());
+    if (roots != nullptr) {
+      // Stands for the system's file; a folder of theirs counts beside it.
+      curl_blob blob{const_cast<char*>(roots->data()), roots->size(), CURL_BLOB_NOCOPY};
+      curl_easy_setopt(easy(), CURLOPT_CAINFO_BLOB, &blob);
+    }
     if (!tls->certificate.empty()) curl_easy_setopt(easy(), CURLOPT_SSLCERT, tls->certificate.c_str());
     if (!tls->key.empty()) curl_easy_setopt(easy(), CURLOPT_SSLKEY, tls->key.c_str());
     return {};
@@ -73,6 +81,7 @@ class CallExchange final : public Exchange {
   }
 
   const std::optional<Error>& source_error() const { return source_error_; }
+  bool is_stopped() const { return call_.stop != nullptr && *call_.stop; }
 
  private:
   void prepare_upload() {
@@ -126,6 +135,7 @@ struct Streams::Pool {
   Config config;
   std::mutex mutex;
   std::vector<CURLM*> idle;  // Each with the connections that it has kept.
+  std::map<std::vector<std::string>, std::unique_ptr<const std::string>> roots;  // By authorities; never removed.
 
   ~Pool() {
     for (CURLM* multi : idle) curl_multi_cleanup(multi);
@@ -136,6 +146,23 @@ struct Streams::Pool {
     CURLM* out = idle.back();
     idle.pop_back();
     return out;
+  }
+  // The system's authorities and these, read once.
+  Result<const std::string*> roots_with(const std::vector<std::string>& authorities) {
+    const std::lock_guard lock(mutex);
+    auto& known = roots[authorities];
+    if (known) return known.get();
+    std::string all;
+    if (const std::string bundle = bundle_of(config); !bundle.empty() && !os::is_folder(bundle))
+      all = TRY(os::read_file(bundle, kMostCertificateBytes), "reading the system's certificates");
+    for (const std::string& path : authorities) {
+      const std::string one = TRY(os::read_file(path, kMostCertificateBytes), "reading a registry's certificate");
+      if (one.find("-----BEGIN CERTIFICATE-----") == std::string::npos)
+        return Error(Code::corrupt, "'{}' holds no certificate, want one in PEM", printable(path));
+      all += "\n" + one;
+    }
+    known = std::make_unique<const std::string>(std::move(all));
+    return known.get();
   }
   void give_back(CURLM* multi) {
     const std::lock_guard lock(mutex);
@@ -162,6 +189,7 @@ struct Stream::State {
     exchange->go_on();
     while (!done && !exchange->has_bytes()) {
       int running = 0;
+      if (exchange->is_stopped()) return Error(Code::unavailable, "get '{}': stopped", redact(exchange->url()));
       if (curl_multi_perform(multi, &running) != CURLM_OK)
         return Error(Code::internal, "curl cannot go on with '{}'", redact(exchange->url()));
       take_messages();
@@ -236,7 +264,9 @@ Result<Stream> Streams::open(Call call, const TlsFiles* tls, bool* is_connect) {
   auto state = std::make_unique<Stream::State>();
   state->pool = pool_;
   state->exchange = std::make_unique<CallExchange>(pool_->config, std::move(call));
-  TRY(state->exchange->start(tls));
+  const std::string* roots = nullptr;
+  if (tls != nullptr && !tls->authorities.empty()) roots = TRY(pool_->roots_with(tls->authorities));
+  TRY(state->exchange->start(tls, roots));
   state->multi = pool_->take();
   KIST_ASSERT(state->multi != nullptr);
   curl_multi_add_handle(state->multi, state->exchange->easy());
@@ -245,6 +275,8 @@ Result<Stream> Streams::open(Call call, const TlsFiles* tls, bool* is_connect) {
     if (is_connect != nullptr)
       *is_connect = code == CURLE_COULDNT_CONNECT || code == CURLE_SSL_CONNECT_ERROR || code == CURLE_RECV_ERROR ||
                     code == CURLE_GOT_NOTHING;
+    // A connection that is cut while the answer begins is worth another try, whatever it was to bring.
+    if (code == CURLE_PARTIAL_FILE) return Error(Code::unavailable, "{}", waited.error().message());
     return waited.error();
   }
   return Stream(std::move(state));

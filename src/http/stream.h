@@ -9,6 +9,7 @@
 // Redirects of GET and HEAD are followed as Client does; Authorization is not sent to another origin.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -32,11 +33,13 @@ struct Call {
   /// the thread that waits for the answer.
   std::function<Result<std::string_view>()> source;
   std::optional<uint64_t> source_bytes;  // Empty: sent in chunks.
+  /// Set by another thread, it ends waiting for the answer soon, with unavailable. Outlives the stream.
+  const std::atomic<bool>* stop = nullptr;
 };
 
-/// Certificates of one registry: who it is, and who we are. Paths; empty: none.
+/// Certificates of one registry: who may say who it is, beside the system's own, and who we are. Paths; empty: none.
 struct TlsFiles {
-  std::string authority;
+  std::vector<std::string> authorities;
   std::string certificate;
   std::string key;
 };
@@ -76,7 +79,7 @@ class Streams {
 
   /// Sends the call and waits for the head of the answer, of any status. `is_connect`, when given, tells
   /// of an error whether the server was not even reached, or did not speak TLS.
-  /// Errors: unavailable, denied (certificate), invalid (address), those of `source`.
+  /// Errors: unavailable, denied (certificate), invalid (address), those of `source` and of reading `tls`.
   Result<Stream> open(Call call, const TlsFiles* tls = nullptr, bool* is_connect = nullptr);
 
   const Config& config() const;

@@ -1,14 +1,18 @@
 #include "images/intake.h"
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 
 #include "base/text.h"
+#include "images/fetch_layer.h"
 
 namespace kist::images {
 namespace {
 
 constexpr std::string_view kPhase = "unpacking";
+// What is smaller has come again sooner than it is found.
+constexpr uint64_t kLeastPartBytes = 4u << 20;
 
 // Tells how much was read, a megabyte at a time.
 archive::Source count(archive::Source source, Progress& progress) {
@@ -32,6 +36,23 @@ Result<std::optional<Layer>> find_known(const Intake& intake, const store::Trans
   return known;
 }
 
+// `kept`: how much of it an earlier try left.
+Result<Layer> take_layer(const Intake& intake, store::Transaction& tx, LayerSource& source, uint64_t& kept) {
+  Progress& progress = intake.progress;
+  const bool is_small = source.claim.size_bytes.value_or(0) < kLeastPartBytes;
+  if (source.open_from && !is_small) {
+    const auto open = [&](uint64_t from) -> Result<archive::Source> {
+      kept = from;
+      progress.advance(kPhase, 0, from);
+      archive::Source raw = TRY(source.open_from(from));
+      return count(std::move(raw), progress);
+    };
+    return fetch_layer(intake.store, tx, open, source.claim);
+  }
+  archive::Source raw = TRY(source.open_from ? source.open_from(0) : source.open());
+  return store_layer(tx, count(std::move(raw), progress), source.claim);
+}
+
 // The layers that have to be read, each once, however often the image has them.
 Result<std::vector<Layer>> take_layers(const Intake& intake, store::Transaction& tx,
                                        std::vector<LayerSource>& sources) {
@@ -48,18 +69,20 @@ Result<std::vector<Layer>> take_layers(const Intake& intake, store::Transaction&
     wanted.push_back(i);
     bytes += claim.size_bytes.value_or(0);
   }
+  std::atomic<uint64_t> kept_bytes{0};
   if (!wanted.empty()) intake.progress.begin(kPhase, wanted.size(), bytes);
   const auto take_one = [&](size_t n) -> Result<void> {
     LayerSource& source = sources[wanted[n]];
-    archive::Source raw = TRY(source.open(), "layer {}", source.title);
-    found[wanted[n]] = TRY(store_layer(tx, count(std::move(raw), intake.progress), source.claim),
-                           "layer {}", source.title);
+    uint64_t kept = 0;
+    found[wanted[n]] = TRY(take_layer(intake, tx, source, kept), "layer {}", source.title);
+    kept_bytes += kept;
     intake.progress.advance(kPhase, 1, 0);
     return {};
   };
   TRY(intake.workers.for_each(wanted.size(), take_one));
   if (!wanted.empty())
-    intake.progress.end(kPhase, fmt::format("unpacked {} of {} layers", wanted.size(), sources.size()));
+    intake.progress.end(kPhase, fmt::format("unpacked {} of {} layers{}", wanted.size(), sources.size(),
+                                            kept_bytes == 0 ? "" : fmt::format(", {} were here from before", human_bytes(kept_bytes))));
   std::vector<Layer> layers;
   for (size_t i = 0; i < sources.size(); ++i) {
     if (!found[i]) found[i] = TRY(find_known(intake, tx, sources[i].claim));

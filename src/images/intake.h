@@ -26,12 +26,14 @@ struct LayerSource {
   std::string title;  // For progress and messages.
   /// Called at most once, from any thread, and only if the store does not have the layer.
   std::function<Result<archive::Source>()> open;
+  /// Instead, for what comes from afar and may break off: the bytes from that one on. The claim says all.
+  std::function<Result<archive::Source>(uint64_t from)> open_from = {};
 };
 
 /// Puts an image into the store, its layers in parallel; what is there already is not opened.
 /// `manifest_bytes` and `config_bytes` were checked against the digests that they were asked by; the
 /// layers are checked here. The image appears whole or not at all; layers that are whole stay for the
-/// next try when the others cannot be reached (unavailable).
+/// next try when the others cannot be reached (unavailable), and so does what came of large ones.
 /// Errors: those of store_layer() and ImageStore::add().
 Result<Image> take_image(const Intake& intake, NewImage image, std::vector<LayerSource> layers);
 

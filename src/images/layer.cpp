@@ -5,10 +5,12 @@
 
 #include "base/text.h"
 #include "images/built_layer.h"
+#include "images/fetch_layer.h"
 #include "images/layer_entries.h"
 #include "images/layer_files.h"
 #include "images/recipe.h"
 #include "os/files.h"
+#include "store/part.h"
 
 namespace kist::images {
 namespace {
@@ -38,6 +40,8 @@ Result<void> check_claim(const char* what, const std::optional<oci::Digest>& wan
 class Unpacker {
  public:
   Unpacker(store::Transaction& tx, const LayerClaim& claim) : tx_(tx), claim_(claim) {}
+  /// What comes goes to `part`, after what is there.
+  Unpacker(store::Transaction& tx, const LayerClaim& claim, store::PartWriter& part) : tx_(tx), claim_(claim), part_(&part) {}
 
   Result<Layer> run(archive::Source raw) {
     const std::string start = TRY(archive::peek(raw, kMagicBytes));
@@ -45,7 +49,7 @@ class Unpacker {
     compression_ = archive::detect_filter(start);
     if (compression_ == TarFilter::none) {
       recipe_ = TRY(RecipeWriter::make(tx_));
-    } else {
+    } else if (part_ == nullptr) {
       kept_ = TRY(tx_.begin(0644));
     }
     TRY(unpack(std::move(raw)));
@@ -58,14 +62,12 @@ class Unpacker {
   Result<void> unpack(archive::Source raw) {
     archive::Source counted = [this, raw = std::move(raw)]() -> Result<std::string_view> {
       const std::string_view piece = TRY(raw());
+      const uint64_t before = raw_bytes_;
       raw_bytes_ += piece.size();
       if (claim_.size_bytes && raw_bytes_ > *claim_.size_bytes)
         return Error(Code::corrupt, "layer is longer than {} bytes, as was announced",
                      *claim_.size_bytes);
-      if (compression_ != TarFilter::none) {
-        raw_hash_.update(piece);
-        TRY(kept_->write(piece));
-      }
+      TRY(keep(piece, before));
       return piece;
     };
     archive::Source plain = TRY(archive::decompress(std::move(counted), compression_));
@@ -86,6 +88,15 @@ class Unpacker {
     TRY(read_tar(seen));
     // The tar may end before its stream, and the stream's digest is what counts.
     return archive::each_piece(seen, [](std::string_view) { return Result<void>(); });
+  }
+
+  // What stands at `before` in the stream. The beginning of a part is there.
+  Result<void> keep(std::string_view piece, uint64_t before) {
+    if (kept_) return kept_->write(piece);
+    if (part_ == nullptr) return {};
+    const uint64_t there = part_->kept_bytes();
+    if (there > before) piece.remove_prefix(static_cast<size_t>(std::min<uint64_t>(there - before, piece.size())));
+    return piece.empty() ? Result<void>() : part_->write(piece);
   }
 
   Result<void> read_tar(const archive::Source& source) {
@@ -144,7 +155,14 @@ class Unpacker {
 
   Result<Layer> finish() {
     const oci::Digest diff_id = tar_hash_.finish();
-    const oci::Digest digest = compression_ == TarFilter::none ? diff_id : raw_hash_.finish();
+    oci::Digest digest = diff_id;
+    std::optional<store::Object> bytes;
+    if (compression_ != TarFilter::none) {
+      bytes = TRY(kept_ ? kept_->finish() : part_->finish());
+      digest = bytes->digest;
+    } else if (part_ != nullptr) {
+      part_->discard();
+    }
     TRY(check_claim("digest", claim_.digest, digest));
     if (claim_.size_bytes && *claim_.size_bytes != raw_bytes_)
       return Error(Code::corrupt, "layer has {} bytes, want {}", raw_bytes_, *claim_.size_bytes);
@@ -158,21 +176,20 @@ class Unpacker {
                 .content_bytes = tree_.size_bytes(),
                 .tree = tree,
                 .blob = tree};
-    layer.blob = TRY(put_blob(layer));
+    layer.blob = TRY(put_blob(layer, bytes));
     tx_.name(layer_name(diff_id), tree);
     tx_.name(blob_name(digest), layer.blob);
     return layer;
   }
 
   // What is needed to write the layer again, as a tree, so that gc and fsck know it.
-  Result<oci::Digest> put_blob(const Layer& layer) {
+  Result<oci::Digest> put_blob(const Layer& layer, const std::optional<store::Object>& bytes) {
     std::vector<Entry> entries;
     const std::string about = layer_line(layer) + "\n";
     const store::Object about_object = TRY(tx_.put(about, 0644));
     entries.push_back(file_entry(std::string(kAboutEntry), about_object));
-    if (!recipe_) {
-      const store::Object kept = TRY(kept_->finish());
-      entries.push_back(file_entry(std::string(kBytesEntry), kept));
+    if (bytes) {
+      entries.push_back(file_entry(std::string(kBytesEntry), *bytes));
     } else {
       const store::Object recipe = TRY(recipe_->finish());
       entries.push_back(file_entry(std::string(kRecipeEntry), recipe));
@@ -200,7 +217,7 @@ class Unpacker {
   TarFilter compression_ = TarFilter::none;
   // Of the outer half.
   std::unique_ptr<store::ObjectWriter> kept_;
-  oci::Sha256 raw_hash_;
+  store::PartWriter* part_ = nullptr;
   uint64_t raw_bytes_ = 0;
   oci::Sha256 tar_hash_;
   uint64_t tar_bytes_ = 0;
@@ -209,6 +226,18 @@ class Unpacker {
   std::string buffer_;
   store::Tree tree_;
 };
+
+// What is there, then the rest from afar.
+archive::Source continued(store::PartWriter& part, const std::function<Result<archive::Source>(uint64_t from)>& open) {
+  return [&part, &open, rest = archive::Source()]() mutable -> Result<std::string_view> {
+    if (!rest) {
+      const std::string_view kept = TRY(part.read_kept());
+      if (!kept.empty()) return kept;
+      rest = TRY(open(part.kept_bytes()));
+    }
+    return rest();
+  };
+}
 
 bool is_whole(const store::Store& store, const Layer& layer) {
   // Trees only: gc and fsck see to it that a tree's objects are there.
@@ -339,6 +368,23 @@ Result<std::optional<Layer>> find_layer(const store::Store& store, const store::
 
 Result<Layer> store_layer(store::Transaction& tx, archive::Source raw, const LayerClaim& claim) {
   return Unpacker(tx, claim).run(std::move(raw));
+}
+
+Result<Layer> fetch_layer(const store::Store& store, store::Transaction& tx,
+                          const std::function<Result<archive::Source>(uint64_t from)>& open, const LayerClaim& claim) {
+  for (bool is_again = false;; is_again = true) {
+    const auto part = TRY(store::begin_part(store, *claim.digest, 0644));
+    if (!part) {
+      archive::Source raw = TRY(open(0));
+      return store_layer(tx, std::move(raw), claim);
+    }
+    auto layer = Unpacker(tx, claim, *part).run(continued(*part, open));
+    const bool is_at_fault = !layer && (layer.error().code() == Code::corrupt || layer.error().code() == Code::invalid ||
+                                        layer.error().code() == Code::unsupported);
+    if (is_at_fault) part->discard();
+    // What a power cut left may be zeros; that is nobody's fault.
+    if (!is_at_fault || part->kept_bytes() == 0 || is_again) return layer;
+  }
 }
 
 Result<std::optional<std::string>> blob_path(const store::Store& store, const Layer& layer) {

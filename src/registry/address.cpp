@@ -106,7 +106,7 @@ http::TlsFiles tls_files(const Host& host, const std::string& registry) {
     if (!names) continue;
     for (const std::string& name : *names) {
       const std::string path = os::join(folder, name);
-      if (name.ends_with(".crt") && out.authority.empty()) out.authority = path;
+      if (name.ends_with(".crt")) out.authorities.push_back(path);
       if (name.ends_with(".cert") && out.certificate.empty()) {
         const std::string key = path.substr(0, path.size() - 4) + "key";
         if (!os::exists(key)) continue;
@@ -114,7 +114,7 @@ http::TlsFiles tls_files(const Host& host, const std::string& registry) {
         out.key = key;
       }
     }
-    if (!out.authority.empty() || !out.certificate.empty()) return out;
+    if (!out.authorities.empty() || !out.certificate.empty()) return out;
   }
   return out;
 }
@@ -133,7 +133,8 @@ Address address_at(const std::string& location, bool insecure, const Host& host)
   out.may_be_plain = out.is_unverified;
   out.tls = tls_files(host, out.host);
   // Who put a certificate there wants it to be checked.
-  if (!out.tls.authority.empty() && !insecure && !host.insecure) out.is_unverified = false;
+  if (!out.tls.authorities.empty() && !insecure && !host.insecure) out.is_unverified = false;
+  if (out.is_unverified) out.tls.authorities.clear();
   return out;
 }
 

@@ -67,6 +67,11 @@ Result<void> add_registries_conf(std::string_view text, const std::string& path,
 /// $CONTAINERS_REGISTRIES_CONF, or the person's, or the host's; and *.conf of its registries.conf.d.
 Result<RegistriesConf> read_registries_conf(const Host& host);
 
+/// How many connections to a registry may be busy with blobs, as the files of podman (containers.conf,
+/// `image_parallel_copies`) and docker (daemon.json, `max-concurrent-downloads` and `-uploads`) say; empty
+/// when neither does.
+std::optional<size_t> most_connections(const Host& host, bool for_push);
+
 /// The registry that names without one belong to; empty when none is configured.
 std::string default_registry(const Host& host, const RegistriesConf& conf);
 

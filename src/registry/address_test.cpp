@@ -211,16 +211,16 @@ TEST_F(FilesTest, CertificatesOfARegistry) {
   EXPECT_TRUE(address("reg.example:5000/x").tls.certificate.empty()) << "a certificate without its key is of no use";
   const std::string key = write(folder + "client.key", "key");
   const Address found = address("reg.example:5000/x");
-  EXPECT_EQ(found.tls.authority, authority);
+  EXPECT_EQ(found.tls.authorities, std::vector{authority});
   EXPECT_EQ(found.tls.certificate, certificate);
   EXPECT_EQ(found.tls.key, key);
-  EXPECT_TRUE(address("reg.example/x").tls.authority.empty());
-  EXPECT_TRUE(address("reg.example:5001/x").tls.authority.empty());
+  EXPECT_TRUE(address("reg.example/x").tls.authorities.empty());
+  EXPECT_TRUE(address("reg.example:5001/x").tls.authorities.empty());
 }
 
 TEST_F(FilesTest, DockersFolderForCertificatesCountsToo) {
   const std::string authority = write(".docker/certs.d/reg.example/ca.crt", "authority");
-  EXPECT_EQ(address("reg.example/x").tls.authority, authority);
+  EXPECT_EQ(address("reg.example/x").tls.authorities, std::vector{authority});
 }
 
 TEST_F(FilesTest, ACertificateForALoopbackRegistryIsChecked) {
@@ -229,6 +229,23 @@ TEST_F(FilesTest, ACertificateForALoopbackRegistryIsChecked) {
   EXPECT_TRUE(address("localhost:5001/x").is_unverified);
   host_.insecure = true;
   EXPECT_TRUE(address("localhost:5000/x").is_unverified);
+}
+
+TEST_F(FilesTest, AllAuthoritiesOfAFolderCount) {
+  const std::string first = write("config/containers/certs.d/reg.example/a.crt", "authority");
+  const std::string second = write("config/containers/certs.d/reg.example/b.crt", "authority");
+  EXPECT_EQ(address("reg.example/x").tls.authorities, (std::vector{first, second}));
+}
+
+TEST_F(FilesTest, ConnectionsAsPodmanHasThem) {
+  host_.variables["CONTAINERS_CONF"] = write("containers.conf", "[engine]\nimage_parallel_copies = 3\n");
+  EXPECT_EQ(most_connections(host_, false), 3u);
+  EXPECT_EQ(most_connections(host_, true), 3u);
+  write("containers.conf", "[engine]\nimage_parallel_copies = 100000\n");
+  EXPECT_EQ(most_connections(host_, false), 64u);
+  host_.variables.erase("CONTAINERS_CONF");
+  write("config/containers/containers.conf", "[engine]\nimage_parallel_copies = 2\n");
+  EXPECT_EQ(most_connections(host_, false), 2u);
 }
 
 }  // namespace

@@ -1,23 +1,17 @@
 #include "registry/client.h"
 
 #include <boost/json.hpp>
-#include <random>
 #include <set>
-#include <thread>
 
 #include "base/text.h"
-#include "http/retry.h"
 #include "registry/challenge.h"
 
 namespace kist::registry {
 namespace {
 
-constexpr int kMostResumes = 5;
 constexpr int kMostPages = 10'000;
 constexpr size_t kMostTags = 1'000'000;
 constexpr size_t kMostTagBytes = 128;
-// A network that breaks again and again is borne with while it brings something.
-constexpr uint64_t kProgressBytes = 1u << 20;
 constexpr uint64_t kMostPageBytes = 16u << 20;
 constexpr uint64_t kMostIndexBytes = 16u << 20;
 
@@ -39,10 +33,6 @@ std::string media_type_of(std::string_view field) { return std::string(trim(fiel
 std::optional<oci::Digest> announced(const http::Head& head) {
   const auto digest = oci::Digest::parse(head.field("docker-content-digest"));
   return digest ? std::optional(*digest) : std::nullopt;
-}
-
-void wait_a_little(int resumes) {
-  std::this_thread::sleep_for(http::back_off(std::chrono::milliseconds(250), resumes, std::random_device{}()));
 }
 
 }  // namespace
@@ -102,91 +92,25 @@ Result<void> Repository::delete_manifest(std::string_view reference) {
   return refusal(answer, session_.address(), fmt::format("delete {} of {}", printable(reference), printable(repository)));
 }
 
-Result<http::Stream> Repository::open_range(const oci::Digest& digest, uint64_t from) {
+Result<http::Stream> Repository::open_range(const oci::Digest& digest, uint64_t from, std::optional<uint64_t> end,
+                                            const std::atomic<bool>* stop) {
   const std::string& repository = session_.address().repository;
   http::Call call;
   call.url = session_.url(fmt::format("{}/blobs/{}", repository, digest.string()));
-  if (from > 0) call.headers.push_back(fmt::format("Range: bytes={}-", from));
+  call.stop = stop;
+  const bool is_part = from > 0 || end;
+  if (is_part) call.headers.push_back(fmt::format("Range: bytes={}-{}", from, end ? std::to_string(*end - 1) : ""));
   http::Stream answer = TRY(session_.call(call, pull_scope()));
   const int status = answer.head().status;
-  if (status == 200 || (status == 206 && from > 0)) return answer;
+  if (status == 200 || (status == 206 && is_part)) return answer;
   return refusal(answer, session_.address(), fmt::format("blob {} of {}", digest.hex().substr(0, 12), printable(repository)));
 }
 
-namespace {
-
-// A blob on its way, taken up again where it stopped.
-class Download {
- public:
-  Download(std::function<Result<http::Stream>(uint64_t)> open, uint64_t size_bytes, std::string title)
-      : open_(std::move(open)), size_bytes_(size_bytes), title_(std::move(title)) {}
-
-  Result<std::string_view> next() {
-    while (true) {
-      if (!stream_) TRY(start());
-      auto piece = stream_->read();
-      if (!piece) {
-        if (at_ == size_bytes_) return std::string_view();  // Broken behind the last byte.
-        if (at_ >= resumed_at_ + kProgressBytes) resumes_ = 0;
-        if (!stream_->may_pass()) return piece;
-        if (resumes_ >= kMostResumes) return broken_off(piece.error());
-        resumed_at_ = at_;
-        stream_.reset();
-        wait_a_little(++resumes_);
-        continue;
-      }
-      std::string_view bytes = *piece;
-      if (bytes.empty()) {
-        if (at_ == size_bytes_) return bytes;
-        return Error(Code::corrupt, "blob {} ended after {} of {} bytes", title_, at_, size_bytes_);
-      }
-      // A server that ignores the range begins anew.
-      const size_t skipped = static_cast<size_t>(std::min<uint64_t>(to_skip_, bytes.size()));
-      bytes.remove_prefix(skipped);
-      to_skip_ -= skipped;
-      at_ += bytes.size();
-      if (at_ > size_bytes_) return Error(Code::corrupt, "blob {} is longer than its {} bytes", title_, size_bytes_);
-      if (!bytes.empty()) return bytes;
-    }
-  }
-
- private:
-  Error broken_off(const Error& error) const {
-    Error out(Code::unavailable, "blob {} broke off after {} of {} bytes, {} times: {}", title_, at_, size_bytes_,
-              resumes_ + 1, error.message());
-    return std::move(out).hint(error.hint_text());
-  }
-
-  Result<void> start() {
-    http::Stream opened = TRY(open_(at_));
-    const http::Head& head = opened.head();
-    to_skip_ = 0;
-    if (at_ > 0 && head.status == 200) to_skip_ = at_;
-    if (head.status == 206) {
-      const auto range = http::parse_content_range(head.content_range);
-      if (!range || !range->first || *range->first != at_)
-        return Error(Code::corrupt, "blob {}: asked for the bytes from {}, got '{}'", title_, at_, printable(head.content_range));
-    }
-    stream_.emplace(std::move(opened));
-    return {};
-  }
-
-  std::function<Result<http::Stream>(uint64_t)> open_;
-  const uint64_t size_bytes_;
-  const std::string title_;
-  std::optional<http::Stream> stream_;
-  uint64_t at_ = 0;
-  uint64_t to_skip_ = 0;
-  uint64_t resumed_at_ = 0;
-  int resumes_ = 0;
-};
-
-}  // namespace
-
-Result<Source> Repository::blob(const oci::Digest& digest, uint64_t size_bytes) {
-  auto download = std::make_shared<Download>([this, digest](uint64_t from) { return open_range(digest, from); }, size_bytes,
-                                             digest.hex().substr(0, 12));
-  return Source([download] { return download->next(); });
+Result<Source> Repository::blob(const oci::Digest& digest, uint64_t size_bytes, uint64_t from) {
+  const auto open = [this, digest](uint64_t begin, std::optional<uint64_t> end, const std::atomic<bool>* stop) {
+    return open_range(digest, begin, end, stop);
+  };
+  return download(open, {.size_bytes = size_bytes, .from = from, .title = digest.hex().substr(0, 12)}, options_.ranges, connections_);
 }
 
 Result<bool> Repository::has_blob(const oci::Digest& digest) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "oci/image.h"
+#include "registry/download.h"
 #include "registry/session.h"
 
 namespace kist::registry {
@@ -25,23 +26,30 @@ struct Document {
   oci::Digest digest;      // Of the bytes, and checked against what was asked for and announced.
 };
 
-/// Gives pieces, valid until the next call; empty at the end.
-using Source = std::function<Result<std::string_view>()>;
-
 /// Where a blob stands that is to be pushed.
 struct Upload {
   oci::Digest digest;
   uint64_t size_bytes = 0;
-  /// From the beginning, each time it is called.
-  std::function<Result<Source>()> open;
+  /// From that byte on, each time it is called.
+  std::function<Result<Source>(uint64_t from)> open;
   std::vector<std::string> mount_from;  // Repositories of the same registry that may have it.
   std::function<void(uint64_t)> sent;   // Bytes that were sent since the last call.
 };
 
+/// How much of a machine the blobs of one repository may take.
+struct TransferOptions {
+  size_t connections = 8;  // That fetch or send blobs at once.
+  RangeOptions ranges = {};
+  std::string notes_folder = {};  // Of uploads that another process may take up; empty: nowhere.
+};
+
+class UploadNote;
+
 class Repository {
  public:
   /// `session` must outlive this.
-  explicit Repository(Session& session) : session_(session) {}
+  explicit Repository(Session& session, TransferOptions options = {})
+      : session_(session), options_(std::move(options)), connections_(std::make_shared<Connections>(options_.connections)) {}
 
   /// `reference`: a tag or a digest. Errors: not_found, denied, unavailable, corrupt (another digest
   /// than asked for or announced), invalid (longer than the limit).
@@ -51,12 +59,12 @@ class Repository {
   Result<void> put_manifest(std::string_view reference, const std::string& bytes, std::string_view media_type);
   Result<void> delete_manifest(std::string_view reference);
 
-  /// The blob's bytes as they come. Interrupted, it goes on with a range request. What arrives is not
-  /// checked here, but for its length: who reads it hashes it anyway.
-  Result<Source> blob(const oci::Digest& digest, uint64_t size_bytes);
+  /// The blob's bytes, from `from` on, as download() brings them; this must outlive what it gives.
+  Result<Source> blob(const oci::Digest& digest, uint64_t size_bytes, uint64_t from = 0);
   Result<bool> has_blob(const oci::Digest& digest);
   enum class Pushed { there, mounted, sent };
-  /// Nothing is sent that is there. Interrupted, it goes on where the registry says that it is.
+  /// Nothing is sent that is there. Interrupted, also by the death of the process before this one, it goes on
+  /// where the registry says that it is.
   Result<Pushed> push_blob(const Upload& upload);
 
   /// All tags, in the registry's order. Errors: invalid (pages without end).
@@ -67,13 +75,20 @@ class Repository {
  private:
   std::vector<std::string> pull_scope() const;
   std::vector<std::string> push_scope() const;
-  Result<http::Stream> open_range(const oci::Digest& digest, uint64_t from);
+  Result<http::Stream> open_range(const oci::Digest& digest, uint64_t from, std::optional<uint64_t> end,
+                                  const std::atomic<bool>* stop);
   Result<std::string> begin_upload(const Upload& upload, bool& mounted);
   Result<std::string> send(const Upload& upload, const std::string& location, uint64_t from);
   Result<uint64_t> uploaded(std::string& location);
-  Result<uint64_t> taken_up(const Upload& upload, std::string& location, bool& mounted);
+  Result<Pushed> push_small(const Upload& upload);
+  Result<Pushed> push_large(const Upload& upload, UploadNote* note, bool& is_taken_up);
+  uint64_t taken_up(const Upload& upload, const std::string& noted, std::string& location);
+  Result<uint64_t> place_of(const Upload& upload, std::string& location, bool& mounted);
+  Result<Pushed> end_upload(const Upload& upload, const std::string& location, std::string body);
 
   Session& session_;
+  const TransferOptions options_;
+  const std::shared_ptr<Connections> connections_;
 };
 
 /// "GET /v2/" with credentials. Errors: denied.

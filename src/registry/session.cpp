@@ -22,6 +22,13 @@ http::Config network_for(const Address& address, http::Config network) {
   return network;
 }
 
+// Shorter when somebody sets `stop` meanwhile.
+void sleep_for(std::chrono::milliseconds time, const std::atomic<bool>* stop) {
+  constexpr std::chrono::milliseconds kStep{100};
+  for (; time > kStep && stop != nullptr && !*stop; time -= kStep) std::this_thread::sleep_for(kStep);
+  if (stop == nullptr || !*stop) std::this_thread::sleep_for(time);
+}
+
 std::string joined(const std::vector<std::string>& scopes) { return fmt::format("{}", fmt::join(scopes, " ")); }
 
 std::optional<std::chrono::seconds> wished_wait(const http::Head& head) {
@@ -204,10 +211,11 @@ Result<http::Stream> Session::call(const http::Call& given, const std::vector<st
   for (int tries = 0;; ++tries) {
     auto answer = try_once(call, authorization);
     if (call.url.starts_with("https://") && is_own(call.url.substr(0, 4) + call.url.substr(5))) call.url.erase(4, 1);
-    const bool repeatable = !call.source && tries < config.retries;
+    const bool is_stopped = call.stop != nullptr && *call.stop;
+    const bool repeatable = !call.source && tries < config.retries && !is_stopped;
     if (!answer) {
       if (!repeatable || answer.error().code() != Code::unavailable) return answer;
-      std::this_thread::sleep_for(http::back_off(config.first_back_off, tries + 1, std::random_device{}()));
+      sleep_for(http::back_off(config.first_back_off, tries + 1, std::random_device{}()), call.stop);
       continue;
     }
     const int status = answer->head().status;
@@ -222,7 +230,7 @@ Result<http::Stream> Session::call(const http::Call& given, const std::vector<st
     }
     const bool is_too_long = wished_wait(answer->head()).value_or(std::chrono::seconds(0)) > http::kLongestRetryAfter;
     if (!http::may_pass(status) || !repeatable || is_too_long) return answer;
-    std::this_thread::sleep_for(wait_before(config, answer->head(), tries));
+    sleep_for(wait_before(config, answer->head(), tries), call.stop);
   }
 }
 

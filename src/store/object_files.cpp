@@ -69,11 +69,7 @@ class ObjectFiles::Writer final : public ObjectWriter {
 
   Result<Object> finish() override {
     const Object object{.digest = hasher_.finish(), .size_bytes = size_bytes_};
-    const std::string name = object_name(object.digest, mode_);
-    if (is_intact(files_.objects_.get(), name, size_bytes_)) return object;
-    if (const int err = seal(std::move(fd_), mode_); err != 0)
-      return disk_error(err, files_.home_, "finish an object");
-    TRY(files_.publish(path_, files_.objects_, name, size_bytes_));
+    TRY(files_.adopt(path_, std::move(fd_), object, mode_));
     path_.clear();
     return object;
   }
@@ -124,6 +120,17 @@ Result<void> ObjectFiles::publish(const std::string& temporary, const os::Fd& fo
     if (::renameat(folder.get(), temporary.c_str(), folder.get(), name.c_str()) == 0) return {};
   }
   return disk_error(errno, home_, fmt::format("rename an object to '{}'", name));
+}
+
+Result<void> ObjectFiles::adopt(const std::string& path, os::Fd fd, const Object& object, uint32_t mode) {
+  const std::string name = object_name(object.digest, mode);
+  if (is_intact(objects_.get(), name, object.size_bytes)) {
+    ::unlink(path.c_str());
+    return {};
+  }
+  if (const int err = seal(std::move(fd), mode); err != 0)
+    return disk_error(err, home_, "finish an object");
+  return publish(path, objects_, name, object.size_bytes);
 }
 
 Result<void> ObjectFiles::write_file(const os::Fd& folder, const std::string& name,

@@ -25,6 +25,8 @@ class ObjectFiles {
   Result<Object> put(std::string_view bytes, uint32_t mode);
   /// The writer must not outlive this.
   Result<std::unique_ptr<ObjectWriter>> begin(uint32_t mode);
+  /// Makes the file at `path`, open as `fd` and written, this object. It is gone from there after that.
+  Result<void> adopt(const std::string& path, os::Fd fd, const Object& object, uint32_t mode);
   Result<oci::Digest> put_tree(std::string_view encoded);
   /// Makes `path` below `folder` a hard link to an object. An inode that has as many links as the
   /// file system allows (65,000 on ext4, which empty files reach) gets a spare, ".~1", ".~2" ….

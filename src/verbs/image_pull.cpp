@@ -21,6 +21,18 @@ Result<void> pull_one(const std::string& name, const engine::Transfer& transfer,
   return {};
 }
 
+Result<void> preview_one(const std::string& name, const engine::Transfer& transfer, const oci::Platform& platform,
+                         cli::Terminal& terminal) {
+  const oci::Reference reference = TRY(oci::Reference::parse(name));
+  const engine::Wanted wanted = TRY(engine::preview_pull(transfer, reference, platform));
+  for (const engine::Wanted::Layer& layer : wanted.layers)
+    terminal.line(fmt::format("{}: {}", layer.digest.hex().substr(0, 12),
+                              layer.is_here ? "Already exists" : "Would be pulled, " + human_bytes(layer.size_bytes)));
+  terminal.line("Digest: " + wanted.digest.string());
+  terminal.line("to fetch: " + human_bytes(wanted.fetch_bytes));
+  return {};
+}
+
 }  // namespace
 
 Result<int> pull_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal) {
@@ -37,6 +49,10 @@ Result<int> pull_verb(const cli::Parsed& parsed, const environment::Context& con
     const auto tags = TRY(engine::list_tags(transfer, reference));
     names.clear();
     for (const std::string& tag : tags) names.push_back(reference.repository_name() + ":" + tag);
+  }
+  if (parsed.has("--dry-run")) {
+    for (const std::string& name : names) TRY(preview_one(name, transfer, platform, terminal));
+    return 0;
   }
   for (const std::string& name : names) TRY(pull_one(name, transfer, platform, parsed.has("--quiet"), context, terminal));
   return 0;

@@ -3,7 +3,7 @@
 namespace kist::verbs {
 
 bool is_transfer_verb(std::string_view name) {
-  for (const char* known : {"pull", "push", "copy", "login", "logout", "tags", "manifest inspect"})
+  for (const char* known : {"pull", "push", "copy", "login", "logout", "tags", "search-tags", "manifest inspect"})
     if (name == known) return true;
   return false;
 }
@@ -15,7 +15,7 @@ Result<int> transfer_verb(std::string_view name, const cli::Parsed& parsed, cons
   if (name == "copy") return copy_image_verb(parsed, context, terminal);
   if (name == "login") return login_verb(parsed, context, terminal);
   if (name == "logout") return logout_verb(parsed, context, terminal);
-  if (name == "tags") return tags_verb(parsed, context, terminal);
+  if (name == "tags" || name == "search-tags") return tags_verb(parsed, context, terminal);
   return manifest_inspect_verb(parsed, context, terminal);
 }
 

@@ -1,5 +1,6 @@
 """Real registries for tests, and what may stand between: relays that count and cut, proxies."""
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -104,13 +105,54 @@ class DockerRegistry:
         return headers["Docker-Content-Digest"]
 
 
+class KistRegistry:
+    """`kist registry serve` on a free port of this machine."""
+
+    def __init__(self, kist, folder):
+        self.kist, self.folder, self.port = kist, pathlib.Path(folder), free_port()
+        self.folder.mkdir(parents=True)
+        self.host = f"127.0.0.1:{self.port}"
+
+    def __enter__(self):
+        self.process = subprocess.Popen(
+            [self.kist, "registry", "serve", "--listen", self.host, "--root", self.folder / "data", "--access-log", self.folder / "log"],
+            stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        for _ in range(200):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                return self
+            time.sleep(0.05)
+        raise RuntimeError("kist registry serve does not start")
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+    def requests(self):
+        """[(method, path, status)], of its access log."""
+        lines = [json.loads(line) for line in (self.folder / "log").read_text().splitlines()]
+        return [(line["method"], line["target"], line["status"]) for line in lines]
+
+    @contextlib.contextmanager
+    def asked(self):
+        """What is asked while this lasts. Its log is written once a second."""
+        time.sleep(1.5)
+        before, seen = len(self.requests()), []
+        yield seen
+        time.sleep(1.5)
+        seen.extend(self.requests()[before:])
+
+
 class Relay:
     """Between a client and a server: counts the bytes of each direction, and may cut.
 
-    `cut_up`, `cut_down`: each connection is reset after so many bytes; `cuts` says how often at most."""
+    `cut_up`, `cut_down`: each connection is reset after so many bytes; `cuts` says how often at most.
+    `hold_up`, `hold_down`: nothing passes any more once so many bytes have in all; `held` tells. `is_down`: all
+    connections end, and new ones, too."""
 
     def __init__(self, port, cut_up=None, cut_down=None, cuts=1_000_000):
         self.upstream, self.cut_up, self.cut_down, self.cuts = port, cut_up, cut_down, cuts
+        self.hold_up = self.hold_down = None
+        self.held, self.is_down = threading.Event(), False
         self.up = self.down = self.connections = 0
         self.lock = threading.Lock()
 
@@ -130,6 +172,9 @@ class Relay:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self.listener.accept()
+                if self.is_down:
+                    client.close()
+                    continue
                 self.connections += 1
                 server = socket.create_connection(("127.0.0.1", self.upstream))
                 pair = (client, server)
@@ -143,6 +188,13 @@ class Relay:
                 if cut is not None and self.cuts > 0:
                     data = data[:cut - seen]
                 seen += len(data)
+                hold = getattr(self, "hold_" + name)
+                if hold is not None and getattr(self, name) >= hold:
+                    self.held.set()
+                    while getattr(self, "hold_" + name) is not None and not self.is_down:
+                        time.sleep(0.01)
+                if self.is_down:
+                    break
                 with self.lock:
                     setattr(self, name, getattr(self, name) + len(data))
                 target.sendall(data)

@@ -428,6 +428,82 @@ error: cannot pull '127.0.0.1:PORT/layer-unavailable:1'
         self.assertEqual(ranges, [None, "bytes=1000000-"])
 
 
+class Ranges(HostileRegistryTest):
+    """A layer of 80 MB, which comes by several requests at once. What is wrong with ranges costs only them."""
+
+    def setUp(self):
+        super().setUp()
+        tars = [hostile_registry.tar_of("noise", random.Random(self.id()).randbytes(80 << 20))]
+        self.registry.image = hostile_registry.Image(tars=tars, pack=lambda tar: gzip.compress(tar, 0, mtime=0))
+
+    def asked(self, behaviour):
+        path = f"/v2/{behaviour}/blobs/{self.registry.image.document['layers'][0]['digest']}"
+        return [headers.get("range") for _, asked, headers in self.registry.seen if asked == path]
+
+    def one_stream_in_the_end(self, behaviour, most_ranges):
+        self.pull_works(behaviour)
+        first, *rest = self.asked(behaviour)
+        self.assertIsNone(first)
+        ranges = [each for each in rest if each and not each.endswith("-")]
+        self.assertTrue(1 <= len(ranges) <= most_ranges, rest)
+        self.assertLessEqual(len(rest) - len(ranges), 1, rest)
+
+    def test_good(self):
+        self.pull_works("ranges-good")
+        first, *rest = self.asked("ranges-good")
+        self.assertIsNone(first, "one request at first, to see whether the network is what is slow")
+        ranges = sorted(tuple(map(int, each.removeprefix("bytes=").split("-"))) for each in rest)
+        self.assertGreater(len(ranges), 12)
+        self.assertTrue(8 << 20 <= ranges[0][0] < 16 << 20, ranges)
+        for (_, last), (begin, _) in zip(ranges, ranges[1:]):
+            self.assertEqual(begin, last + 1, "each byte is asked for once")
+        self.assertEqual(ranges[-1][1], len(self.registry.image.layers[0]) - 1)
+
+    def test_ignored(self):
+        self.one_stream_in_the_end("ranges-ignored", 1)
+
+    def test_of_another_place(self):
+        self.one_stream_in_the_end("ranges-of-another-place", 1)
+
+    def test_of_another_size(self):
+        self.one_stream_in_the_end("ranges-of-another-size", 1)
+
+    def test_without_a_place(self):
+        self.one_stream_in_the_end("ranges-without-a-place", 1)
+
+    def test_not_satisfied(self):
+        self.one_stream_in_the_end("ranges-not-satisfied", 1)
+
+    def test_ignored_later(self):
+        self.one_stream_in_the_end("ranges-ignored-later", 12)
+
+    def test_without_end(self):
+        self.one_stream_in_the_end("ranges-without-end", 12)
+
+    def test_cut(self):
+        self.pull_works("ranges-cut")
+        first, *rest = self.asked("ranges-cut")
+        self.assertTrue(all(each and not each.endswith("-") for each in rest), "by ranges to the end")
+        lengths = [int(last) + 1 - int(begin) for begin, last in (each.removeprefix("bytes=").split("-") for each in rest)]
+        self.assertIn((4 << 20) - 1_000_000, lengths, "what is missing of a chunk")
+
+    def test_too_many(self):
+        self.pull_works("ranges-too-many")
+
+    def test_elsewhere_without_a_password(self):
+        self.pull_works("ranges-elsewhere")
+        self.assertGreater(len([headers for _, _, headers in self.registry.elsewhere if "range" in headers]), 12)
+        self.nobody_else_saw_it()
+
+    def test_of_other_bytes(self):
+        self.pull_fails("ranges-of-other-bytes", """
+error: cannot pull '127.0.0.1:PORT/ranges-of-other-bytes:1'
+  cause: layer ID
+  cause: 'noise'
+  cause: damaged gzip stream (code -1)
+""")
+
+
 class Servers(HostileRegistryTest):
     """Redirects, credentials, statuses, and what is hardly HTTP."""
 

@@ -9,7 +9,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import unittest
+import urllib.request
 
 import image_forge as forge
 import lib
@@ -337,6 +339,29 @@ class Certificates(RegistryTest):
         self.assertIn("certificate", refused.err)
         self.do("pull", "--insecure", self.name())
 
+    def test_own_authorities_stand_beside_the_systems(self):
+        """The system's, here SSL_CERT_FILE, has signed this registry's; certs.d has another one."""
+        self.loaded([forge.layer(forge.entry("a", content=b"a"))])
+        folder = self.config / "containers/certs.d" / self.registry.host
+        folder.mkdir(parents=True)
+        other = self.work / "other"
+        other.mkdir()
+        registries.make_certificate(other)
+        shutil.copy(other / "ca.crt", folder / "a.crt")
+        system = {"SSL_CERT_FILE": str(self.registry.folder / "ca.crt")}
+        self.do("push", "local:1", self.name(), env=system)
+        refused = self.run_kist("push", "local:1", self.name("2"))
+        self.assertEqual(refused.status, 1, refused)
+        self.assertIn("certificate", refused.err)
+        # And all files of the folder count.
+        shutil.copy(self.registry.folder / "ca.crt", folder / "b.crt")
+        self.do("push", "local:1", self.name("3"))
+        (folder / "c.crt").write_text("no certificate")
+        self.assert_fails(self.run_kist("push", "local:1", self.name("4")), 1, """
+error: cannot push '127.0.0.1:PORT/test/test-own-authorities-stand-beside-the-systems:4'
+  cause: 'FOLDER/test_own_authorities_stand_beside_the_systems/config/containers/certs.d/127.0.0.1:PORT/c.crt' holds no certificate, want one in PEM
+""")
+
     def test_a_certificate_that_nobody_knows_is_refused_off_this_machine(self):
         with registries.NameProxy(self.registry.port) as proxy:
             env = {"https_proxy": proxy.url, "HTTPS_PROXY": proxy.url, "no_proxy": ""}
@@ -432,6 +457,278 @@ class Cuts(RegistryTest):
             self.assertEqual(self.id_of(self.name(repository=f"{self.repository}/0")), image_id)
             self.assert_store_clean()
         self.assertGreaterEqual(kills, 6, "most are killed before their end")
+
+
+class Resumed(RegistryTest):
+    """What died, or lost its network, goes on in the next process: the bytes that came are not asked for again."""
+
+    SIZE = 24 << 20
+    SLACK = 3 << 20  # What was in memory, and what is no blob.
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.own = registries.KistRegistry(cls.kist, cls.folder / "own-registry")
+        cls.own.__enter__()
+        cls.addClassCleanup(cls.own.__exit__)
+
+    def image(self, **more):
+        tars = [forge.layer(forge.entry("small", content=b"small")), forge.layer(forge.entry("noise", content=noise(self.SIZE)))]
+        return self.loaded(tars, **more)
+
+    def parts(self):
+        folder = self.store / "cache/partial"
+        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+    def killed_when_held(self, relay, *args):
+        process = self.start(*args)
+        self.assertTrue(relay.held.wait(60), "so much never came")
+        time.sleep(0.5)  # What came is written.
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        relay.held.clear()
+
+    def test_killed_pulls(self):
+        self.pulls_are_killed(self.image())
+
+    def test_killed_pulls_of_a_plain_layer(self):
+        self.pulls_are_killed(self.image(compress=(lambda tar: tar, "")))
+
+    def pulls_are_killed(self, image_id):
+        self.do("push", "local:1", self.name())
+        self.empty_store()
+        with registries.Relay(self.registry.port) as relay:
+            name = self.name(host=relay.host)
+            for step in (5, 9, 15, 21):
+                relay.hold_down = step << 20
+                self.killed_when_held(relay, "pull", name)
+                self.assertEqual(len(self.parts()), 1)
+                self.assertEqual(self.do("images", "-q"), "")
+                relay.hold_down = None
+            done = self.run_kist("pull", name)
+            self.assertEqual(done.status, 0, done)
+            self.assertIn("were here from before", done.err)
+            self.assertEqual(self.id_of(name), image_id)
+            self.assertLess(relay.down, self.SIZE + 4 * self.SLACK)
+        self.assertEqual(self.parts(), [])
+        self.assert_store_clean()
+        with registries.KistRegistry(self.kist, self.work / "again") as again:
+            self.do("push", name, self.name(host=again.host))
+
+    def test_pull_without_a_network(self):
+        image_id = self.image()
+        self.do("push", "local:1", self.name())
+        self.empty_store()
+        with registries.Relay(self.registry.port) as relay:
+            name = self.name(host=relay.host)
+            for step in (6, 12, 18):
+                relay.hold_down = step << 20
+                process = self.start("pull", name)
+                self.assertTrue(relay.held.wait(60))
+                relay.is_down = True
+                _, err = process.communicate(timeout=120)
+                self.assertEqual(process.returncode, 1, err)
+                self.assertIn(b"error: cannot pull", err)
+                self.assertEqual(len(self.parts()), 1)
+                self.assert_store_clean()
+                relay.held.clear()
+                relay.hold_down, relay.is_down = None, False
+            self.do("pull", name)
+            self.assertEqual(self.id_of(name), image_id)
+            self.assertLess(relay.down, self.SIZE + 3 * self.SLACK)
+
+    def test_what_is_left_of_a_pull_is_damaged(self):
+        image_id = self.image()
+        self.do("push", "local:1", self.name())
+        self.empty_store()
+        with registries.Relay(self.registry.port) as relay:
+            name = self.name(host=relay.host)
+            relay.hold_down = 12 << 20
+            self.killed_when_held(relay, "pull", name)
+            relay.hold_down = None
+            part = self.store / "cache/partial" / self.parts()[0]
+            with open(part, "r+b") as file:
+                file.seek(5 << 20)
+                file.write(bytes(1 << 20))
+            self.do("pull", name)
+        self.assertEqual(self.id_of(name), image_id)
+        self.assertEqual(self.parts(), [])
+        self.assert_store_clean()
+
+    def test_gc_takes_what_nobody_goes_on_with(self):
+        self.image()
+        self.do("push", "local:1", self.name())
+        self.empty_store()
+        with registries.Relay(self.registry.port) as relay:
+            relay.hold_down = 12 << 20
+            self.killed_when_held(relay, "pull", self.name(host=relay.host))
+        self.do("gc")
+        self.assertEqual(len(self.parts()), 1)
+        self.do("gc", "--all")
+        self.assertEqual(self.parts(), [])
+
+    def test_killed_pushes(self):
+        self.image()
+        with registries.Relay(self.own.port) as relay:
+            name = self.name(host=relay.host)
+            for step in (5, 9, 15, 21):
+                relay.hold_up = step << 20
+                self.killed_when_held(relay, "push", "local:1", name)
+                self.assertEqual(len(self.parts()), 1)
+                relay.hold_up = None
+                time.sleep(0.5)  # The registry sees that nobody is there any more.
+            digest = self.do("push", "local:1", name).strip().splitlines()[-1].split()[2]
+            self.assertLess(relay.up, self.SIZE + 4 * self.SLACK)
+        self.assertEqual(self.parts(), [])
+        inspected = json.loads(self.skopeo("inspect", "--tls-verify=false", "docker://" + self.name(host=self.own.host)))
+        self.assertEqual(inspected["Digest"], digest)
+
+    def test_push_to_a_registry_that_forgets(self):
+        """Docker's does, as soon as an upload breaks off: then it begins anew."""
+        self.image()
+        with registries.Relay(self.registry.port) as relay:
+            name = self.name(host=relay.host)
+            relay.hold_up = 12 << 20
+            self.killed_when_held(relay, "push", "local:1", name)
+            relay.hold_up = None
+            digest = self.do("push", "local:1", name).strip().splitlines()[-1].split()[2]
+        self.assertEqual(self.digest_at_registry(), digest)
+        self.assertEqual(self.parts(), [])
+
+    def test_killed_copies(self):
+        self.image()
+        digest = self.do("push", "local:1", self.name()).strip().splitlines()[-1].split()[2]
+        with registries.Relay(self.own.port) as target, registries.Relay(self.registry.port) as source:
+            names = self.name(host=source.host), self.name(host=target.host)
+            target.hold_up = 12 << 20
+            self.killed_when_held(target, "copy", *names)
+            target.hold_up = None
+            time.sleep(0.5)
+            self.assertIn(digest, self.do("copy", *names))
+            self.assertLess(target.up, self.SIZE + self.SLACK)
+            self.assertLess(source.down, self.SIZE + 2 * self.SLACK + (2 << 20))
+
+
+class Copies(RegistryTest):
+    """`kist copy`: nothing is kept here, digests stay."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.own = registries.KistRegistry(cls.kist, cls.folder / "own-registry")
+        cls.own.__enter__()
+        cls.addClassCleanup(cls.own.__exit__)
+
+    def put(self, document, media_type=MANIFEST, tag=None):
+        data = json.dumps(document).encode()
+        self.registry.put_manifest(self.repository, tag or forge.digest(data), data, media_type)
+        return {"mediaType": media_type, "digest": forge.digest(data), "size": len(data)}
+
+    def blob(self, data, media_type):
+        self.registry.put_blob(self.repository, data, forge.digest(data))
+        return {"mediaType": media_type, "digest": forge.digest(data), "size": len(data)}
+
+    def put_image(self, architecture, tag=None):
+        tar = forge.layer(forge.entry("for", content=architecture.encode() + noise(300_000)))
+        config = forge.config_of([tar]).replace(b"amd64", architecture.encode())
+        entry = self.put({"schemaVersion": 2, "mediaType": MANIFEST,
+                          "config": self.blob(config, "application/vnd.oci.image.config.v1+json"),
+                          "layers": [self.blob(gzip.compress(tar, mtime=0), forge.LAYER + "+gzip")]}, tag=tag)
+        return {**entry, "platform": {"os": "linux", "architecture": architecture}}
+
+    def put_index(self, tag="1"):
+        entries = [self.put_image("amd64"), self.put_image("arm64")]
+        return entries, self.put({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}, INDEX, tag)["digest"]
+
+    def raw(self, name):
+        return self.skopeo("inspect", "--raw", "--tls-verify=false", "docker://" + name)
+
+    def test_all_platforms(self):
+        entries, digest = self.put_index()
+        target = self.name(host=self.own.host)
+        self.assertEqual(self.do("copy", self.name(), target), f"{target}@{digest}\n")
+        self.assertEqual(self.raw(target), self.raw(self.name()))
+        for entry in entries:
+            self.do("pull", "-q", f"{self.own.host}/{self.repository}@{entry['digest']}")
+        with self.own.asked() as asked:
+            self.do("copy", self.name(), target)
+        self.assertEqual([method for method, _, _ in asked if method], ["HEAD"], "all is there")
+        self.assertEqual(self.do("images", "--format", "{{.Repository}}").count("test"), 0, "nothing got a name here")
+
+    def test_one_platform(self):
+        entries, _ = self.put_index()
+        target = self.name(host=self.own.host)
+        self.assertEqual(self.do("copy", "--platform", "linux/arm64", self.name(), target), f"{target}@{entries[1]['digest']}\n")
+        self.assertEqual(forge.digest(self.raw(target).encode()), entries[1]["digest"])
+        other = self.run_kist("pull", f"{self.own.host}/{self.repository}@{entries[0]['digest']}")
+        self.assertEqual(other.status, 1, "the other platform did not come along")
+        missing = self.run_kist("copy", "--platform", "linux/riscv64", self.name(), target)
+        self.assertEqual(missing.status, 1)
+        self.assertIn("no image for linux/riscv64 among 2 in the index", missing.err)
+
+    def test_within_one_registry_blobs_are_mounted(self):
+        _, digest = self.put_index()
+        target = self.name(repository=self.repository + "-too")
+        with self.registry.asked() as asked:
+            self.assertIn(digest, self.do("copy", self.name(), target))
+        posts = [(path.partition("?")[2][:6], status) for method, path, status in asked if method == "POST"]
+        self.assertEqual(posts, [("mount=", 201)] * 4)
+        blobs = [path for method, path, _ in asked if method in ("GET", "PATCH") and "/blobs/" in path]
+        self.assertEqual(blobs, [], "no byte of a blob goes through here")
+        self.assertEqual(self.digest_at_registry(repository=self.repository + "-too"), self.digest_at_registry())
+
+    def test_another_tag_of_one_repository(self):
+        entry = self.put_image("amd64", "1")
+        with self.registry.asked() as asked:
+            self.do("copy", self.name(), self.name("stable"))
+        self.assertEqual([method for method, path, _ in asked if method in ("POST", "PATCH", "PUT")], ["PUT"])
+        self.assertEqual(self.digest_at_registry("stable"), entry["digest"])
+
+    def put_report(self, subject, text):
+        empty = self.blob(b"{}", "application/vnd.oci.empty.v1+json")
+        return self.put({"schemaVersion": 2, "mediaType": MANIFEST, "artifactType": "application/x.report", "config": empty,
+                         "layers": [self.blob(text, "text/plain")], "subject": subject})
+
+    def test_what_refers_to_it(self):
+        """Docker's registry is older than the API for referrers: there a tag stands for them."""
+        image = self.put_image("amd64", "1")
+        subject = {key: image[key] for key in ("mediaType", "digest", "size")}
+        reports = [self.put_report(subject, text) for text in (b"good", b"very good")]
+        index = [{**report, "artifactType": "application/x.report"} for report in reports]
+        self.put({"schemaVersion": 2, "mediaType": INDEX, "manifests": index}, INDEX, image["digest"].replace(":", "-"))
+        target = self.name(host=self.own.host)
+        self.do("copy", self.name(), target)
+        found = lambda: [entry["digest"] for entry in json.loads(urllib.request.urlopen(
+            f"http://{self.own.host}/v2/{self.repository}/referrers/{image['digest']}").read())["manifests"]]
+        self.assertEqual(found(), [], "only when asked for")
+        self.do("copy", "--referrers", self.name(), target)
+        self.assertEqual(sorted(found()), sorted(report["digest"] for report in reports))
+        # And from a registry that has the API.
+        with registries.KistRegistry(self.kist, self.work / "third") as third:
+            self.do("copy", "--referrers", target, self.name(host=third.host))
+            for report in reports:
+                self.assertTrue(self.raw(f"{third.host}/{self.repository}@{report['digest']}"))
+
+    def test_an_artifact(self):
+        config = self.blob(b"{}", "application/vnd.oci.empty.v1+json")
+        artifact = self.put({"schemaVersion": 2, "mediaType": MANIFEST, "artifactType": "application/x.model", "config": config,
+                             "layers": [self.blob(noise(5 << 20), "application/x.weights")]}, tag="1")
+        target = self.name(host=self.own.host)
+        self.assertEqual(self.do("copy", self.name(), target), f"{target}@{artifact['digest']}\n")
+        self.assertEqual(self.raw(target), self.raw(self.name()))
+
+    def test_by_digest_and_back(self):
+        entry = self.put_image("amd64", "1")
+        source = f"{self.registry.host}/{self.repository}@{entry['digest']}"
+        self.do("copy", source, self.name(host=self.own.host))
+        self.do("copy", self.name(host=self.own.host), self.name("back"))
+        self.assertEqual(self.digest_at_registry("back"), entry["digest"])
+
+    def test_not_there(self):
+        self.assert_fails(self.run_kist("copy", self.name(), self.name(host=self.own.host)), 1, """
+error: cannot copy '127.0.0.1:PORT/test/test-not-there:1' to '127.0.0.1:PORT/test/test-not-there:1'
+  cause: manifest 1 of test/test-not-there: the registry '127.0.0.1:PORT' answered 404: manifest unknown
+""")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ The name of the repository says what it does wrong; all of them serve one good i
 asked is kept in `registry.seen`, and what its neighbour on another port, another host as far as credentials
 go, was asked in `registry.elsewhere`. Standard library only.
 """
+import functools
 import gzip
 import hashlib
 import http.server
@@ -30,6 +31,7 @@ PLATFORM = {"os": "linux", "architecture": "amd64"}
 ZEROS = "sha256:" + "0" * 64
 
 
+@functools.lru_cache(maxsize=32)  # Large layers are asked for often.
 def digest(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
@@ -143,6 +145,14 @@ class Asked:
         match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("range", ""))
         return int(match[1]) if match else 0
 
+    def range(self):
+        """Both ends of "bytes=2-5", the second exclusive; nothing for other ranges."""
+        match = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("range", ""))
+        return (int(match[1]), int(match[2]) + 1) if match else None
+
+    def part(self, blob, begin, end):
+        return self.answer(206, blob[begin:end], Content_Range=f"bytes {begin}-{end - 1}/{len(blob)}")
+
 
 def good(asked):
     image = asked.registry.other if asked.repository == "other" else asked.registry.image
@@ -158,9 +168,11 @@ def good(asked):
     blob = {**asked.registry.other.blobs, **image.blobs}.get(asked.what)
     if blob is None or asked.repository.startswith("push-"):
         return asked.answer(404)
+    if asked.range():
+        return asked.part(blob, *asked.range())
     begin = asked.range_begin()
     if begin:
-        return asked.answer(206, blob[begin:], Content_Range=f"bytes {begin}-{len(blob) - 1}/{len(blob)}")
+        return asked.part(blob, begin, len(blob))
     return asked.answer(200, blob, Content_Type=OCTETS)
 
 
@@ -463,6 +475,108 @@ def layer_that_stalls(asked):
                 **({"Content_Range": f"bytes {begin}-{len(blob) - 1}/{len(blob)}"} if begin else {}))
     asked.write(blob[begin:begin + 10])
     return asked.drip(4, b"", 0.5)
+
+
+def slowly_at_first(asked):
+    """16 MB a second, so that several requests are worth it; later requests are answered as they come."""
+    blob = asked.registry.image.layers[-1]
+    if not asked.first_time():
+        return good(asked)
+    asked.start(200, len(blob))
+    for at in range(0, len(blob), 1 << 20):
+        asked.write(blob[at:at + (1 << 20)])
+        time.sleep(0.06)
+    return True
+
+
+# Large layers, which come by several requests for a part each. Requests for the rest are answered well.
+def ranges(function):
+    def handle(asked):
+        if not asked.is_noise:
+            return good(asked)
+        if not asked.range():
+            return slowly_at_first(asked)
+        return function(asked, asked.registry.image.layers[-1], *asked.range())
+    BEHAVIOURS[function.__name__.replace("_", "-")] = handle
+    return handle
+
+
+@ranges
+def ranges_good(asked, blob, begin, end):
+    return asked.part(blob, begin, end)
+
+
+@ranges
+def ranges_elsewhere(asked, blob, begin, end):
+    if "authorization" not in asked.headers:
+        return asked.answer(401, WWW_Authenticate='Basic realm="x"')
+    return redirect_elsewhere(asked)
+
+
+@ranges
+def ranges_ignored(asked, blob, begin, end):
+    return asked.answer(200, blob)
+
+
+@ranges
+def ranges_of_another_place(asked, blob, begin, end):
+    return asked.part(blob, begin + 1, end + 1)
+
+
+@ranges
+def ranges_of_another_size(asked, blob, begin, end):
+    return asked.answer(206, blob[begin:end], Content_Range=f"bytes {begin}-{end - 1}/{len(blob) + 1}")
+
+
+@ranges
+def ranges_without_a_place(asked, blob, begin, end):
+    return asked.answer(206, blob[begin:end])
+
+
+@ranges
+def ranges_not_satisfied(asked, blob, begin, end):
+    return asked.answer(416)
+
+
+@ranges
+def ranges_ignored_later(asked, blob, begin, end):
+    return asked.answer(200, blob) if begin > 20 << 20 else asked.part(blob, begin, end)
+
+
+@ranges
+def ranges_without_end(asked, blob, begin, end):
+    if begin < 20 << 20:
+        return asked.part(blob, begin, end)
+    return asked.endless(bytes(65536), Content_Range=f"bytes {begin}-{end - 1}/{len(blob)}")
+
+
+@ranges
+def ranges_cut(asked, blob, begin, end):
+    if end - begin < 4 << 20 or asked.registry.count("chunks") % 2:  # Every second chunk, once.
+        return asked.part(blob, begin, end)
+    asked.start(206, end - begin, Content_Range=f"bytes {begin}-{end - 1}/{len(blob)}")
+    asked.write(blob[begin:begin + 1_000_000])
+    return asked.hang_up()
+
+
+@ranges
+def ranges_of_other_bytes(asked, blob, begin, end):
+    data = blob[begin:end] if begin < 20 << 20 else bytes(end - begin)
+    return asked.answer(206, data, Content_Range=f"bytes {begin}-{end - 1}/{len(blob)}")
+
+
+@ranges
+def ranges_too_many(asked, blob, begin, end):
+    """One at a time, else 429."""
+    with asked.registry.lock:
+        asked.registry.counts["now"] = asked.registry.counts.get("now", 0) + 1
+        is_alone = asked.registry.counts["now"] == 1
+    try:
+        time.sleep(0.05)
+        return asked.part(blob, begin, end) if is_alone else asked.answer(429, Retry_After="1")
+    finally:
+        with asked.registry.lock:
+            asked.registry.counts["now"] -= 1
 
 
 def with_layer_sizes(asked, change):
@@ -818,7 +932,7 @@ class Elsewhere(Handler):
         if asked.path == "/token":
             asked.answer(200, b'{"token":"good"}')
         elif blob:
-            asked.answer(200, blob)
+            asked.part(blob, *asked.range()) if asked.range() else asked.answer(200, blob)
         elif self.path.startswith("/upload"):
             asked.body()
             asked.answer(201, Location="/upload")
