@@ -19,6 +19,15 @@ Result<void> must_run(const containers::Record& record, const containers::Status
       .hint(fmt::format("`kist start {}`", record.name));
 }
 
+constexpr std::string_view kUsual =
+    "{{.ID}}\t{{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.MemPerc}}\t{{.NetIO}}\t{{.BlockIO}}\t{{.PIDs}}";
+
+boost::json::object titles() {
+  return {{"ID", "CONTAINER ID"}, {"Container", "CONTAINER"}, {"Name", "NAME"}, {"CPUPerc", "CPU %"},
+          {"MemUsage", "MEM USAGE / LIMIT"}, {"MemPerc", "MEM %"}, {"NetIO", "NET I/O"}, {"BlockIO", "BLOCK I/O"},
+          {"PIDs", "PIDS"}};
+}
+
 struct Sample {
   bundle::Usage usage;
   networks::Traffic traffic;
@@ -46,7 +55,7 @@ uint64_t host_memory() {
   return static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-Row stats_row(const containers::Status& status, const Sample& before, const Sample& after, bool whole) {
+format::ListingRow stats_row(const containers::Status& status, const Sample& before, const Sample& after, bool whole) {
   const auto& usage = after.usage;
   const double span = static_cast<double>(std::max<int64_t>(after.at_ns - before.at_ns, 1));
   const double cpu = static_cast<double>(usage.cpu_total_ns - std::min(before.usage.cpu_total_ns, usage.cpu_total_ns)) / span * 100;
@@ -54,7 +63,8 @@ Row stats_row(const containers::Status& status, const Sample& before, const Samp
   const uint64_t limit = usage.memory_limit_bytes == 0 || usage.memory_limit_bytes > all ? all : usage.memory_limit_bytes;
   // As docker: what is only cached is not counted.
   const uint64_t memory = usage.memory_bytes - std::min(usage.memory_cache_bytes, usage.memory_bytes);
-  return {{"ID", whole ? status.id : status.id.substr(0, 12)},
+  format::ListingRow row;
+  row.fields = {{"ID", whole ? status.id : status.id.substr(0, 12)},
           {"Container", status.id.substr(0, 12)},
           {"Name", status.name},
           {"CPUPerc", fmt::format("{:.2f}%", cpu)},
@@ -63,6 +73,7 @@ Row stats_row(const containers::Status& status, const Sample& before, const Samp
           {"NetIO", fmt::format("{} / {}", human_bytes(after.traffic.received_bytes), human_bytes(after.traffic.sent_bytes))},
           {"BlockIO", fmt::format("{} / {}", human_bytes(sum(usage.io_bytes, "read")), human_bytes(sum(usage.io_bytes, "write")))},
           {"PIDs", fmt::format("{}", usage.pids)}};
+  return row;
 }
 
 Result<std::vector<containers::Status>> measured(const cli::Parsed& parsed, const Here& here) {
@@ -89,7 +100,7 @@ Result<int> stats_verb(const cli::Parsed& parsed, const Here& here) {
   std::map<std::string, Sample> before;
   for (bool first = true;; first = false) {
     const auto running = TRY(measured(parsed, here));
-    std::vector<Row> rows;
+    std::vector<format::ListingRow> rows;
     for (const auto& status : running) {
       const auto now = sample(here, status.id, status.pid);
       if (!now) continue;
@@ -100,9 +111,7 @@ Result<int> stats_verb(const cli::Parsed& parsed, const Here& here) {
     // A share of time needs two looks.
     if (!first) {
       if (again && here.terminal.out_is_terminal()) here.terminal.text("\x1b[H\x1b[2J");
-      TRY(print_rows(rows, {{"CONTAINER ID", "ID"}, {"NAME", "Name"}, {"CPU %", "CPUPerc"}, {"MEM USAGE / LIMIT", "MemUsage"},
-                            {"MEM %", "MemPerc"}, {"NET I/O", "NetIO"}, {"BLOCK I/O", "BlockIO"}, {"PIDS", "PIDs"}},
-                     parsed.value("--format"), here.terminal));
+      TRY(print_listing({.usual = kUsual, .titles = titles()}, rows, parsed.value("--format"), here.terminal));
       TRY(here.terminal.finish());
       if (!again) return 0;
     }

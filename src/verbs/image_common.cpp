@@ -1,6 +1,5 @@
 #include "environment/root_variant.h"
 #include "events/events.h"
-#include "format/template.h"
 #include "verbs/image_verbs.h"
 
 namespace kist::verbs {
@@ -55,19 +54,5 @@ void note_image(const environment::Context& context, const char* action, const o
 }
 
 std::string short_id(const oci::Digest& digest) { return digest.hex().substr(0, 12); }
-
-Result<void> print_formatted(std::string_view text, const std::vector<boost::json::object>& rows,
-                             const boost::json::object& titles, cli::Terminal& terminal) {
-  const format::Format shape = format::read_format(text);
-  const format::Template compiled = TRY(format::Template::parse(shape.text));
-  std::string out;
-  if (shape.is_table) out = format::heading_of(shape.text, titles) + "\n";
-  for (const boost::json::object& row : rows) {
-    const std::string line = TRY(compiled.render(row));
-    out += line + "\n";
-  }
-  terminal.text(shape.is_table ? format::align_columns(out) : out);
-  return {};
-}
 
 }  // namespace kist::verbs
