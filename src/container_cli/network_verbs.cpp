@@ -244,9 +244,8 @@ Result<int> prune(const cli::Parsed& parsed, const Here& here) {
 }
 
 Result<void> can_join(const Record& record) {
-  if (record.network == "none")
-    return Error(Code::invalid, "container cannot be connected to multiple networks with one of the networks in private (none) mode");
-  if (record.is_networked()) return {};
+  // With a network namespace of its own it can, also after it was taken off the last network.
+  if (record.is_networked() || record.network == "none") return {};
   return Error(Code::invalid, "container sharing network namespace with another container or host cannot be connected to any other network");
 }
 
@@ -270,6 +269,7 @@ Result<int> connect(const cli::Parsed& parsed, const Here& here) {
     request.folder = here.place.folder_of(record.id);
     TRY(networks::connect(here.networks, request, {wish.name, wish.aliases, wish.ipv4, wish.ipv6, wish.mac}, status.pid));
   }
+  if (!record.is_networked()) record.network = wish.name;
   record.networks.push_back(std::move(wish));
   TRY(here.place.write(record));
   return 0;

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <ctime>
 
 #include "base/text.h"
@@ -78,7 +79,7 @@ std::string networks_text(const containers::Record& record) {
 // Values of filters that can only be one of a few.
 Result<void> check_words(const Filters& filters) {
   constexpr std::pair<std::string_view, std::string_view> kWords[] = {
-      {"status", "created running paused restarting removing exited dead"},
+      {"status", "created running paused restarting removing exited stopped dead"},
       {"health", "none starting healthy unhealthy"},
   };
   for (const auto& [key, text] : kWords) {
@@ -100,7 +101,7 @@ Result<bool> fits(const Here& here, const Status& status, const std::string& key
   const auto any = [&](const auto& is) { return std::any_of(values.begin(), values.end(), is); };
   if (key == "id") return any([&](const std::string& v) { return matches(v, status.id); });
   if (key == "name") return any([&](const std::string& v) { return matches(v, status.name) || matches(v, "/" + status.name); });
-  if (key == "status") return any([&](const std::string& v) { return name_of(status.phase) == v; });
+  if (key == "status") return any([&](const std::string& v) { return name_of(status.phase) == (v == "stopped" ? "exited" : v); });
   if (key == "exited") return status.phase == Phase::exited && any([&](const std::string& v) { return v == fmt::format("{}", status.exit_code); });
   if (key == "health") return any([&](const std::string& v) { return (status.health.empty() ? "none" : status.health) == v; });
   if (key == "before" || key == "since") {
@@ -207,11 +208,37 @@ format::ListingRow row_of(const Here& here, const Status& status, const Wanted& 
   return row;
 }
 
+Result<int64_t> count_of(const std::string& text) {
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc() && end == text.data() + text.size()) return value;
+  return Error(Code::invalid, "--last: '{}' is not a number", printable(text));
+}
+
+// podman's --sort.
+Result<void> sort_by(const std::string& field, std::vector<Status>& found) {
+  const auto by = [&](const auto& key) {
+    std::stable_sort(found.begin(), found.end(), [&](const Status& a, const Status& b) { return key(a) < key(b); });
+    return Result<void>();
+  };
+  if (field == "newest") return {};
+  if (field == "names") return by([](const Status& s) { return s.name; });
+  if (field == "id") return by([](const Status& s) { return s.id; });
+  if (field == "image") return by([](const Status& s) { return s.image; });
+  if (field == "command") return by([](const Status& s) { return s.command; });
+  if (field == "status") return by([](const Status& s) { return std::string(name_of(s.phase)); });
+  if (field == "created") return by([](const Status& s) { return s.created_ns; });
+  return Error(Code::invalid, "--sort: '{}' is not one of names, id, image, command, status, created", printable(field));
+}
+
 Result<std::vector<Status>> statuses(const cli::Parsed& parsed, const Here& here) {
   const auto filters = TRY(filters_of(parsed, {"id", "name", "status", "exited", "health", "label", "label!", "ancestor", "volume",
                                                "network", "publish", "expose", "before", "since"}));
   TRY(check_words(filters));
-  const bool last = parsed.has("--last") || parsed.has("--latest");
+  int64_t count = parsed.has("--latest") ? 1 : -1;
+  if (parsed.has("--last")) count = TRY(count_of(parsed.value("--last")));
+  // As docker: none, or fewer, is no wish.
+  const bool last = count > 0;
   const bool all = parsed.has("--all") || last || filters.contains("status") || filters.contains("exited");
   std::vector<Status> out;
   const auto ids = TRY(here.place.ids());
@@ -226,9 +253,7 @@ Result<std::vector<Status>> statuses(const cli::Parsed& parsed, const Here& here
   }
   std::stable_sort(out.begin(), out.end(), [](const Status& a, const Status& b) { return a.created_ns > b.created_ns; });
   if (!last) return out;
-  const auto count = parsed.has("--latest") ? std::optional<uint64_t>(1) : parse_number(parsed.value("--last"));
-  if (!count) return Error(Code::invalid, "--last: '{}' is not a number", printable(parsed.value("--last")));
-  if (out.size() > *count) out.resize(*count);
+  if (out.size() > static_cast<size_t>(count)) out.resize(static_cast<size_t>(count));
   return out;
 }
 
@@ -237,19 +262,20 @@ Result<std::vector<Status>> statuses(const cli::Parsed& parsed, const Here& here
 Result<int> ps_verb(const cli::Parsed& parsed, const Here& here) {
   // What killed containers have left goes when somebody looks.
   if (::geteuid() == 0) (void)networks::reconcile(here.networks).has_value();
-  const auto found = TRY(statuses(parsed, here));
+  auto found = TRY(statuses(parsed, here));
   const bool whole = parsed.has("--no-trunc");
-  // As docker: a format says more than --quiet.
-  if (parsed.has("--quiet") && !parsed.has("--format")) {
+  if (parsed.has("--quiet")) {
     for (const Status& status : found) here.terminal.line(whole ? status.id : status.id.substr(0, 12));
     return 0;
   }
+  TRY(sort_by(parsed.value("--sort", "newest"), found));
   const int64_t now = now_ns();
   const Wanted wanted = wanted_of(parsed);
   std::vector<format::ListingRow> rows;
   for (const Status& status : found) rows.push_back(row_of(here, status, wanted, whole, now));
   format::Listing listing = {.usual = kUsual, .titles = titles()};
   if (parsed.has("--size")) listing.usual = kUsualWithSize;
+  listing.has_heading = !parsed.has("--noheading");
   TRY(print_listing(listing, rows, parsed.value("--format"), here.terminal));
   return 0;
 }

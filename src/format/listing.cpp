@@ -54,7 +54,7 @@ Result<std::string> render_listing(const Listing& listing, const std::vector<Lis
   if (format.is_table && format.text.empty()) format.text = read_format(listing.usual).text;
   const Template line = TRY(Template::parse(format.text), "--format");
   std::string out;
-  if (format.is_table) out = TRY(line.render_heading(listing.titles), "--format") + "\n";
+  if (format.is_table && listing.has_heading) out = TRY(line.render_heading(listing.titles), "--format") + "\n";
   for (const ListingRow& row : rows) {
     const std::string text = TRY(line.render(sorted(row.fields), &row.labels), "--format");
     out += text + "\n";

@@ -61,6 +61,7 @@ std::string align_columns(std::string_view lines);
 struct Listing {
   std::string_view usual;      // The template behind "table".
   boost::json::object titles;  // Of all fields.
+  bool has_heading = true;
 };
 struct ListingRow {
   boost::json::object fields;

@@ -21,7 +21,7 @@ Result<int> image_verb(std::string_view name, const cli::Parsed& parsed,
   if (name == "rmi") return rmi_verb(parsed, context, terminal);
   if (name == "inspect") return inspect_verb(parsed, context, terminal);
   if (name == "history") return history_verb(parsed, context, terminal);
-  return Error(Code::invalid, "kist image wants one of: ls, load, save, import, tag, rm, inspect, history")
+  return Error(Code::invalid, "kist image wants one of: ls, load, save, import, tag, rm, inspect, history, pull, push, build, prune")
       .hint("`kist image ls`");
 }
 
@@ -31,11 +31,14 @@ std::vector<std::string> without_image_word(std::vector<std::string> args) {
       {"ls", "images"},     {"list", "images"},     {"rm", "rmi"},
       {"remove", "rmi"},    {"load", "load"},       {"save", "save"},
       {"import", "import"}, {"tag", "tag"},         {"inspect", "inspect"},
-      {"history", "history"}};
+      {"history", "history"}, {"pull", "pull"},     {"push", "push"},
+      {"build", "build"}};
   for (const auto& [word, verb] : words) {
     if (args[1] != word) continue;
     args.erase(args.begin());
     args[0] = verb;
+    // A container of that name is none of its business.
+    if (word == "inspect") args.insert(args.begin() + 1, "--type=image");
     break;
   }
   return args;

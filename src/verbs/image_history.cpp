@@ -61,7 +61,7 @@ Result<int> history_verb(const cli::Parsed& parsed, const environment::Context& 
   const images::ImageStore store(context.store);
   const images::Image image = TRY(store.find(parsed.positionals()[0]));
   const bool no_trunc = parsed.has("--no-trunc");
-  const bool is_human = !parsed.has("--no-human");
+  const bool is_human = !parsed.has("--no-human") && !parsed.off("--human");
   std::vector<Step> steps = steps_of(image);
   std::reverse(steps.begin(), steps.end());
   std::vector<format::ListingRow> rows;
