@@ -61,9 +61,9 @@ Result<TarWriter> TarWriter::open(Output output) {
   state->handle = ::archive_write_new();
   if (state->handle == nullptr) return Error(Code::unavailable, "writing a tar: out of memory");
   ::archive* handle = state->handle;
-  // Names are bytes, whatever the locale; attributes in the form that docker writes.
+  // Names are bytes, whatever the locale: one that is not ASCII is marked as binary by itself (marking all
+  // makes GNU tar warn of each file). Attributes in the form that docker writes.
   if (::archive_write_set_format_pax_restricted(handle) != ARCHIVE_OK ||
-      ::archive_write_set_format_option(handle, nullptr, "hdrcharset", "BINARY") != ARCHIVE_OK ||
       ::archive_write_set_format_option(handle, nullptr, "xattrheader", "SCHILY") != ARCHIVE_OK ||
       ::archive_write_set_bytes_per_block(handle, 64 << 10) != ARCHIVE_OK ||
       ::archive_write_set_bytes_in_last_block(handle, 512) != ARCHIVE_OK ||

@@ -16,7 +16,7 @@ constexpr FlagSpec kFilter{"--filter", "-f", "KEY=VALUE", "only those: name, id,
 constexpr FlagSpec kFormat{"--format", "", "TEMPLATE", "`json`, or a Go template: '{{.Names}} {{.Status}}'"};
 constexpr FlagSpec kLast{"--last", "-n", "N", "the last N made, whatever their state"};
 constexpr FlagSpec kLatest{"--latest", "-l", "", "the last one made, whatever its state"};
-constexpr FlagSpec kType{"--type", "", "container|image", "what to look for (default: both, in this order)"};
+constexpr FlagSpec kType{"--type", "", "container|image|network|volume", "what to look for (default: all, in this order)"};
 constexpr FlagSpec kFollow{"--follow", "-f", "", "go on printing as it comes"};
 constexpr FlagSpec kTail{"--tail", "-n", "N", "the last N lines only"};
 constexpr FlagSpec kSince{"--since", "", "TIME", "from then on: 2026-01-02T03:04:05Z, or 10m ago"};
@@ -108,6 +108,13 @@ constexpr FlagSpec kFollowLink{"--follow-link", "-L", "", "copy what SOURCE lead
 constexpr FlagSpec kNoProgress{"--quiet", "-q", "", "taken for docker's sake: nothing is printed"};
 constexpr FlagSpec kVolumesFrom{"--volumes-from", "", "CONTAINER[:ro]", "image: what that container has mounted", true};
 
+constexpr FlagSpec kStreams{"--attach", "-a", "stdin|stdout|stderr", "image: see only these of its streams", true};
+constexpr FlagSpec kCpuPeriod{"--cpu-period", "", "µs", "of --cpu-quota (default 100000)"};
+constexpr FlagSpec kCpuQuota{"--cpu-quota", "", "µs", "processor time in each period: --cpus in other words"};
+constexpr FlagSpec kCgroupns{"--cgroupns", "", "host|private", "image: the cgroup namespace"};
+constexpr FlagSpec kVolumeDriver{"--volume-driver", "", "local|tmpfs", "image: of volumes that -v makes"};
+constexpr FlagSpec kReplace{"--replace", "", "", "image: remove the container that has the name"};
+
 constexpr FlagSpec kInit{"--init", "", "", "image: a first process that reaps orphans and passes signals on"};
 constexpr FlagSpec kPull{"--pull", "", "never|missing|always", "image: whether to ask its registry (default missing)"};
 constexpr FlagSpec kPlatform{"--platform", "", "OS/ARCH", "image: fail if the image is for another one"};
@@ -122,17 +129,26 @@ constexpr FlagSpec kEventsFilter{"--filter", "-f", "KEY=VALUE", "only those: typ
 constexpr FlagSpec kSystemAll{"--all", "-a", "", "also images with a name that no container has"};
 constexpr FlagSpec kSystemVolumes{"--volumes", "", "", "also volumes without a name that no container has"};
 
-inline constexpr std::array kPs{kAll, kQuiet, kNoTrunc, kFilter, kFormat, kLast, kLatest, kSize, kHelp};
+constexpr FlagSpec kNoHeading{"--noheading", "", "", "no line of titles"};
+constexpr FlagSpec kSort{"--sort", "", "FIELD", "by names, id, image, command, status or created (default: newest first)"};
+inline constexpr std::array kPs{kAll, kQuiet, kNoTrunc, kFilter, kFormat, kLast, kLatest, kSize, kNoHeading, kSort, kHelp};
 inline constexpr std::array kLogs{kFollow, kTail, kSince, kUntil, kTimestamps, kDetails, kHelp};
-inline constexpr std::array kStop{kTime, kTimeout, kSignal, kHelp};
-inline constexpr std::array kKill{kSignal, kHelp};
-inline constexpr std::array kRemove{kForce, kVolumes, kHelp};
+// podman's ways of naming containers.
+constexpr FlagSpec kEach{"--all", "-a", "", "all containers"};
+constexpr FlagSpec kIgnore{"--ignore", "-i", "", "no error for one that is not there"};
+constexpr FlagSpec kFromCidFile{"--cidfile", "", "FILE", "the container whose id is in FILE", true};
+
+inline constexpr std::array kStop{kTime, kTimeout, kSignal, kEach, kIgnore, kFromCidFile, kHelp};
+inline constexpr std::array kRestartFlags{kTime, kTimeout, kSignal, kEach, kHelp};
+inline constexpr std::array kKill{kSignal, kEach, kFromCidFile, kHelp};
+inline constexpr std::array kPauseFlags{kEach, kHelp};
+inline constexpr std::array kRemove{kForce, kVolumes, kTime, kTimeout, kEach, kIgnore, kFromCidFile, kHelp};
 inline constexpr std::array kExec{kInteractive, kTty, kDetach, kUser, kVariable, kEnvFile, kWorkdir, kPrivileged, kHelp};
 inline constexpr std::array kStart{kAttach, kInteractive, kDetachKeys, kSigProxy, kHelp};
 inline constexpr std::array kAttachFlags{kNoStdin, kDetachKeys, kSigProxy, kHelp};
 inline constexpr std::array kInspect{kInspectFormat, kType, kInspectSize, kHelp};
 inline constexpr std::array kStats{kAll, kNoStream, kNoTrunc, kFormat, kHelp};
-inline constexpr std::array kUpdate{kMemory, kMemorySwap, kReservation, kCpus, kCpuShares, kCpuset, kCpusetMems,
+inline constexpr std::array kUpdate{kMemory, kMemorySwap, kReservation, kCpus, kCpuPeriod, kCpuQuota, kCpuShares, kCpuset, kCpusetMems,
                                     kPids, kBlkio, kRestart, kHelp};
 inline constexpr std::array kOnlyHelp{kHelp};
 inline constexpr std::array kPrune{kForce, kFilter, kHelp};
@@ -157,7 +173,7 @@ inline constexpr std::array kImagePrune{kSystemAll, kDoNotAsk, kPruneFilter, kHe
 inline constexpr std::array kSystemPrune{kSystemAll, kSystemVolumes, kDoNotAsk, kPruneFilter, kHelp};
 inline constexpr std::array kSystemDf{kFormat, kHelp};
 inline constexpr std::array kExport{kOutput, kHelp};
-inline constexpr std::array kCommit{kAuthor, kChange, kMessage, kPause, kNoPause, kHelp};
+inline constexpr std::array kCommit{kAuthor, kChange, kMessage, kPause, kNoPause, kNoProgress, kHelp};
 inline constexpr std::array kCopy{kArchive, kFollowLink, kNoProgress, kHelp};
 inline constexpr std::array kVolumeCreate{kDriver, kVolumeLabel, kOption, kHelp};
 inline constexpr std::array kVolumeList{kNamesOnly, kVolumeFilter, kFormat, kHelp};
@@ -165,6 +181,8 @@ inline constexpr std::array kVolumeInspect{kInspectFormat, kHelp};
 inline constexpr std::array kVolumeRemove{kMissingToo, kHelp};
 inline constexpr std::array kVolumePrune{kAllUnused, kDoNotAsk, kPruneFilter, kHelp};
 }  // namespace container_flags
+
+inline constexpr size_t kMany = 100'000;  // Of containers that one command line names.
 
 inline constexpr VerbSpec kContainerVerbs[] = {
     {"ps", "list containers", "", 0, 0, false,
@@ -181,32 +199,32 @@ inline constexpr VerbSpec kContainerVerbs[] = {
     {"attach", "see what a running container prints, and type into it", "CONTAINER", 1, 1, false,
      "ctrl-p ctrl-q leaves it running, if it has a terminal.\n\n"
      "  kist attach web", container_flags::kAttachFlags},
-    {"start", "start containers that have ended", "CONTAINER…", 1, 1000, false,
+    {"start", "start containers that have ended", "CONTAINER…", 1, kMany, false,
      "  kist start web\n"
      "  kist start -ai job", container_flags::kStart},
-    {"stop", "stop containers", "CONTAINER…", 1, 1000, false,
+    {"stop", "stop containers", "CONTAINER…", 0, kMany, false,
      "Sends its stop signal (usually SIGTERM), waits, and kills what is still there.\n\n"
      "  kist stop web\n"
      "  kist stop -t 60 db", container_flags::kStop},
-    {"restart", "stop containers and start them again", "CONTAINER…", 1, 1000, false,
-     "  kist restart web", container_flags::kStop},
-    {"kill", "send a signal to containers", "CONTAINER…", 1, 1000, false,
+    {"restart", "stop containers and start them again", "CONTAINER…", 0, kMany, false,
+     "  kist restart web", container_flags::kRestartFlags},
+    {"kill", "send a signal to containers", "CONTAINER…", 0, kMany, false,
      "SIGKILL, if no other is given.\n\n"
      "  kist kill web\n"
      "  kist kill -s HUP web", container_flags::kKill},
-    {"wait", "wait until containers have ended", "CONTAINER…", 1, 1000, false,
+    {"wait", "wait until containers have ended", "CONTAINER…", 1, kMany, false,
      "Prints the exit status of each.\n\n"
      "  kist wait job\n"
      "  kist wait --condition healthy web", container_flags::kWait},
-    {"rm", "remove containers", "CONTAINER…", 1, 1000, false,
+    {"rm", "remove containers", "CONTAINER…", 0, kMany, false,
      "  kist rm job\n"
      "  kist rm -f web", container_flags::kRemove},
-    {"pause", "halt all processes of containers", "CONTAINER…", 1, 1000, false,
-     "  kist pause web", container_flags::kOnlyHelp},
-    {"unpause", "let them go on", "CONTAINER…", 1, 1000, false, "  kist unpause web", container_flags::kOnlyHelp},
+    {"pause", "halt all processes of containers", "CONTAINER…", 0, kMany, false,
+     "  kist pause web", container_flags::kPauseFlags},
+    {"unpause", "let them go on", "CONTAINER…", 0, kMany, false, "  kist unpause web", container_flags::kPauseFlags},
     {"rename", "give a container another name", "CONTAINER NAME", 2, 2, false,
      "  kist rename web www", container_flags::kOnlyHelp},
-    {"inspect", "show all about containers or images as JSON", "NAME…", 1, 1000, false,
+    {"inspect", "show all about containers or images as JSON", "NAME…", 1, kMany, false,
      "The shape is docker's.\n\n"
      "  kist inspect web\n"
      "  kist inspect --type image --format '{{json .Config.Env}}' busybox\n"
@@ -221,7 +239,7 @@ inline constexpr VerbSpec kContainerVerbs[] = {
     {"port", "show where the ports of a container are", "CONTAINER [PORT[/udp]]", 1, 2, false,
      "  kist port web\n"
      "  kist port web 80", container_flags::kOnlyHelp},
-    {"update", "change the limits of containers", "CONTAINER…", 1, 1000, false,
+    {"update", "change the limits of containers", "CONTAINER…", 1, kMany, false,
      "At once, if they run.\n\n"
      "  kist update --memory 2g --cpus 2 web", container_flags::kUpdate},
     {"cp", "copy files into a container, or out of it", "SOURCE TARGET", 2, 2, false,
@@ -272,10 +290,10 @@ inline constexpr VerbSpec kVolumeVerbs[] = {
     {"volume ls", "list volumes", "", 0, 0, false,
      "  kist volume ls\n"
      "  kist volume ls -q --filter dangling=true", container_flags::kVolumeList},
-    {"volume inspect", "show all about volumes as JSON", "VOLUME…", 1, 1000, false,
+    {"volume inspect", "show all about volumes as JSON", "VOLUME…", 1, kMany, false,
      "  kist volume inspect data\n"
      "  kist volume inspect --format '{{.Mountpoint}}' data", container_flags::kVolumeInspect},
-    {"volume rm", "remove volumes and what is in them", "VOLUME…", 1, 1000, false,
+    {"volume rm", "remove volumes and what is in them", "VOLUME…", 1, kMany, false,
      "Not while a container, running or not, has it.\n\n"
      "  kist volume rm data", container_flags::kVolumeRemove},
     {"volume prune", "remove volumes that no container has", "", 0, 0, false,

@@ -7,7 +7,13 @@
 namespace kist::cli {
 namespace {
 
+// What docker still takes for flags that have got another name.
+constexpr std::pair<std::string_view, std::string_view> kOldNames[] = {
+    {"--net", "--network"}, {"--net-alias", "--network-alias"}, {"--dns-opt", "--dns-option"}};
+
 const FlagSpec* find_flag(const VerbSpec& verb, std::string_view name) {
+  for (const auto& [old, now] : kOldNames)
+    if (name == old) name = now;
   for (const FlagSpec& flag : verb.flags)
     if (name == flag.name || (!flag.short_name.empty() && name == flag.short_name)) return &flag;
   return nullptr;
@@ -39,14 +45,7 @@ class Reader {
     const std::string name = arg.substr(0, equals);
     const FlagSpec* flag = find_flag(verb_, name);
     if (flag == nullptr) return unknown_flag(verb_, name);
-    if (flag->value.empty()) {
-      // As docker's: the last one counts.
-      const std::string given = equals == std::string::npos ? "true" : arg.substr(equals + 1);
-      if (given == "false" || given == "0") return add(*flag, "false");
-      if (given != "true" && given != "1")
-        return Error(Code::invalid, "{} takes no value, got '{}'", name, printable(arg));
-      return add(*flag, "");
-    }
+    if (flag->value.empty()) return set_switch(*flag, name, equals == std::string::npos ? "true" : arg.substr(equals + 1), add);
     if (equals != std::string::npos) return add(*flag, arg.substr(equals + 1));
     return take_value(*flag, add);
   }
@@ -59,6 +58,8 @@ class Reader {
       const std::string name = {'-', arg[i]};
       const FlagSpec* flag = find_flag(verb_, name);
       if (flag == nullptr) return unknown_flag(verb_, name);
+      if (flag->value.empty() && i + 1 < arg.size() && arg[i + 1] == '=')
+        return set_switch(*flag, name, arg.substr(i + 2), add);
       if (flag->value.empty()) {
         TRY(add(*flag, ""));
         continue;
@@ -70,6 +71,14 @@ class Reader {
   }
 
  private:
+  // As docker's: the last one counts.
+  template <class Add>
+  Result<void> set_switch(const FlagSpec& flag, const std::string& name, const std::string& given, Add add) {
+    if (given == "false" || given == "0") return add(flag, "false");
+    if (given == "true" || given == "1") return add(flag, "");
+    return Error(Code::invalid, "{} takes no value, got '{}={}'", name, name, printable(given));
+  }
+
   template <class Add>
   Result<void> take_value(const FlagSpec& flag, Add add) {
     if (done()) return Error(Code::invalid, "{} needs a value: {}", flag.name, flag.value);
@@ -103,6 +112,11 @@ const std::vector<std::string>& Parsed::values(std::string_view flag) const {
 
 Result<Parsed> parse(const VerbSpec& verb, std::span<const std::string> args) {
   Parsed parsed;
+  // Where -h is docker's --hostname it is alone when it is a question.
+  if (args.size() == 1 && args[0] == "-h") {
+    parsed.values_["--help"] = {""};
+    return parsed;
+  }
   const auto add = [&](const FlagSpec& flag, std::string value) -> Result<void> {
     if (flag.value.empty() && value == "false") {
       parsed.values_.erase(std::string(flag.name));

@@ -24,6 +24,29 @@ TEST(FlagsTest, DashDashEndsTheFlags) {
   EXPECT_EQ(got->positionals(), (std::vector<std::string>{"-x", "--help"}));
 }
 
+TEST(FlagsTest, SwitchesMayBeGivenTheirValue) {
+  const auto got = parse(*find_verb("commit"), std::vector<std::string>{"-p=false", "box"});
+  ASSERT_TRUE(got.has_value()) << got.error().render();
+  EXPECT_TRUE(got->off("--pause"));
+  EXPECT_TRUE(parse_run({"-d=true", "--rm=false", "x"})->has("--detach"));
+  EXPECT_FALSE(parse_run({"-d=true", "-d=0", "x"})->has("--detach"));
+}
+
+TEST(FlagsTest, OldNamesOfDockerAreUnderstood) {
+  const auto got = parse_run({"--net=none", "--net-alias", "a", "--dns-opt", "ndots:2", "x"});
+  ASSERT_TRUE(got.has_value()) << got.error().render();
+  EXPECT_EQ(got->value("--network"), "none");
+  EXPECT_EQ(got->value("--network-alias"), "a");
+  EXPECT_EQ(got->value("--dns-option"), "ndots:2");
+}
+
+// docker's -h is --hostname; alone it asks for help.
+TEST(FlagsTest, HIsTheHostNameOfARun) {
+  EXPECT_EQ(parse_run({"-h", "web", "x"})->value("--hostname"), "web");
+  EXPECT_TRUE(parse_run({"-h"})->has("--help"));
+  EXPECT_TRUE(parse(*find_verb("ps"), std::vector<std::string>{"-a", "-h"})->has("--help"));
+}
+
 TEST(FlagsTest, ErrorsNameWhatIsWrongAndTheNearest) {
   const struct {
     std::vector<std::string> args;

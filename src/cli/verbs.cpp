@@ -37,13 +37,14 @@ constexpr FlagSpec kMemory{"--memory", "-m", "SIZE", "limit the memory, for exam
 constexpr FlagSpec kCpus{"--cpus", "", "N", "limit the processor time, for example 1.5"};
 constexpr FlagSpec kPids{"--pids-limit", "", "N", "limit the number of processes"};
 constexpr FlagSpec kShm{"--shm-size", "", "SIZE", "size of /dev/shm (default: half of the memory)"};
-constexpr FlagSpec kHostname{"--hostname", "", "NAME", "host name inside"};
+constexpr FlagSpec kHostname{"--hostname", "-h", "NAME", "host name inside"};
+constexpr FlagSpec kRunHelp{"--help", "", "", "show this help"};
 constexpr FlagSpec kBestEffort{"--best-effort", "", "", "go on where a limit cannot be enforced"};
 
 constexpr std::array kRunFlags{kEnv,     kVolume,  kMount,    kVariable, kEnvFile, kWorkdir, kReadOnly,
                                kTmpfs,   kRoot,    kNetwork,  kMemory,   kCpus,    kPids,    kShm,
                                kHostname, kBestEffort, kFrom, kLocked,   kFrozen,  kOffline, kProject,
-                               kQuiet,   kVerbose, kHelp};
+                               kQuiet,   kVerbose, kRunHelp};
 namespace cf = container_flags;
 // `run` has both faces: the project's flags, and those of a container of an image.
 constexpr std::array kWithImage{
@@ -56,7 +57,8 @@ constexpr std::array kWithImage{
     cf::kHealthCmd, cf::kHealthInterval, cf::kHealthTimeout, cf::kHealthRetries, cf::kHealthStartPeriod,
     cf::kHealthStartInterval, cf::kNoHealth, cf::kInit, cf::kPull, cf::kPlatform, cf::kRuntime,
     cf::kGpus, cf::kIds, cf::kUserns, cf::kPublish,
-    cf::kPublishAll, cf::kExpose, cf::kIp4, cf::kIp6, cf::kMac, cf::kAlias};
+    cf::kPublishAll, cf::kExpose, cf::kIp4, cf::kIp6, cf::kMac, cf::kAlias, cf::kStreams, cf::kCpuPeriod, cf::kCpuQuota,
+    cf::kCgroupns, cf::kVolumeDriver, cf::kReplace};
 template <size_t A, size_t B>
 constexpr std::array<FlagSpec, A + B> join(const std::array<FlagSpec, A>& a, const std::array<FlagSpec, B>& b) {
   std::array<FlagSpec, A + B> out{};
@@ -117,6 +119,8 @@ constexpr FlagSpec kSystem{"--system", "", "", "NAME is a Debian package"};
 constexpr std::array kEditFlags{kSystem, kEnv, kOffline, kProject, kQuiet, kVerbose, kHelp};
 constexpr FlagSpec kMarkdown{"--markdown", "", "", "print the reference of all verbs, as docs/reference.md has it"};
 constexpr std::array kHelpFlags{kMarkdown, kHelp};
+constexpr FlagSpec kInfoFormat{"--format", "-f", "TEMPLATE", "print through a Go template; 'json'"};
+constexpr std::array kInfoFlags{kInfoFormat, kHelp};
 constexpr std::array kOnlyHelp{kHelp};
 
 constexpr FlagSpec kInput{"--input", "-i", "FILE", "a file or folder; without it, or with '-', stdin"};
@@ -132,6 +136,7 @@ constexpr FlagSpec kAllImages{"--all", "-a", "", "taken for docker's sake: all a
 constexpr FlagSpec kForce{"--force", "-f", "", "even if a container uses it, or it has several names"};
 constexpr FlagSpec kChange{"--change", "-c", "INSTRUCTION", "apply a Dockerfile's instruction, for example 'CMD [\"sh\"]'", true};
 constexpr FlagSpec kMessage{"--message", "-m", "TEXT", "the comment of the image's history"};
+constexpr FlagSpec kHuman{"--human", "-H", "", "sizes and times as people say them (the default; --human=false)"};
 constexpr FlagSpec kNoHuman{"--no-human", "", "", "sizes in bytes, times as they are"};
 constexpr std::array kImagesFlags{kAllImages, kDigests, kFilter, kFormat, kJson, kNoTrunc, kOnlyIds, kHelp};
 constexpr std::array kLoadFlags{kInput, kOnePlatform, kQuiet, kHelp};
@@ -139,7 +144,7 @@ constexpr FlagSpec kSince{"--since", "", "IMAGE", "leave out the layers that thi
 constexpr std::array kSaveFlags{kSince, kOutput, kSaveFormat, kHelp};
 constexpr std::array kImportFlags{kChange, kMessage, kOnePlatform, kQuiet, kHelp};
 constexpr std::array kRmiFlags{kForce, kHelp};
-constexpr std::array kHistoryFlags{kFormat, kNoHuman, kNoTrunc, kOnlyIds, kHelp};
+constexpr std::array kHistoryFlags{kFormat, kHuman, kNoHuman, kNoTrunc, kOnlyIds, kHelp};
 
 constexpr std::array kBundleFlags{kOutput, kSince, kQuiet, kHelp};
 
@@ -304,7 +309,13 @@ constexpr VerbSpec kMachineVerbs[] = {
      "  kist runtime run -b bundle c1", kOnlyHelp},
     {"completion", "print a completion script", "bash|zsh|fish", 1, 1, false,
      "  kist completion bash > ~/.local/share/bash-completion/completions/kist", kOnlyHelp},
-    {"version", "print the version", "", 0, 0, false, "  kist version", kOnlyHelp},
+    {"info", "show what this machine has, as `docker info` does", "", 0, 0, false,
+     "`kist doctor` says what it can do.\n\n"
+     "  kist info\n"
+     "  kist info --format '{{.ContainersRunning}} of {{.Containers}}'", kInfoFlags},
+    {"version", "print the version", "", 0, 0, false,
+     "  kist version\n"
+     "  kist version --format '{{.Client.Version}}'", kInfoFlags},
     {"help", "explain a verb", "[VERB]", 0, 2, false, "  kist help run", kHelpFlags},
 };
 
@@ -334,7 +345,7 @@ std::vector<std::string> joined_words(std::vector<std::string> args) {
   constexpr struct {
     std::string_view group, word, verb;
   } kOther[] = {{"volume", "list", "volume ls"}, {"volume", "remove", "volume rm"}, {"network", "list", "network ls"},
-                {"network", "remove", "network rm"}, {"container", "ls", "ps"},
+                {"network", "remove", "network rm"}, {"container", "ls", "ps"}, {"container", "ps", "ps"}, {"system", "info", "info"}, {"system", "events", "events"},
                 {"container", "list", "ps"},     {"container", "remove", "rm"}};
   std::string verb = args[0] + " " + args[1];
   for (const auto& other : kOther)
@@ -388,6 +399,9 @@ Error unknown_verb(std::string_view name) {
     for (const VerbGroup& group : kGroups)
       for (const VerbSpec& verb : group.verbs)
         if (verb.name.starts_with(fmt::format("{} ", name))) names.emplace_back(verb.name.substr(name.size() + 1));
+    if (name == "container")
+      for (const VerbSpec& verb : kContainerVerbs)
+        if (verb.name.find(' ') == std::string_view::npos) names.emplace_back(verb.name);
     return Error(Code::invalid, "kist {} wants one of: {}", name, fmt::join(names, ", "))
         .hint(fmt::format("`kist {} {} --help`", name, names.front()));
   }

@@ -143,7 +143,9 @@ bool Session::on_frames() {
       exit_code_ = static_cast<int>(containers::number_at(frame->payload, 0, 4));
       return true;
     }
-    const os::Fd out(::dup(frame->kind == Frame::error_output ? 2 : 1));
+    const bool is_error = frame->kind == Frame::error_output;
+    if (!(is_error ? options_.error_output : options_.output)) continue;
+    const os::Fd out(::dup(is_error ? 2 : 1));
     (void)os::write_all(out, frame->payload).has_value();
   }
   return reader_.is_broken();

@@ -21,8 +21,8 @@ bool enters_container(std::string_view name);
 /// The same of `kist run --image`. A new container that shares nothing has nobody in it who could.
 bool is_reachable(const cli::Parsed& parsed);
 
-/// Whether there is a container of this name or id.
-bool is_container(std::string_view name, const launch::Host& host);
+/// Whether `kist inspect` is asked for something that may be an image: those are kist-engine's to show.
+bool inspects_images(const cli::Parsed& parsed, const launch::Host& host);
 
 /// The exit status. Errors are printed.
 int run(const cli::VerbSpec& verb, const cli::Parsed& parsed, const launch::Host& host, cli::Terminal& terminal);

@@ -130,6 +130,8 @@ Result<int> copy_verb(const cli::Parsed& parsed, const Here& here) {
     return Error(Code::invalid, "copying between containers is not supported");
   if (from.first.empty() && to.first.empty())
     return Error(Code::invalid, "must specify at least one container source").hint("write it as `CONTAINER:/PATH`");
+  if ((!from.first.empty() && from.second.empty()) || (!to.first.empty() && to.second.empty()))
+    return Error(Code::invalid, "bad parameter: the path in the container cannot be empty").hint("write it as `CONTAINER:/PATH`");
   const auto record = TRY(here.record(from.first.empty() ? to.first : from.first));
   TRY(with_files(here, record, {.mounts = true}, [&](const containers::ContainerFiles& files) -> Result<void> {
     if (from.first.empty()) return copy(End::on_host(from.second, here), End::inside(to.second, files), parsed);

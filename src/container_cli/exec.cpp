@@ -95,9 +95,11 @@ Result<int> exec_verb(const cli::Parsed& parsed, const Here& here) {
   request.tty = parsed.has("--tty");
   request.privileged = parsed.has("--privileged");
   const bool input = parsed.has("--interactive");
-  if (request.tty && input && ::isatty(0) == 0)
-    return Error(Code::invalid, "the input is not a terminal").hint("leave out -t");
   const bool detach = parsed.has("--detach");
+  if (request.tty && input && !detach && ::isatty(0) == 0) {
+    here.terminal.error(no_terminal());
+    return 1;  // As docker.
+  }
   const os::Fd nothing = TRY(os::open_file("/dev/null", O_RDWR));
   bundle::StandardStreams streams;
   if (!request.tty) {

@@ -1,6 +1,7 @@
 #include "container_cli/filters.h"
 
 #include <fcntl.h>
+#include <regex.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -70,6 +71,14 @@ bool fits_labels(const Filters& filters, const std::map<std::string, std::string
   const auto unwanted = filters.find("label!");
   return unwanted == filters.end() || std::none_of(unwanted->second.begin(), unwanted->second.end(),
                                                    [&](const std::string& v) { return has_label(labels, v); });
+}
+
+bool matches(const std::string& pattern, const std::string& text) {
+  regex_t compiled = {};
+  if (::regcomp(&compiled, pattern.c_str(), REG_EXTENDED | REG_NOSUB) != 0) return text.find(pattern) != std::string::npos;
+  const bool found = ::regexec(&compiled, text.c_str(), 0, nullptr, 0) == 0;
+  ::regfree(&compiled);
+  return found;
 }
 
 Result<int64_t> until_of(const Filters& filters) {

@@ -18,6 +18,8 @@ Result<Filters> filters_of(const cli::Parsed& parsed, std::initializer_list<std:
 
 /// All of "label", none of "label!": "key" or "key=value".
 bool fits_labels(const Filters& filters, const std::map<std::string, std::string>& labels);
+/// Whether the regular expression `pattern` is found in `text`; what is none is looked for as it stands.
+bool matches(const std::string& pattern, const std::string& text);
 /// By "until": RFC 3339, seconds since 1970, or a span ("24h"). Errors: invalid.
 Result<int64_t> until_of(const Filters& filters);
 

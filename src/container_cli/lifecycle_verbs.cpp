@@ -43,11 +43,32 @@ Result<void> stop_one(const Here& here, const Record& record, const StopHow& how
   return containers::stop(here.place, here.runtime, record, how.signal, how.timeout_s.value_or(record.stop_timeout_s));
 }
 
-Result<void> remove_one(const Here& here, const Record& record, const containers::RemoveHow& how) {
-  TRY(containers::remove(here.place, here.volumes, here.runtime, record, how));
-  // Its supervisor has done so, if it was there.
-  if (record.is_networked()) networks::detach(here.networks, networks::endpoints_of(here.networks, record.id));
-  return {};
+// Those that are named, by a name, --cidfile or --all. `fits`: of --all only these.
+Result<std::vector<std::string>> chosen(const cli::Parsed& parsed, const Here& here, std::string_view verb,
+                                        const std::function<bool(const containers::Status&)>& fits) {
+  std::vector<std::string> out = parsed.positionals();
+  for (const std::string& path : parsed.values("--cidfile")) {
+    const auto text = os::read_file(path, 4096);
+    if (!text && parsed.has("--ignore") && text.error().code() == Code::not_found) continue;
+    if (!text) return Error(text.error()).context("--cidfile");
+    out.emplace_back(trim(*text));
+  }
+  if (parsed.has("--all")) {
+    if (!out.empty()) return Error(Code::invalid, "--all: containers are named too");
+    const auto ids = TRY(here.place.ids());
+    for (const std::string& id : ids)
+      if (const auto status = here.place.status(id); status && fits(*status)) out.push_back(id);
+    return out;
+  }
+  if (out.empty() && parsed.values("--cidfile").empty())
+    return Error(Code::invalid, "kist {} needs CONTAINER…", verb).hint(fmt::format("`kist {} --help`", verb));
+  if (parsed.has("--ignore")) std::erase_if(out, [&](const std::string& name) { return !here.place.find(name); });
+  return out;
+}
+
+bool any_state(const containers::Status&) { return true; }
+bool is_up(const containers::Status& status) {
+  return status.is_alive() || status.phase == containers::Phase::restarting;
 }
 
 // Looked at now and then: nobody tells of all these.
@@ -69,6 +90,15 @@ int wait_for_state(const Here& here, const Record& record, std::string_view cond
 
 }  // namespace
 
+Result<void> remove_container(const Here& here, const Record& record, const containers::RemoveHow& how) {
+  TRY(containers::remove(here.place, here.volumes, here.runtime, record, how));
+  // Its supervisor has done so, if it was there.
+  if (record.is_networked()) networks::detach(here.networks, networks::endpoints_of(here.networks, record.id));
+  return {};
+}
+
+Error no_terminal() { return Error(Code::invalid, "the input device is not a TTY").hint("leave out -t"); }
+
 Result<int> start_verb(const cli::Parsed& parsed, const Here& here) {
   const bool stay = parsed.has("--attach") || parsed.has("--interactive");
   if (!stay)
@@ -89,12 +119,14 @@ Result<int> start_verb(const cli::Parsed& parsed, const Here& here) {
 
 Result<int> stop_verb(const cli::Parsed& parsed, const Here& here) {
   const StopHow how = TRY(stop_how(parsed));
-  return for_each(here, parsed.positionals(), [&](const Record& record) { return stop_one(here, record, how); });
+  const auto names = TRY(chosen(parsed, here, "stop", is_up));
+  return for_each(here, names, [&](const Record& record) { return stop_one(here, record, how); });
 }
 
 Result<int> restart_verb(const cli::Parsed& parsed, const Here& here) {
   const StopHow how = TRY(stop_how(parsed));
-  return for_each(here, parsed.positionals(), [&](const Record& record) -> Result<void> {
+  const auto names = TRY(chosen(parsed, here, "restart", any_state));
+  return for_each(here, names, [&](const Record& record) -> Result<void> {
     TRY(stop_one(here, record, how));
     TRY(start_one(here, record));
     containers::note(here.place, record, "restart");
@@ -104,7 +136,8 @@ Result<int> restart_verb(const cli::Parsed& parsed, const Here& here) {
 
 Result<int> kill_verb(const cli::Parsed& parsed, const Here& here) {
   const int signal = TRY(containers::signal_number(parsed.value("--signal", "SIGKILL")), "--signal");
-  return for_each(here, parsed.positionals(), [&](const Record& record) {
+  const auto names = TRY(chosen(parsed, here, "kill", is_up));
+  return for_each(here, names, [&](const Record& record) {
     return containers::kill(here.place, here.runtime, record, signal);
   });
 }
@@ -116,41 +149,48 @@ Result<int> wait_verb(const cli::Parsed& parsed, const Here& here) {
   if (std::find(std::begin(kKnown), std::end(kKnown), condition) == std::end(kKnown))
     return Error(Code::invalid, "--condition: '{}' is not one of {}", printable(condition), fmt::join(kKnown, ", "));
   const bool ended = condition == "stopped" || condition == "exited" || condition == "not-running" || condition == "next-exit";
+  int failed = 0;
   for (const std::string& name : parsed.positionals()) {
-    const Record record = TRY(here.record(name));
-    int status = -1;
-    if (ended) status = TRY(containers::wait(here.place, record));
-    else status = wait_for_state(here, record, condition);
-    here.terminal.line(fmt::format("{}", status));
+    const auto status = [&]() -> Result<int> {
+      const Record record = TRY(here.record(name));
+      if (ended) return containers::wait(here.place, record);
+      return wait_for_state(here, record, condition);
+    }();
+    if (status) here.terminal.line(fmt::format("{}", *status));
+    else here.terminal.error(status.error());
+    if (!status) failed = 1;
   }
-  return 0;
+  return failed;
 }
 
 Result<int> remove_verb(const cli::Parsed& parsed, const Here& here) {
   const bool force = parsed.has("--force");
   const bool with_volumes = parsed.has("--volumes");
   here.place.sweep();
-  if (!force)
-    return for_each(here, parsed.positionals(), [&](const Record& record) {
-      return remove_one(here, record, {.with_volumes = with_volumes});
-    });
+  const auto names = TRY(chosen(parsed, here, "rm", any_state));
+  const StopHow how = TRY(stop_how(parsed));
+  const auto remove = [&](const Record& record) -> Result<void> {
+    if (force && how.timeout_s) TRY(stop_one(here, record, how));
+    return remove_container(here, record, {.force = force, .with_volumes = with_volumes});
+  };
+  if (!force) return for_each(here, names, remove);
   // As docker: who is not there need not be removed.
   std::vector<std::string> there;
-  for (const std::string& name : parsed.positionals())
+  for (const std::string& name : names)
     if (here.place.find(name)) there.push_back(name);
-  return for_each(here, there, [&](const Record& record) {
-    return remove_one(here, record, {.force = true, .with_volumes = with_volumes});
-  });
+  return for_each(here, there, remove);
 }
 
 Result<int> pause_verb(const cli::Parsed& parsed, const Here& here) {
-  return for_each(here, parsed.positionals(), [&](const Record& record) {
+  const auto names = TRY(chosen(parsed, here, "pause", [](const auto& status) { return status.phase == containers::Phase::running; }));
+  return for_each(here, names, [&](const Record& record) {
     return containers::pause(here.place, here.runtime, record, true);
   });
 }
 
 Result<int> unpause_verb(const cli::Parsed& parsed, const Here& here) {
-  return for_each(here, parsed.positionals(), [&](const Record& record) {
+  const auto names = TRY(chosen(parsed, here, "unpause", [](const auto& status) { return status.phase == containers::Phase::paused; }));
+  return for_each(here, names, [&](const Record& record) {
     return containers::pause(here.place, here.runtime, record, false);
   });
 }

@@ -31,7 +31,8 @@ Result<int> logs_verb(const cli::Parsed& parsed, const Here& here) {
   query.follow = parsed.has("--follow");
   query.since_ns = TRY(time_of(parsed, "--since"));
   query.until_ns = TRY(time_of(parsed, "--until"));
-  if (const std::string tail = parsed.value("--tail", "all"); tail != "all") {
+  // As docker: fewer than none are all.
+  if (const std::string tail = parsed.value("--tail", "all"); tail != "all" && !tail.starts_with('-')) {
     query.tail = parse_number(tail);
     if (!query.tail) return Error(Code::invalid, "--tail: '{}' is neither a number nor all", printable(tail));
   }

@@ -31,6 +31,13 @@ Result<std::string> target_of(std::string_view text) {
   return clean;
 }
 
+// -v makes a folder that is not there, as docker does; it belongs to whoever calls.
+Result<std::string> made_source(std::string_view text, const launch::Host& host) {
+  std::string path = host_folder(text, host);
+  if (!os::exists(path)) TRY(os::make_folders(path, 0755), "source '{}' does not exist", printable(path));
+  return path;
+}
+
 Result<std::string> bind_source(std::string_view text, const launch::Host& host) {
   std::string path = host_folder(text, host);
   if (os::exists(path)) return path;
@@ -49,6 +56,7 @@ class Planner {
   Result<void> take_tmpfs(const std::string& text);
   MountPlan finish() && { return std::move(plan_); }
   void begin_flags() { given_.clear(); }
+  void make_volumes_by(std::string driver) { volume_driver_ = std::move(driver); }
 
  private:
   // Over what an earlier source has for the place.
@@ -58,6 +66,7 @@ class Planner {
   const launch::ReadyImage& image_;
   const Here& here_;
   MountPlan plan_;
+  std::string volume_driver_ = "local";
   std::vector<std::string> given_;  // Places that flags have named.
 };
 
@@ -138,9 +147,9 @@ Result<void> Planner::take_volume(const std::string& text) {
                    printable(option));
   }
   if (alone || (source[0] != '/' && source[0] != '.' && source[0] != '~'))
-    return add_volume(std::move(mount), {.name = std::string(source)});
+    return add_volume(std::move(mount), {.name = std::string(source), .driver = volume_driver_});
   mount.type = "bind";
-  mount.source = TRY(bind_source(source, here_.host));
+  mount.source = TRY(made_source(source, here_.host));
   return add(std::move(mount), true);
 }
 
@@ -252,6 +261,7 @@ Result<void> Planner::take_tmpfs(const std::string& text) {
 Result<MountPlan> mounts_of(const cli::Parsed& parsed, const launch::ReadyImage& image, const Here& here) {
   Planner planner(image, here);
   TRY(planner.take_image());
+  planner.make_volumes_by(parsed.value("--volume-driver", "local"));
   for (const std::string& text : parsed.values("--volumes-from"))
     TRY(planner.take_from(text), "--volumes-from {}", printable(text));
   for (const std::string& text : parsed.values("--volume")) TRY(planner.take_volume(text), "-v {}", printable(text));

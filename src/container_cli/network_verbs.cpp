@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "container_cli/network_flags.h"
+#include "container_cli/inspected.h"
 #include "container_cli/network_json.h"
 #include "container_cli/table.h"
 #include "container_cli/verb.h"
@@ -119,12 +120,6 @@ std::string time_text(int64_t ns) {
   return std::string(text, ::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S %z %Z", &parts));
 }
 
-std::string labels_text(const Network& network) {
-  std::vector<std::string> out;
-  for (const auto& [key, value] : network.labels) out.push_back(key + "=" + value);
-  return fmt::format("{}", fmt::join(out, ","));
-}
-
 Result<int> list(const cli::Parsed& parsed, const Here& here) {
   if (::geteuid() == 0) TRY(networks::reconcile(here.networks));
   const auto filters = TRY(pairs_of(parsed, "--filter"));
@@ -133,7 +128,7 @@ Result<int> list(const cli::Parsed& parsed, const Here& here) {
     wanted[text.substr(0, text.find('='))].push_back(text.substr(std::min(text.find('=') + 1, text.size())));
   const bool whole = parsed.has("--no-trunc");
   const auto all = TRY(listed(here));
-  std::vector<Row> rows;
+  std::vector<format::ListingRow> rows;
   for (const Network& network : all) {
     bool fit = true;
     for (const auto& [key, values] : wanted)
@@ -144,14 +139,20 @@ Result<int> list(const cli::Parsed& parsed, const Here& here) {
       here.terminal.line(id);
       continue;
     }
-    rows.push_back({{"ID", id}, {"Name", network.name}, {"Driver", driver_of(network)}, {"Scope", "local"},
-                    {"IPv6", network.range(true) != nullptr ? "true" : "false"},
-                    {"Internal", network.internal ? "true" : "false"}, {"Labels", labels_text(network)},
-                    {"CreatedAt", time_text(network.created_ns)}});
+    format::ListingRow row;
+    row.fields = {{"ID", id}, {"Name", network.name}, {"Driver", driver_of(network)}, {"Scope", "local"},
+                  {"IPv4", "true"}, {"IPv6", network.range(true) != nullptr ? "true" : "false"},
+                  {"Internal", network.internal ? "true" : "false"}, {"Labels", labels_text(network.labels)},
+                  {"CreatedAt", time_text(network.created_ns)}};
+    row.labels = labels_object(network.labels);
+    rows.push_back(std::move(row));
   }
   if (parsed.has("--quiet")) return 0;
-  TRY(print_rows(rows, {{"NETWORK ID", "ID"}, {"NAME", "Name"}, {"DRIVER", "Driver"}, {"SCOPE", "Scope"}},
-                 parsed.value("--format"), here.terminal));
+  const format::Listing listing{
+      .usual = "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}",
+      .titles = {{"ID", "NETWORK ID"}, {"Name", "NAME"}, {"Driver", "DRIVER"}, {"Scope", "SCOPE"}, {"IPv4", "IPV4"},
+                 {"IPv6", "IPV6"}, {"Internal", "INTERNAL"}, {"Labels", "LABELS"}, {"CreatedAt", "CREATED AT"}}};
+  TRY(print_listing(listing, rows, parsed.value("--format"), here.terminal));
   return 0;
 }
 
@@ -164,19 +165,6 @@ Result<Network> find(const Here& here, const std::string& name) {
   const auto lock = TRY(here.networks.lock());
   const auto host = TRY(networks::Netlink::open());
   return networks::default_network(here.networks, host);
-}
-
-Result<int> inspect(const cli::Parsed& parsed, const Here& here) {
-  boost::json::array all;
-  int status = 0;
-  for (const std::string& name : parsed.positionals()) {
-    const auto network = find(here, name);
-    if (network) all.push_back(network_json(here, *network, driver_of(*network)));
-    else here.terminal.error(network.error());
-    if (!network) status = 1;
-  }
-  TRY(print_inspected(all, parsed.value("--format"), here.terminal));
-  return status;
 }
 
 Result<void> remove_one(const Here& here, const Network& network) {
@@ -256,9 +244,8 @@ Result<int> prune(const cli::Parsed& parsed, const Here& here) {
 }
 
 Result<void> can_join(const Record& record) {
-  if (record.network == "none")
-    return Error(Code::invalid, "container cannot be connected to multiple networks with one of the networks in private (none) mode");
-  if (record.is_networked()) return {};
+  // With a network namespace of its own it can, also after it was taken off the last network.
+  if (record.is_networked() || record.network == "none") return {};
   return Error(Code::invalid, "container sharing network namespace with another container or host cannot be connected to any other network");
 }
 
@@ -282,6 +269,7 @@ Result<int> connect(const cli::Parsed& parsed, const Here& here) {
     request.folder = here.place.folder_of(record.id);
     TRY(networks::connect(here.networks, request, {wish.name, wish.aliases, wish.ipv4, wish.ipv6, wish.mac}, status.pid));
   }
+  if (!record.is_networked()) record.network = wish.name;
   record.networks.push_back(std::move(wish));
   TRY(here.place.write(record));
   return 0;
@@ -310,7 +298,13 @@ Result<int> disconnect(const cli::Parsed& parsed, const Here& here) {
 
 Result<int> network_create_verb(const cli::Parsed& parsed, const Here& here) { return create(parsed, here); }
 Result<int> network_list_verb(const cli::Parsed& parsed, const Here& here) { return list(parsed, here); }
-Result<int> network_inspect_verb(const cli::Parsed& parsed, const Here& here) { return inspect(parsed, here); }
+Result<int> network_inspect_verb(const cli::Parsed& parsed, const Here& here) {
+  return inspect_all(parsed, here, [&](const std::string& name) { return inspected_network(here, name); });
+}
+Result<boost::json::object> inspected_network(const Here& here, const std::string& name) {
+  const Network network = TRY(find(here, name));
+  return network_json(here, network, driver_of(network));
+}
 Result<int> network_remove_verb(const cli::Parsed& parsed, const Here& here) { return remove(parsed, here); }
 Result<int> network_prune_verb(const cli::Parsed& parsed, const Here& here) { return prune(parsed, here); }
 Result<int> network_connect_verb(const cli::Parsed& parsed, const Here& here) { return connect(parsed, here); }

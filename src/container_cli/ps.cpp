@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <ctime>
 
 #include "base/text.h"
@@ -68,21 +69,39 @@ Result<bool> has_port(const Here& here, const containers::Record& record, const 
   return false;
 }
 
-std::string networks_text(const Here& here, const std::string& id) {
-  const auto record = here.place.record(id);
-  if (!record) return "";
-  if (!record->is_networked()) return record->network;
+std::string networks_text(const containers::Record& record) {
+  if (!record.is_networked()) return record.network;
   std::vector<std::string> names;
-  for (const auto& one : record->networks) names.push_back(one.name);
+  for (const auto& one : record.networks) names.push_back(one.name);
   return fmt::format("{}", fmt::join(names, ","));
+}
+
+// Values of filters that can only be one of a few.
+Result<void> check_words(const Filters& filters) {
+  constexpr std::pair<std::string_view, std::string_view> kWords[] = {
+      {"status", "created running paused restarting removing exited stopped dead"},
+      {"health", "none starting healthy unhealthy"},
+  };
+  for (const auto& [key, text] : kWords) {
+    const auto found = filters.find(std::string(key));
+    if (found == filters.end()) continue;
+    const auto words = split(text, ' ');
+    for (const std::string& value : found->second)
+      if (std::find(words.begin(), words.end(), value) == words.end())
+        return Error(Code::invalid, "invalid filter '{}={}', want one of {}", key, printable(value), fmt::join(words, ", "));
+  }
+  if (const auto exited = filters.find("exited"); exited != filters.end())
+    for (const std::string& value : exited->second)
+      if (!parse_number(value)) return Error(Code::invalid, "invalid filter 'exited={}': not a number", printable(value));
+  return {};
 }
 
 // A filter of one key; those of the same key are alternatives.
 Result<bool> fits(const Here& here, const Status& status, const std::string& key, const std::vector<std::string>& values) {
   const auto any = [&](const auto& is) { return std::any_of(values.begin(), values.end(), is); };
-  if (key == "id") return any([&](const std::string& v) { return status.id.starts_with(v); });
-  if (key == "name") return any([&](const std::string& v) { return status.name.find(v) != std::string::npos; });
-  if (key == "status") return any([&](const std::string& v) { return name_of(status.phase) == v; });
+  if (key == "id") return any([&](const std::string& v) { return matches(v, status.id); });
+  if (key == "name") return any([&](const std::string& v) { return matches(v, status.name) || matches(v, "/" + status.name); });
+  if (key == "status") return any([&](const std::string& v) { return name_of(status.phase) == (v == "stopped" ? "exited" : v); });
   if (key == "exited") return status.phase == Phase::exited && any([&](const std::string& v) { return v == fmt::format("{}", status.exit_code); });
   if (key == "health") return any([&](const std::string& v) { return (status.health.empty() ? "none" : status.health) == v; });
   if (key == "before" || key == "since") {
@@ -112,10 +131,114 @@ std::string size_text(const Here& here, const Status& status) {
   return fmt::format("{} (virtual {})", format::docker_size(sizes.written), format::docker_size(sizes.written + sizes.image));
 }
 
+constexpr std::string_view kUsual =
+    "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
+constexpr std::string_view kUsualWithSize =
+    "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}\t{{.Size}}";
+
+boost::json::object titles() {
+  return {{"Command", "COMMAND"}, {"CreatedAt", "CREATED AT"}, {"ID", "CONTAINER ID"}, {"Image", "IMAGE"},
+          {"Labels", "LABELS"},   {"LocalVolumes", "LOCAL VOLUMES"}, {"Mounts", "MOUNTS"}, {"Names", "NAMES"},
+          {"Networks", "NETWORKS"}, {"Ports", "PORTS"}, {"RunningFor", "CREATED"}, {"Size", "SIZE"},
+          {"State", "STATE"}, {"Status", "STATUS"}};
+}
+
+// What costs something to find out, and is not in every list.
+struct Wanted {
+  bool record = false;
+  bool size = false;
+};
+
+Wanted wanted_of(const cli::Parsed& parsed) {
+  const std::string format = parsed.value("--format");
+  const auto names = [&](std::string_view field) { return format.find(field) != std::string::npos; };
+  const bool all = names("json");
+  return {.record = all || names("Label") || names("Mounts") || names("LocalVolumes") || names("Networks"),
+          .size = all || parsed.has("--size") || names("Size")};
+}
+
+// The names of volumes and the folders of the host, shortened as docker does.
+std::string mounts_text(const containers::Record& record, bool whole) {
+  constexpr size_t kWidth = 15;
+  std::string out;
+  for (const auto& mount : record.mounts) {
+    if (mount.type == "tmpfs") continue;
+    std::string source = mount.source;
+    if (!whole && source.size() > kWidth) source = source.substr(0, kWidth - 1) + "…";
+    out += (out.empty() ? "" : ",") + source;
+  }
+  return out;
+}
+
+size_t volume_count(const containers::Record& record) {
+  return static_cast<size_t>(std::count_if(record.mounts.begin(), record.mounts.end(),
+                                           [](const auto& mount) { return mount.type == "volume"; }));
+}
+
+std::string command_text(const std::string& command, bool whole) {
+  constexpr size_t kWidth = 20;
+  std::string text = printable(command, SIZE_MAX);
+  if (!whole && text.size() > kWidth) text = printable(command, kWidth - 1);
+  return fmt::format("\"{}\"", text);
+}
+
+format::ListingRow row_of(const Here& here, const Status& status, const Wanted& wanted, bool whole, int64_t now) {
+  format::ListingRow row;
+  row.fields = {{"ID", whole ? status.id : status.id.substr(0, 12)},
+                {"Image", printable(status.image)},
+                {"Command", command_text(status.command, whole)},
+                {"CreatedAt", when(status.created_ns)},
+                {"RunningFor", about(now - status.created_ns) + " ago"},
+                {"Ports", status.is_alive() ? status.ports : ""},
+                {"State", std::string(name_of(status.phase))},
+                {"Status", status_text(status, now)},
+                {"Names", status.name},
+                {"Size", wanted.size ? size_text(here, status) : "0B"},
+                {"Labels", ""},
+                {"LocalVolumes", "0"},
+                {"Mounts", ""},
+                {"Networks", ""}};
+  const auto record = wanted.record ? here.place.record(status.id) : Result<containers::Record>(containers::Record());
+  if (!wanted.record || !record) return row;
+  row.fields["Labels"] = labels_text(record->labels);
+  row.fields["LocalVolumes"] = fmt::format("{}", volume_count(*record));
+  row.fields["Mounts"] = mounts_text(*record, whole);
+  row.fields["Networks"] = networks_text(*record);
+  row.labels = labels_object(record->labels);
+  return row;
+}
+
+Result<int64_t> count_of(const std::string& text) {
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc() && end == text.data() + text.size()) return value;
+  return Error(Code::invalid, "--last: '{}' is not a number", printable(text));
+}
+
+// podman's --sort.
+Result<void> sort_by(const std::string& field, std::vector<Status>& found) {
+  const auto by = [&](const auto& key) {
+    std::stable_sort(found.begin(), found.end(), [&](const Status& a, const Status& b) { return key(a) < key(b); });
+    return Result<void>();
+  };
+  if (field == "newest") return {};
+  if (field == "names") return by([](const Status& s) { return s.name; });
+  if (field == "id") return by([](const Status& s) { return s.id; });
+  if (field == "image") return by([](const Status& s) { return s.image; });
+  if (field == "command") return by([](const Status& s) { return s.command; });
+  if (field == "status") return by([](const Status& s) { return std::string(name_of(s.phase)); });
+  if (field == "created") return by([](const Status& s) { return s.created_ns; });
+  return Error(Code::invalid, "--sort: '{}' is not one of names, id, image, command, status, created", printable(field));
+}
+
 Result<std::vector<Status>> statuses(const cli::Parsed& parsed, const Here& here) {
   const auto filters = TRY(filters_of(parsed, {"id", "name", "status", "exited", "health", "label", "label!", "ancestor", "volume",
                                                "network", "publish", "expose", "before", "since"}));
-  const bool last = parsed.has("--last") || parsed.has("--latest");
+  TRY(check_words(filters));
+  int64_t count = parsed.has("--latest") ? 1 : -1;
+  if (parsed.has("--last")) count = TRY(count_of(parsed.value("--last")));
+  // As docker: none, or fewer, is no wish.
+  const bool last = count > 0;
   const bool all = parsed.has("--all") || last || filters.contains("status") || filters.contains("exited");
   std::vector<Status> out;
   const auto ids = TRY(here.place.ids());
@@ -130,9 +253,7 @@ Result<std::vector<Status>> statuses(const cli::Parsed& parsed, const Here& here
   }
   std::stable_sort(out.begin(), out.end(), [](const Status& a, const Status& b) { return a.created_ns > b.created_ns; });
   if (!last) return out;
-  const auto count = parsed.has("--latest") ? std::optional<uint64_t>(1) : parse_number(parsed.value("--last"));
-  if (!count) return Error(Code::invalid, "--last: '{}' is not a number", printable(parsed.value("--last")));
-  if (out.size() > *count) out.resize(*count);
+  if (out.size() > static_cast<size_t>(count)) out.resize(static_cast<size_t>(count));
   return out;
 }
 
@@ -141,36 +262,21 @@ Result<std::vector<Status>> statuses(const cli::Parsed& parsed, const Here& here
 Result<int> ps_verb(const cli::Parsed& parsed, const Here& here) {
   // What killed containers have left goes when somebody looks.
   if (::geteuid() == 0) (void)networks::reconcile(here.networks).has_value();
-  const auto found = TRY(statuses(parsed, here));
-  const std::string format = parsed.value("--format");
-  const bool wants_networks = format == "json" || format.find("Networks") != std::string::npos;
+  auto found = TRY(statuses(parsed, here));
   const bool whole = parsed.has("--no-trunc");
   if (parsed.has("--quiet")) {
     for (const Status& status : found) here.terminal.line(whole ? status.id : status.id.substr(0, 12));
     return 0;
   }
+  TRY(sort_by(parsed.value("--sort", "newest"), found));
   const int64_t now = now_ns();
-  constexpr size_t kCommandWidth = 20;
-  std::vector<Row> rows;
-  for (const Status& status : found) {
-    std::string command = printable(status.command, whole ? 10'000 : kCommandWidth - 1);
-    const std::string size = parsed.has("--size") ? size_text(here, status) : "0 B";
-    rows.push_back({{"ID", whole ? status.id : status.id.substr(0, 12)},
-                    {"Image", printable(status.image)},
-                    {"Command", fmt::format("\"{}\"", command)},
-                    {"CreatedAt", when(status.created_ns)},
-                    {"RunningFor", about(now - status.created_ns) + " ago"},
-                    {"Ports", status.is_alive() ? status.ports : ""},
-                    {"Networks", wants_networks ? networks_text(here, status.id) : ""},
-                    {"State", std::string(name_of(status.phase))},
-                    {"Status", status_text(status, now)},
-                    {"Names", status.name},
-                    {"Size", size}});
-  }
-  std::vector<Column> columns = {{"CONTAINER ID", "ID"}, {"IMAGE", "Image"}, {"COMMAND", "Command"}, {"CREATED", "RunningFor"},
-                        {"STATUS", "Status"}, {"PORTS", "Ports"}, {"NAMES", "Names"}};
-  if (parsed.has("--size")) columns.push_back({"SIZE", "Size"});
-  TRY(print_rows(rows, columns, parsed.value("--format"), here.terminal));
+  const Wanted wanted = wanted_of(parsed);
+  std::vector<format::ListingRow> rows;
+  for (const Status& status : found) rows.push_back(row_of(here, status, wanted, whole, now));
+  format::Listing listing = {.usual = kUsual, .titles = titles()};
+  if (parsed.has("--size")) listing.usual = kUsualWithSize;
+  listing.has_heading = !parsed.has("--noheading");
+  TRY(print_listing(listing, rows, parsed.value("--format"), here.terminal));
   return 0;
 }
 

@@ -71,6 +71,7 @@ Result<void> read_variables(const Parsed& parsed, const Host& host, Record& reco
 // "nofile=1024:2048"
 Result<containers::UlimitRequest> parse_ulimit(const std::string& text) {
   auto [name, values] = TRY(key_value(text, "--ulimit"));
+  if (values.empty()) return Error(Code::invalid, "--ulimit: '{}' is not NAME=SOFT[:HARD]", printable(text));
   TRY(containers::ulimit_number(name), "--ulimit {}", printable(text));
   const auto parts = split(values, ':');
   const auto number = [&](std::string_view part) -> Result<uint64_t> {
@@ -125,7 +126,13 @@ Result<void> read_security(const Parsed& parsed, Record& record) {
     const auto limit = TRY(parse_ulimit(text));
     record.ulimits.push_back(limit);
   }
-  record.devices = parsed.values("--device");
+  for (const std::string& device : parsed.values("--device")) {
+    const std::string_view last = std::string_view(device).substr(device.rfind(':') + 1);
+    if (device.find(':') != std::string::npos && !last.starts_with('/') &&
+        (last.empty() || last.find_first_not_of("rwm") != std::string_view::npos))
+      return Error(Code::invalid, "--device: '{}' has bad rights '{}', want some of rwm", printable(device), printable(last));
+    record.devices.push_back(device);
+  }
   return {};
 }
 
@@ -133,8 +140,9 @@ Result<std::string> one_of(const Parsed& parsed, const char* flag, std::initiali
                            std::string_view otherwise) {
   const std::string value = parsed.value(flag, otherwise);
   if (std::find(words.begin(), words.end(), value) != words.end()) return value;
-  return Error(Code::invalid, "{}: '{}' is not one of {}", flag, printable(value),
-               fmt::join(std::vector<std::string>(words.begin(), words.end()), ", "));
+  std::vector<std::string_view> named(words);
+  std::erase(named, "");
+  return Error(Code::invalid, "{}: '{}' is not one of {}", flag, printable(value), fmt::join(named, ", "));
 }
 
 // podman's words, and what of them kist can mean. docker has "host" alone.
@@ -174,6 +182,9 @@ Result<void> read_namespaces(const Parsed& parsed, Record& record) {
   record.ipc = TRY(one_of(parsed, "--ipc", {"", "private", "shareable", "host", "none"}, ""));
   record.pid = TRY(one_of(parsed, "--pid", {"", "private", "host"}, ""));
   record.uts = TRY(one_of(parsed, "--uts", {"", "private", "host"}, ""));
+  if (record.uts == "host" && parsed.has("--hostname"))
+    return Error(Code::invalid, "conflicting options: --hostname and --uts host");
+  record.cgroup_namespace = TRY(one_of(parsed, "--cgroupns", {"", "private", "host"}, ""));
   const std::string ids = TRY(wanted_ids(parsed, record));
   if (::geteuid() == 0 && ids == "range")
     return Error(Code::invalid, "--ids range: root has all ids").hint("leave it out, or run as a plain user");
@@ -205,7 +216,7 @@ Result<void> read_life(const Parsed& parsed, const launch::ReadyImage& image, Re
   record.auto_remove = parsed.has("--rm");
   record.restart = TRY(parse_restart(parsed.value("--restart", "no")));
   if (record.auto_remove && record.restart.name != "no")
-    return Error(Code::invalid, "--rm and --restart exclude each other");
+    return Error(Code::invalid, "conflicting options: cannot specify both --restart and --rm");
   record.stop_signal = parsed.value("--stop-signal", image.stop_signal.empty() ? "SIGTERM" : image.stop_signal);
   TRY(containers::signal_number(record.stop_signal), "--stop-signal");
   record.stop_timeout_s = TRY(whole_number(parsed.value("--stop-timeout", "10"), "--stop-timeout", -1, 1'000'000));
@@ -269,7 +280,10 @@ Result<containers::RestartPolicy> parse_restart(std::string_view text) {
 
 Result<void> read_limits(const Parsed& parsed, containers::LimitRequest& limits) {
   constexpr uint64_t kLeastMemory = 6 << 20;  // As docker: less, and nothing starts.
-  if (parsed.has("--memory")) {
+  // As docker: 0 is no limit.
+  if (parsed.value("--memory") == "0") {
+    limits.memory_bytes = 0;
+  } else if (parsed.has("--memory")) {
     limits.memory_bytes = TRY(launch::parse_size(parsed.value("--memory")), "--memory");
     if (limits.memory_bytes < kLeastMemory)
       return Error(Code::invalid, "--memory: {} is less than the least that can start something, 6m",
@@ -283,13 +297,24 @@ Result<void> read_limits(const Parsed& parsed, containers::LimitRequest& limits)
     if (bytes < limits.memory_bytes)
       return Error(Code::invalid, "--memory-swap: memory and swap together cannot be less than --memory");
   }
+  if (limits.memory_swap_bytes > 0 && limits.memory_bytes == 0)
+    return Error(Code::invalid, "--memory-swap: it is the sum of memory and swap, so --memory is wanted too");
   if (parsed.has("--memory-reservation"))
     limits.memory_reservation_bytes = TRY(launch::parse_size(parsed.value("--memory-reservation")), "--memory-reservation");
+  if (limits.memory_bytes != 0 && limits.memory_reservation_bytes > limits.memory_bytes)
+    return Error(Code::invalid, "--memory-reservation cannot be more than --memory");
   if (parsed.has("--cpus")) {
     const std::string text = parsed.value("--cpus");
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limits.cpus);
     if (error != std::errc() || end != text.data() + text.size() || limits.cpus < 0.01 || limits.cpus > 1e5)
       return Error(Code::invalid, "--cpus: '{}' is not a number of processors, for example 1.5", printable(text));
+  }
+  if (parsed.has("--cpu-quota")) {
+    if (parsed.has("--cpus")) return Error(Code::invalid, "--cpus and --cpu-quota say the same: give one of them");
+    const uint64_t period = TRY(count(parsed.value("--cpu-period", "100000"), "--cpu-period", 1000, 1'000'000));
+    const int64_t quota = TRY(whole_number(parsed.value("--cpu-quota"), "--cpu-quota", -1, 1'000'000'000'000));
+    if (quota > 0 && quota < 1000) return Error(Code::invalid, "--cpu-quota: {} is less than the least, 1000", quota);
+    limits.cpus = quota <= 0 ? 0 : static_cast<double>(quota) / static_cast<double>(period);
   }
   if (parsed.has("--cpu-shares"))
     limits.cpu_shares = TRY(count(parsed.value("--cpu-shares"), "--cpu-shares", 2, 262144));
@@ -308,6 +333,8 @@ Result<Record> record_of(const Parsed& parsed, const launch::ReadyImage& image, 
   record.image_id = image.id;
   record.id = TRY(containers::new_id());
   record.name = parsed.value("--name");
+  // As `inspect` shows it.
+  if (record.name.starts_with('/')) record.name.erase(0, 1);
   timespec now = {};
   ::clock_gettime(CLOCK_REALTIME, &now);
   record.created_ns = now.tv_sec * 1'000'000'000 + now.tv_nsec;

@@ -20,7 +20,23 @@ Result<void> list_roots(const Here& here, const Record& record, const launch::Re
 
 // Nobody else can see it, and nothing of it is to stay: then it needs nobody to look after it.
 bool is_own(const cli::Parsed& parsed, const Record& record) {
-  return !parsed.has("--detach") && record.auto_remove && !record.tty && !record.health.is_on();
+  return !parsed.has("--detach") && record.auto_remove && !record.tty && !record.health.is_on() && !parsed.has("--attach");
+}
+
+// As docker: -a names the streams that are seen; without it all are.
+Result<AttachOptions> attach_options(const cli::Parsed& parsed) {
+  AttachOptions out{.pass_signals = parsed.value("--sig-proxy", "true") != "false",
+                    .detach_keys = parsed.value("--detach-keys", "ctrl-p,ctrl-q")};
+  if (!parsed.has("--attach")) return out;
+  out.input = out.output = out.error_output = false;
+  for (const std::string& stream : parsed.values("--attach")) {
+    const std::string name = to_lower(stream);
+    if (name == "stdin") out.input = true;
+    else if (name == "stdout") out.output = true;
+    else if (name == "stderr") out.error_output = true;
+    else return Error(Code::invalid, "--attach: valid streams are stdin, stdout and stderr, got '{}'", printable(stream));
+  }
+  return out;
 }
 
 Result<int> start(const Here& here, const cli::Parsed& parsed, const launch::ReadyImage& image, const Record& record) {
@@ -41,8 +57,8 @@ Result<int> start(const Here& here, const cli::Parsed& parsed, const launch::Rea
     here.terminal.line(record.id);
     return 0;
   }
-  return attach(here, record, {.pass_signals = parsed.value("--sig-proxy", "true") != "false",
-                               .detach_keys = parsed.value("--detach-keys", "ctrl-p,ctrl-q")}, std::move(connection));
+  const AttachOptions options = TRY(attach_options(parsed));
+  return attach(here, record, options, std::move(connection));
 }
 
 // The container and the volumes that it names; with either all or none of those without a name.
@@ -62,6 +78,17 @@ Result<void> make(const Here& here, const MountPlan& plan, Record& record, conta
   return made;
 }
 
+// --replace: who has the name makes room for it.
+Result<void> make_room(const Here& here, const std::string& name) {
+  if (name.empty()) return Error(Code::invalid, "--replace needs --name");
+  const auto id = here.place.find(name);
+  if (!id) return {};
+  const Record old = TRY(here.place.record(*id));
+  // An id that begins so is no name.
+  if (old.name == name) TRY(remove_container(here, old, {.force = true, .with_volumes = true}));
+  return {};
+}
+
 // What docker takes and this program cannot do, or need not.
 Result<void> check_wishes(const cli::Parsed& parsed, const launch::ReadyImage& image) {
   const std::string pull = parsed.value("--pull", "missing");
@@ -79,30 +106,43 @@ Result<void> check_wishes(const cli::Parsed& parsed, const launch::ReadyImage& i
   return {};
 }
 
+Result<void> write_id(const cli::Parsed& parsed, const Record& record) {
+  const std::string path = parsed.value("--cidfile");
+  if (path.empty()) return {};
+  const auto file = os::open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0644);
+  if (!file && file.error().code() == Code::exists)
+    return Error(Code::exists, "--cidfile: '{}' is there already: another container's id", printable(path))
+        .hint(fmt::format("`rm {}`, if that container is gone", shell_quote(path)));
+  if (!file) return Error(file.error()).context("--cidfile");
+  return os::write_all(*file, record.id);
+}
+
 Result<int> run(const Here& here, const cli::Parsed& parsed, const launch::ReadyImage& image, bool only_make) {
   TRY(check_wishes(parsed, image));
-  if (parsed.has("--detach") && parsed.has("--rm") && parsed.has("--restart"))
-    return Error(Code::invalid, "--rm and --restart exclude each other");
-  if (parsed.has("--tty") && !parsed.has("--detach") && ::isatty(0) == 0 && parsed.has("--interactive"))
-    return Error(Code::invalid, "the input is not a terminal").hint("leave out -t");
+  TRY(attach_options(parsed));
+  if (parsed.has("--detach") && parsed.has("--attach"))
+    return Error(Code::invalid, "conflicting options: cannot specify both --attach and --detach");
+  if (!only_make && parsed.has("--tty") && !parsed.has("--detach") && parsed.has("--interactive") && ::isatty(0) == 0) {
+    here.terminal.error(no_terminal());
+    return 1;  // As docker.
+  }
   std::string warning;
   Record record = TRY(record_of(parsed, image, here.host, &warning));
   if (!warning.empty()) here.terminal.note("warning: " + warning);
   containers::Status status;
   std::string command;
-  for (const std::string& arg : record.args()) command += (command.empty() ? "" : " ") + shell_quote(arg);
+  // As docker: in quotes if there is a blank in it.
+  for (const std::string& arg : record.args())
+    command += (command.empty() ? "" : " ") + (arg.find(' ') == std::string::npos ? arg : "'" + arg + "'");
   status.command = command;
   const MountPlan plan = TRY(mounts_of(parsed, image, here));
   record.mounts = plan.mounts;
+  if (parsed.has("--replace")) TRY(make_room(here, record.name));
   TRY(make(here, plan, record, status, !only_make && is_own(parsed, record)));
   containers::note(here.place, record, "create");
-  if (const std::string path = parsed.value("--cidfile"); !path.empty()) {
-    const auto file = os::open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0644);
-    if (!file) {
-      (void)containers::discard(here.place, here.volumes, record, true).has_value();
-      return Error(file.error()).context("--cidfile").hint("remove the old file");
-    }
-    TRY(os::write_all(*file, record.id));
+  if (const auto written = write_id(parsed, record); !written) {
+    (void)containers::discard(here.place, here.volumes, record, true).has_value();
+    return written.error();
   }
   if (only_make) {
     TRY(list_roots(here, record, image));

@@ -2,27 +2,23 @@
 #pragma once
 
 #include <boost/json.hpp>
+#include <map>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/result.h"
 #include "cli/terminal.h"
+#include "format/template.h"
 
 namespace kist::container_cli {
 
-/// One line: fields by their names in templates and JSON ("Names"), in order.
-using Row = std::vector<std::pair<std::string, std::string>>;
+/// What a list prints: columns, JSON, or a template, as `shape` (of `--format`) says. Errors: invalid.
+Result<void> print_listing(const format::Listing& listing, const std::vector<format::ListingRow>& rows,
+                           std::string_view shape, cli::Terminal& terminal);
 
-struct Column {
-  std::string title;  // "CONTAINER ID"
-  std::string field;  // "ID"
-};
-
-/// `format`: empty or "table": `columns`; "json": an object a line; else a template
-/// (format/template.h) over these fields, after "table " with titles. Errors: invalid.
-Result<void> print_rows(const std::vector<Row>& rows, const std::vector<Column>& columns, std::string_view format,
-                        cli::Terminal& terminal);
+/// "a=b,c=d", and the same for {{.Label "a"}}.
+std::string labels_text(const std::map<std::string, std::string>& labels);
+boost::json::object labels_object(const std::map<std::string, std::string>& labels);
 
 /// What `inspect` shows: all as one list of JSON, or each through the template `format`. Errors: invalid.
 Result<void> print_inspected(const boost::json::array& all, std::string_view format, cli::Terminal& terminal);

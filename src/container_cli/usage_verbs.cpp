@@ -1,22 +1,28 @@
 // top, stats, update
 #include <unistd.h>
 
+#include <algorithm>
 #include <ctime>
 
 #include "base/text.h"
+#include "cli/container_verbs.h"
 #include "container_cli/record_of.h"
 #include "container_cli/table.h"
 #include "container_cli/verb.h"
+#include "format/human.h"
 #include "networks/links.h"
 #include "os/child.h"
 
 namespace kist::container_cli {
 namespace {
 
-Result<void> must_run(const containers::Record& record, const containers::Status& status) {
-  if (status.is_alive()) return {};
-  return Error(Code::invalid, "container {} is not running", printable(record.name))
-      .hint(fmt::format("`kist start {}`", record.name));
+constexpr std::string_view kUsual =
+    "{{.ID}}\t{{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.MemPerc}}\t{{.NetIO}}\t{{.BlockIO}}\t{{.PIDs}}";
+
+boost::json::object titles() {
+  return {{"ID", "CONTAINER ID"}, {"Container", "CONTAINER"}, {"Name", "NAME"}, {"CPUPerc", "CPU %"},
+          {"MemUsage", "MEM USAGE / LIMIT"}, {"MemPerc", "MEM %"}, {"NetIO", "NET I/O"}, {"BlockIO", "BLOCK I/O"},
+          {"PIDs", "PIDS"}};
 }
 
 struct Sample {
@@ -46,39 +52,48 @@ uint64_t host_memory() {
   return static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-Row stats_row(const containers::Status& status, const Sample& before, const Sample& after, bool whole) {
+format::ListingRow stats_row(const containers::Status& status, const std::string& given, const Sample& before,
+                             const Sample& after, bool whole) {
   const auto& usage = after.usage;
   const double span = static_cast<double>(std::max<int64_t>(after.at_ns - before.at_ns, 1));
   const double cpu = static_cast<double>(usage.cpu_total_ns - std::min(before.usage.cpu_total_ns, usage.cpu_total_ns)) / span * 100;
   const uint64_t all = host_memory();
-  const uint64_t limit = usage.memory_limit_bytes == 0 || usage.memory_limit_bytes > all ? all : usage.memory_limit_bytes;
+  const bool is_up = after.at_ns != 0;
+  const uint64_t limit = !is_up ? 0 : usage.memory_limit_bytes == 0 || usage.memory_limit_bytes > all ? all : usage.memory_limit_bytes;
   // As docker: what is only cached is not counted.
   const uint64_t memory = usage.memory_bytes - std::min(usage.memory_cache_bytes, usage.memory_bytes);
-  return {{"ID", whole ? status.id : status.id.substr(0, 12)},
-          {"Container", status.id.substr(0, 12)},
+  format::ListingRow row;
+  row.fields = {{"ID", whole ? status.id : status.id.substr(0, 12)},
+          {"Container", given},
           {"Name", status.name},
           {"CPUPerc", fmt::format("{:.2f}%", cpu)},
           {"MemUsage", fmt::format("{} / {}", binary_bytes(memory), binary_bytes(limit))},
-          {"MemPerc", fmt::format("{:.2f}%", static_cast<double>(memory) * 100 / static_cast<double>(limit))},
-          {"NetIO", fmt::format("{} / {}", human_bytes(after.traffic.received_bytes), human_bytes(after.traffic.sent_bytes))},
-          {"BlockIO", fmt::format("{} / {}", human_bytes(sum(usage.io_bytes, "read")), human_bytes(sum(usage.io_bytes, "write")))},
+          {"MemPerc", fmt::format("{:.2f}%", limit == 0 ? 0.0 : static_cast<double>(memory) * 100 / static_cast<double>(limit))},
+          {"NetIO", fmt::format("{} / {}", format::docker_size(after.traffic.received_bytes), format::docker_size(after.traffic.sent_bytes))},
+          {"BlockIO", fmt::format("{} / {}", format::docker_size(sum(usage.io_bytes, "read")), format::docker_size(sum(usage.io_bytes, "write")))},
           {"PIDs", fmt::format("{}", usage.pids)}};
+  return row;
 }
 
-Result<std::vector<containers::Status>> measured(const cli::Parsed& parsed, const Here& here) {
-  std::vector<containers::Status> out;
+struct Measured {
+  containers::Status status;
+  std::string given;  // How it was named.
+};
+
+Result<std::vector<Measured>> measured(const cli::Parsed& parsed, const Here& here) {
+  std::vector<Measured> out;
   if (!parsed.positionals().empty()) {
     for (const std::string& name : parsed.positionals()) {
       const auto record = TRY(here.record(name));
       auto status = TRY(here.place.status(record.id));
-      TRY(must_run(record, status));
-      out.push_back(std::move(status));
+      out.push_back({std::move(status), name});
     }
     return out;
   }
   const auto ids = TRY(here.place.ids());
   for (const std::string& id : ids)
-    if (auto status = here.place.status(id); status && status->is_alive()) out.push_back(std::move(*status));
+    if (auto status = here.place.status(id); status && (status->is_alive() || parsed.has("--all")))
+      out.push_back({std::move(*status), id.substr(0, 12)});
   return out;
 }
 
@@ -89,20 +104,19 @@ Result<int> stats_verb(const cli::Parsed& parsed, const Here& here) {
   std::map<std::string, Sample> before;
   for (bool first = true;; first = false) {
     const auto running = TRY(measured(parsed, here));
-    std::vector<Row> rows;
-    for (const auto& status : running) {
-      const auto now = sample(here, status.id, status.pid);
+    std::vector<format::ListingRow> rows;
+    for (const auto& [status, given] : running) {
+      // Of what does not run there is nothing to see, as docker shows it.
+      const auto now = status.is_alive() ? sample(here, status.id, status.pid) : Result<Sample>(Sample());
       if (!now) continue;
       const auto old = before.find(status.id);
-      rows.push_back(stats_row(status, old == before.end() ? *now : old->second, *now, parsed.has("--no-trunc")));
+      rows.push_back(stats_row(status, given, old == before.end() ? *now : old->second, *now, parsed.has("--no-trunc")));
       before[status.id] = *now;
     }
     // A share of time needs two looks.
     if (!first) {
       if (again && here.terminal.out_is_terminal()) here.terminal.text("\x1b[H\x1b[2J");
-      TRY(print_rows(rows, {{"CONTAINER ID", "ID"}, {"NAME", "Name"}, {"CPU %", "CPUPerc"}, {"MEM USAGE / LIMIT", "MemUsage"},
-                            {"MEM %", "MemPerc"}, {"NET I/O", "NetIO"}, {"BLOCK I/O", "BlockIO"}, {"PIDS", "PIDs"}},
-                     parsed.value("--format"), here.terminal));
+      TRY(print_listing({.usual = kUsual, .titles = titles()}, rows, parsed.value("--format"), here.terminal));
       TRY(here.terminal.finish());
       if (!again) return 0;
     }
@@ -124,13 +138,16 @@ Result<int> top_verb(const cli::Parsed& parsed, const Here& here) {
   args.emplace_back("-p");
   args.push_back(fmt::format("{}", fmt::join(numbers, ",")));
   const os::Output output = TRY(os::run({.args = args, .env = os::current_env()}));
-  if (output.status > 1)
+  if (output.status > 1 || (output.status == 1 && !output.err.empty()))
     return Error(Code::invalid, "ps: {}", printable(trim(output.err)));
   here.terminal.text(output.out);
   return 0;
 }
 
 Result<int> update_verb(const cli::Parsed& parsed, const Here& here) {
+  if (std::none_of(std::begin(cli::container_flags::kUpdate), std::end(cli::container_flags::kUpdate),
+                   [&](const cli::FlagSpec& flag) { return parsed.has(flag.name); }))
+    return Error(Code::invalid, "you must provide one or more flags when using this command").hint("`kist update --help`");
   return for_each(here, parsed.positionals(), [&](const containers::Record& old) -> Result<void> {
     containers::Record record = old;
     TRY(read_limits(parsed, record.limits));

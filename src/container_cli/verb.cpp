@@ -133,10 +133,6 @@ bool is_container_verb(std::string_view name) {
   return false;
 }
 
-bool is_container(std::string_view name, const launch::Host& host) {
-  return containers::Place(host.kist_home).find(name).has_value();
-}
-
 int run(const cli::VerbSpec& verb, const cli::Parsed& parsed, const launch::Host& host, cli::Terminal& terminal) {
   const Here here = here_of(host, terminal);
   for (const auto& known : kVerbs) {

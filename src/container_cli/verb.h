@@ -51,6 +51,11 @@ std::pair<std::string, std::string> split_container_path(const std::string& text
 int for_each(const Here& here, const std::vector<std::string>& names,
              const std::function<Result<void>(const containers::Record&)>& work);
 
+/// With what the networks know of it. Errors: invalid (it runs, and not `force`).
+Result<void> remove_container(const Here& here, const containers::Record& record, const containers::RemoveHow& how);
+/// Where -it was asked for and there is no terminal.
+Error no_terminal();
+
 struct Sizes {
   uint64_t written = 0;  // By the container, on disk.
   uint64_t image = 0;    // Of its root, as far as it can be looked into.
@@ -106,6 +111,8 @@ Result<int> network_disconnect_verb(const cli::Parsed& parsed, const Here& here)
 /// that has sent Frame::attach already, or none yet.
 struct AttachOptions {
   bool input = true;
+  bool output = true;
+  bool error_output = true;
   bool pass_signals = true;
   std::string detach_keys = "ctrl-p,ctrl-q";
 };

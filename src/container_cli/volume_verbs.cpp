@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "container_cli/filters.h"
+#include "container_cli/inspected.h"
 #include "container_cli/table.h"
 #include "container_cli/verb.h"
 #include "format/human.h"
@@ -22,12 +23,6 @@ Result<void> read_pairs(const cli::Parsed& parsed, const char* flag, std::map<st
     out[text.substr(0, equals)] = equals < text.size() ? text.substr(equals + 1) : "";
   }
   return {};
-}
-
-std::string labels_text(const Volume& volume) {
-  std::string out;
-  for (const auto& [key, value] : volume.labels) out += fmt::format("{}{}={}", out.empty() ? "" : ",", key, value);
-  return out;
 }
 
 json::value object_of(const std::map<std::string, std::string>& values) {
@@ -94,38 +89,42 @@ Result<int> volume_create_verb(const cli::Parsed& parsed, const Here& here) {
 Result<int> volume_list_verb(const cli::Parsed& parsed, const Here& here) {
   const Filters filters = TRY(filters_of(parsed, {"name", "label", "label!", "driver", "dangling"}));
   const auto all = TRY(here.volumes.list());
-  std::vector<Row> rows;
+  std::vector<format::ListingRow> rows;
   for (const Volume& volume : all) {
     const bool wanted = TRY(fits(here, volume, filters));
     if (!wanted) continue;
     if (parsed.has("--quiet")) here.terminal.line(volume.name);
-    rows.push_back({{"Driver", volume.driver},
-                    {"Labels", labels_text(volume)},
-                    {"Links", "N/A"},
-                    {"Mountpoint", here.volumes.data_path(volume)},
-                    {"Name", volume.name},
-                    {"Scope", "local"},
-                    {"Size", "N/A"}});
+    format::ListingRow row;
+    row.fields = {{"Availability", "N/A"},
+                  {"Driver", volume.driver},
+                  {"Group", "N/A"},
+                  {"Labels", labels_text(volume.labels)},
+                  {"Links", "N/A"},
+                  {"Mountpoint", here.volumes.data_path(volume)},
+                  {"Name", volume.name},
+                  {"Scope", "local"},
+                  {"Size", "N/A"},
+                  {"Status", "N/A"}};
+    row.labels = labels_object(volume.labels);
+    rows.push_back(std::move(row));
   }
   if (parsed.has("--quiet")) return 0;
-  TRY(print_rows(rows, {{"DRIVER", "Driver"}, {"VOLUME NAME", "Name"}}, parsed.value("--format"), here.terminal));
+  const format::Listing listing{
+      .usual = "{{.Driver}}\t{{.Name}}",
+      .titles = {{"Availability", "AVAILABILITY"}, {"Driver", "DRIVER"}, {"Group", "GROUP"}, {"Labels", "LABELS"},
+                 {"Links", "LINKS"}, {"Mountpoint", "MOUNTPOINT"}, {"Name", "VOLUME NAME"}, {"Scope", "SCOPE"},
+                 {"Size", "SIZE"}, {"Status", "STATUS"}}};
+  TRY(print_listing(listing, rows, parsed.value("--format"), here.terminal));
   return 0;
 }
 
+Result<json::object> inspected_volume(const Here& here, const std::string& name) {
+  const Volume volume = TRY(here.volumes.find(name));
+  return describe(here, volume);
+}
+
 Result<int> volume_inspect_verb(const cli::Parsed& parsed, const Here& here) {
-  json::array all;
-  int status = 0;
-  for (const std::string& name : parsed.positionals()) {
-    const auto volume = here.volumes.find(name);
-    if (volume) {
-      all.push_back(describe(here, *volume));
-      continue;
-    }
-    here.terminal.error(volume.error());
-    status = 1;
-  }
-  TRY(print_inspected(all, parsed.value("--format"), here.terminal));
-  return status;
+  return inspect_all(parsed, here, [&](const std::string& name) { return inspected_volume(here, name); });
 }
 
 Result<int> volume_remove_verb(const cli::Parsed& parsed, const Here& here) {

@@ -104,6 +104,13 @@ Result<Account> find_account(const os::Fd& root, std::string_view wanted,
     if (!gid) return no_group(name);
     out.groups.push_back(*gid);
   }
+  // As docker since 20.10.18: its own group is one of them, so that giving it up by setgid(2) does not
+  // take away what the group may not do (CVE-2022-36109).
+  out.groups.insert(out.groups.begin(), out.gid);
+  std::vector<uint32_t> once;
+  for (const uint32_t gid : out.groups)
+    if (std::find(once.begin(), once.end(), gid) == once.end()) once.push_back(gid);
+  out.groups = std::move(once);
   return out;
 }
 

@@ -37,16 +37,16 @@ TEST_F(AccountsTest, AsDockerFindsThem) {
   EXPECT_EQ(ada.uid, 1000u);
   EXPECT_EQ(ada.gid, 100u);
   EXPECT_EQ(ada.home, "/home/ada");
-  EXPECT_THAT(ada.groups, ElementsAre(50, 10));
+  EXPECT_THAT(ada.groups, ElementsAre(100, 50, 10));
   EXPECT_EQ(find("1000")->gid, 100u);
   EXPECT_EQ(find("ada:staff")->gid, 50u);
-  EXPECT_THAT(find("ada:staff")->groups, IsEmpty());
+  EXPECT_THAT(find("ada:staff")->groups, ElementsAre(50));
   EXPECT_EQ(find("1234")->uid, 1234u);
   EXPECT_EQ(find("1234")->gid, 0u);
   EXPECT_EQ(find("1234")->home, "/");
   EXPECT_EQ(find("1234:5678")->gid, 5678u);
   EXPECT_EQ(find(":50")->gid, 50u);
-  EXPECT_THAT(find("0", {"staff", "7"})->groups, ElementsAre(50, 7));
+  EXPECT_THAT(find("0", {"staff", "7"})->groups, ElementsAre(0, 50, 7));
 }
 
 TEST_F(AccountsTest, RefusesWhoIsNotThere) {

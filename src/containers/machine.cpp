@@ -213,7 +213,12 @@ Result<bundle::Created> exec(const bundle::Runtime& runtime, const Record& recor
   const bundle::Spec spec = TRY(spec_of(wanted, host));
   bundle::Process process = *spec.process;
   process.args = request.args;
-  process.env.insert(process.env.end(), request.env.begin(), request.env.end());
+  // One of a name: programs differ in which of two they see.
+  for (const std::string& variable : request.env) {
+    const std::string name = variable.substr(0, variable.find('=') + 1);
+    std::erase_if(process.env, [&](const std::string& old) { return old.starts_with(name); });
+    process.env.push_back(variable);
+  }
   if (!request.working_dir.empty()) process.cwd = request.working_dir;
   const os::Fd root = TRY(os::open_file(fmt::format("/proc/{}/root", status.pid), O_PATH | O_DIRECTORY));
   const Account account =

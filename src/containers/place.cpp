@@ -106,8 +106,8 @@ Result<void> check_name(std::string_view name) {
   if (name.size() > 1 && name.size() <= kMaxNameBytes && plain(name[0]) &&
       std::all_of(name.begin(), name.end(), good))
     return {};
-  return Error(Code::invalid, "'{}' is no container's name, want letters, digits, and '_', '.' or '-' after the first",
-               printable(name));
+  return Error(Code::invalid, "'{}' is no container's name, want two or more of letters, digits, '_', '.' and '-', "
+               "the first a letter or digit", printable(name));
 }
 
 Place::Place(std::string kist_home, std::string memory)
@@ -190,8 +190,10 @@ Result<void> Place::remove(const Record& record) const {
   return remove_folder(record.id);
 }
 
-Result<void> Place::rename(Record& record, const std::string& name) const {
+Result<void> Place::rename(Record& record, const std::string& wanted) const {
+  const std::string name = wanted.substr(wanted.starts_with('/') ? 1 : 0);
   TRY(check_name(name));
+  if (name == record.name) return Error(Code::invalid, "container {} has this name already", name);
   TRY(take_name(name, record.id));
   const std::string before = os::join(os::join(folder_, "names"), record.name);
   record.name = name;
@@ -221,6 +223,8 @@ void Place::sweep() const {
 }
 
 Result<std::string> Place::find(std::string_view wanted) const {
+  // As `inspect` shows names.
+  if (wanted.starts_with('/')) wanted.remove_prefix(1);
   if (wanted.empty() || wanted.find('/') != std::string_view::npos || wanted[0] == '.') return no_such(wanted);
   if (const auto id = id_of_link(os::join(os::join(folder_, "names"), wanted));
       id && is_container(*id))

@@ -37,6 +37,8 @@ bool is_in_slice(const Record& record, const SpecHost& host);
 Result<int> capability_number(std::string_view name);
 /// "SIGTERM", "term", "15". Errors: invalid.
 Result<int> signal_number(std::string_view name);
+/// As `inspect` shows why something did not start: in one line, from the outside in.
+std::string message_of(const Error& error);
 /// RLIMIT_* of "nofile". Errors: invalid.
 Result<int> ulimit_number(std::string_view name);
 

@@ -18,6 +18,7 @@
 #include "containers/health.h"
 #include "containers/log_writer.h"
 #include "containers/notes.h"
+#include "containers/spec_of.h"
 
 extern "C" const char __executable_start;
 extern "C" const char etext;
@@ -195,11 +196,11 @@ void Supervisor::fail(const Error& error) {
   status_.phase = Phase::created;
   if (status_.started_ns != 0) status_.phase = Phase::exited;
   status_.exit_code = exit_code_of(error);
-  status_.error = error.render();
+  status_.error = message_of(error);
   status_.finished_ns = clock_ns(CLOCK_REALTIME);
   machine_.ended(status_);
   write_status();
-  tell_caller(fmt::format("{} {}", status_.exit_code, percent_encode(status_.error)));
+  tell_caller(fmt::format("{} {}", status_.exit_code, percent_encode(error.render())));
   done_ = true;
 }
 

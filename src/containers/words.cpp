@@ -1,4 +1,4 @@
-// The names of capabilities, signals and limits.
+// The names of capabilities, signals and limits; errors in one line.
 #include <csignal>
 
 #include "base/text.h"
@@ -42,6 +42,19 @@ Result<int> signal_number(std::string_view given) {
     if (more && *more <= static_cast<uint64_t>(SIGRTMAX - SIGRTMIN)) return SIGRTMIN + static_cast<int>(*more);
   }
   return Error(Code::invalid, "'{}' is no signal", printable(given)).hint("`kill -l` lists them");
+}
+
+std::string message_of(const Error& error) {
+  std::string out;
+  const std::string text = error.render();
+  for (const std::string_view line : lines(text)) {
+    std::string_view part = trim(line);
+    if (part.starts_with("hint:") || part.empty()) continue;
+    for (const std::string_view label : {"error: ", "cause: "})
+      if (part.starts_with(label)) part.remove_prefix(label.size());
+    out += (out.empty() ? "" : ": ") + std::string(part);
+  }
+  return out;
 }
 
 Result<int> ulimit_number(std::string_view name) {

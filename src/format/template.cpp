@@ -13,13 +13,37 @@ namespace json = boost::json;
 using json::value;
 
 constexpr size_t kMaxOutputBytes = 256u << 20;
-constexpr std::string_view kNoValue = "<no value>";
 
+template <size_t N>
+bool is_one_of(const std::string_view (&names)[N], std::string_view name) {
+  return std::find(std::begin(names), std::end(names), name) != std::end(names);
+}
 
+// docker's documents are structs with some maps in them, and Go treats the two apart: a key that a map
+// lacks is "<no value>", a field that a struct lacks is an error.
+constexpr std::string_view kMaps[] = {"Labels",  "Options", "Networks", "Ports",      "ExposedPorts", "Volumes",
+                                      "Sysctls", "Tmpfs",   "Containers", "Attributes", "PortBindings", "DriverOpts",
+                                      "Annotations"};
+// Fields that docker leaves out where they say nothing.
+constexpr std::string_view kOptional[] = {"Health",  "Healthcheck", "ExposedPorts", "Volumes",     "OnBuild",
+                                          "Shell",   "Variant",     "SizeRw",       "SizeRootFs",  "Domainname",
+                                          "MacAddress", "StopSignal", "StopTimeout", "NetworkDisabled"};
+// What docker has as lists: one that is nil is printed as "[]".
+constexpr std::string_view kLists[] = {"Entrypoint", "Cmd",     "Binds",      "CapAdd",      "CapDrop", "ExtraHosts",
+                                       "GroupAdd",   "OnBuild", "SecurityOpt", "VolumesFrom", "Devices", "Links",
+                                       "Ulimits",    "Aliases", "Shell",      "DeviceRequests"};
+
+std::string_view text_of_null(std::string_view field) {
+  if (is_one_of(kLists, field)) return "[]";
+  return is_one_of(kMaps, field) ? "map[]" : "<nil>";
+}
 
 class Renderer {
  public:
-  explicit Renderer(const value& root) : root_(root) { variables_["$"] = root; }
+  explicit Renderer(const value& root, const json::object* labels, bool is_heading = false)
+      : root_(root), labels_(labels), is_heading_(is_heading) {
+    variables_["$"] = root;
+  }
 
   Result<void> run(const Node& node, const value& dot) {
     if (out_.size() > kMaxOutputBytes) return Error(Code::invalid, "template: too much output");
@@ -29,10 +53,9 @@ class Renderer {
         for (const auto& child : node.children) TRY(run(*child, dot));
         return {};
       case Node::Kind::action: {
-        is_missing_ = false;
+        null_text_ = "<nil>";
         const value result = TRY(evaluate(node.pipeline, dot));
-        if (node.pipeline.variables.empty())
-          out_ += is_missing_ && result.is_null() ? std::string(kNoValue) : text_of(result);
+        if (node.pipeline.variables.empty()) out_ += result.is_null() ? std::string(null_text_) : text_of(result);
         return {};
       }
       case Node::Kind::range: return range(node, dot);
@@ -82,6 +105,11 @@ class Renderer {
     bool has_result = false;
     for (const Command& command : pipeline.commands) {
       const Operand& first = command.words.front();
+      if (is_label_call(command)) {
+        result = TRY(label_call(command, dot));
+        has_result = true;
+        continue;
+      }
       if (first.kind != Operand::Kind::function) {
         if (has_result || command.words.size() > 1)
           return Error(Code::invalid, "template: a value cannot be called like a function");
@@ -95,11 +123,34 @@ class Renderer {
         arguments.push_back(std::move(argument));
       }
       if (has_result) arguments.push_back(std::move(result));
-      is_missing_ = false;
-      result = TRY(call(first.name, arguments));
+      null_text_ = "<nil>";
+      // A title is a title, whatever is done to what stands below it.
+      if (is_heading_ && !arguments.empty() && is_text_function(first.name)) result = arguments.front();
+      else result = TRY(call(first.name, arguments));
       has_result = true;
     }
     return result;
+  }
+
+  // {{.Label "name"}}, of what has labels.
+  bool is_label_call(const Command& command) const {
+    const Operand& first = command.words.front();
+    return labels_ != nullptr && first.kind == Operand::Kind::dot && first.fields.size() == 1 &&
+           first.fields[0] == "Label" && command.words.size() == 2;
+  }
+
+  Result<value> label_call(const Command& command, const value& dot) {
+    const value name = TRY(operand(command.words[1], dot));
+    if (!name.is_string()) return Error(Code::invalid, "template: .Label wants a label's name");
+    const std::string_view key = name.get_string();
+    // As docker: the last part of the name, as words.
+    if (is_heading_) {
+      std::string title(key.substr(key.rfind('.') + 1));
+      std::replace_if(title.begin(), title.end(), [](char c) { return c == '-' || c == '_'; }, ' ');
+      return value(json::string(title));
+    }
+    const value* const found = labels_->if_contains(key);
+    return found == nullptr ? value("") : *found;
   }
 
   Result<value> operand(const Operand& word, const value& dot) {
@@ -122,21 +173,27 @@ class Renderer {
 
   Result<value> fields(const value& start, const std::vector<std::string>& names, bool is_root) {
     const value* at = &start;
+    std::string_view above;  // The field that `at` was found under.
     for (const std::string& name : names) {
-      if (at->is_null()) {
-        is_missing_ = true;
-        return value(nullptr);
-      }
+      if (at->is_null()) return Error(Code::invalid, "template: nil pointer evaluating .{}", name);
       if (!at->is_object())
         return Error(Code::invalid, "template: can't evaluate field {} of a {}", name,
                      at->is_string() ? "text" : at->is_array() ? "list" : "number");
       const value* const next = at->get_object().if_contains(name);
-      if (next == nullptr && is_root && at == &start) return no_field(at->get_object(), name);
+      if (next == nullptr && is_root && at == &start && !is_one_of(kOptional, name))
+        return no_field(at->get_object(), name);
+      // What a map lacks has no fields either.
+      if (next == nullptr && is_one_of(kMaps, above)) return null_text_ = "<no value>", value(nullptr);
       if (next == nullptr) {
-        is_missing_ = true;
-        return value(nullptr);
+        const bool is_last = &name == &names.back();
+        if (!is_last || !is_one_of(kOptional, name))
+          return Error(Code::invalid, "template: map has no entry for key \"{}\"", name)
+              .hint("`--format '{{json .}}'` shows what there is");
+        return null_text_ = text_of_null(name), value(nullptr);
       }
       at = next;
+      above = name;
+      null_text_ = text_of_null(name);
     }
     return *at;
   }
@@ -151,9 +208,11 @@ class Renderer {
   }
 
   const value& root_;
+  const json::object* labels_;
+  bool is_heading_;
   std::map<std::string, value> variables_;
   std::string out_;
-  bool is_missing_ = false;
+  std::string_view null_text_;  // What is printed for a null.
 };
 
 }  // namespace
@@ -168,8 +227,15 @@ Result<Template> Template::parse(std::string_view text) {
   return Template(std::move(root));
 }
 
-Result<std::string> Template::render(const value& root) const {
-  Renderer renderer(root);
+Result<std::string> Template::render(const value& root, const json::object* labels) const {
+  Renderer renderer(root, labels);
+  TRY(renderer.run(*root_, root));
+  return renderer.take();
+}
+
+Result<std::string> Template::render_heading(const json::object& titles) const {
+  const value root(titles);
+  Renderer renderer(root, &titles, true);
   TRY(renderer.run(*root_, root));
   return renderer.take();
 }
@@ -226,41 +292,19 @@ std::string align_columns(std::string_view text) {
   for (const std::string_view line : all) {
     const auto cells = split(line, '\t');
     if (cells.size() > widths.size()) widths.resize(cells.size());
-    for (size_t i = 0; i < cells.size(); ++i) widths[i] = std::max(widths[i], width_of(cells[i]));
+    // What ends a line makes no column wider.
+    for (size_t i = 0; i + 1 < cells.size(); ++i) widths[i] = std::max(widths[i], width_of(cells[i]));
   }
   std::string out;
   for (const std::string_view line : all) {
     const auto cells = split(line, '\t');
     for (size_t i = 0; i < cells.size(); ++i) {
       out += cells[i];
-      if (i + 1 < cells.size()) out.append(widths[i] - width_of(cells[i]) + 3, ' ');
+      if (i + 1 < cells.size()) out.append(std::max<size_t>(widths[i] + 3, 10) - width_of(cells[i]), ' ');
     }
     out += '\n';
   }
   return out;
-}
-
-std::string heading_of(std::string_view text, const json::object& names) {
-  std::string out;
-  while (true) {
-    const size_t open = text.find("{{");
-    out += text.substr(0, open);
-    if (open == std::string_view::npos) return out;
-    const size_t close = std::min(text.find("}}", open), text.size());
-    const std::string_view inside = text.substr(open + 2, close - open - 2);
-    const size_t dot = inside.find('.');
-    if (dot != std::string_view::npos) {
-      const std::string_view field =
-          inside.substr(dot + 1, inside.substr(dot + 1).find_first_of(" .|)\t"));
-      const value* const known = names.if_contains({field.data(), field.size()});
-      std::string title = known != nullptr ? text_of(*known) : std::string(field);
-      if (known == nullptr)
-        for (char& c : title)
-          if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-      out += title;
-    }
-    text.remove_prefix(std::min(close + 2, text.size()));
-  }
 }
 
 }  // namespace kist::format

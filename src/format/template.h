@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -29,9 +30,13 @@ class Template {
   Template& operator=(Template&&) noexcept;
   ~Template();
 
-  /// A field that `value` itself lacks is an error; one that something inside lacks is "<no value>",
-  /// as of Go's maps. Errors: invalid (no such field, with the nearest; a function's arguments).
-  Result<std::string> render(const boost::json::value& value) const;
+  /// A field that is not there is an error, as of Go's structs; a key of what docker has as a map (labels,
+  /// networks, ports …) is "<no value>". `labels`: what {{.Label "name"}} looks into.
+  /// Errors: invalid (no such field, with the nearest; a function's arguments).
+  Result<std::string> render(const boost::json::value& value, const boost::json::object* labels = nullptr) const;
+
+  /// The line above a table: `titles` by field. Errors: invalid.
+  Result<std::string> render_heading(const boost::json::object& titles) const;
 
  private:
   explicit Template(std::unique_ptr<Node> root);
@@ -49,11 +54,24 @@ struct Format {
 };
 Format read_format(std::string_view text);
 
-/// Lines of cells that are separated by tabs, as columns with three blanks between.
+/// Lines of cells that are separated by tabs, as columns with three blanks between, each of ten at least.
 std::string align_columns(std::string_view lines);
 
-/// The heading of a table: each action that is a field alone becomes `names`' text for it (else the
-/// field's name in capitals).
-std::string heading_of(std::string_view text, const boost::json::object& names);
+/// What a list prints.
+struct Listing {
+  std::string_view usual;      // The template behind "table".
+  boost::json::object titles;  // Of all fields.
+  bool has_heading = true;
+};
+struct ListingRow {
+  boost::json::object fields;
+  boost::json::object labels;  // Of {{.Label "name"}}.
+};
+
+/// `shape`: of `--format`; empty is "table". Errors: invalid.
+Result<std::string> render_listing(const Listing& listing, const std::vector<ListingRow>& rows, std::string_view shape);
+
+/// JSON as docker's `inspect` prints it, four blanks deeper for each level.
+std::string indented(const boost::json::value& value);
 
 }  // namespace kist::format

@@ -81,7 +81,10 @@ Result<value> index(const Arguments& a) {
   for (size_t i = 1; i < a.size(); ++i) {
     if (at.is_object() && a[i].is_string()) {
       const value* const found = at.get_object().if_contains(a[i].get_string());
-      const value next = found == nullptr ? value(nullptr) : *found;
+      // The zero of what such a map holds: labels are texts.
+      const json::object& map = at.get_object();
+      const bool of_texts = std::all_of(map.begin(), map.end(), [](const auto& field) { return field.value().is_string(); });
+      const value next = found != nullptr ? *found : of_texts ? value("") : value(nullptr);
       at = next;
     } else if (at.is_array() && is_number(a[i])) {
       const double wanted = number_of(a[i]);
@@ -89,8 +92,10 @@ Result<value> index(const Arguments& a) {
         return bad("index", fmt::format("out of range: {} of {}", wanted, at.get_array().size()));
       const value next = at.get_array()[static_cast<size_t>(wanted)];
       at = next;
+    } else if (at.is_null() && a[i].is_string()) {
+      return value("");
     } else if (at.is_null()) {
-      return value(nullptr);
+      return bad("index", "out of range: there is no list");
     } else {
       return bad("index", "wants a list and a number, or a map and a text");
     }
@@ -149,6 +154,15 @@ std::string padded(std::string text, int width, bool left, char with) {
 
 std::string quoted(const std::string& text) { return json::serialize(value(json::string(text))); }
 
+std::string hex_of(std::string_view bytes, bool upper) {
+  std::string out;
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    out += upper ? fmt::format("{:02X}", byte) : fmt::format("{:02x}", byte);
+  }
+  return out;
+}
+
 // One verb of printf: flags, width and precision were read.
 Result<std::string> print_one(char verb, const value& v, int precision) {
   switch (verb) {
@@ -162,7 +176,16 @@ Result<std::string> print_one(char verb, const value& v, int precision) {
     case 'q': return quoted(text_of(v));
     case 't': return text_of(v);
     case 'd': return v.is_double() ? fmt::format("{:.0f}", number_of(v)) : text_of(v);
-    case 'x': return fmt::format("{:x}", static_cast<int64_t>(number_of(v)));
+    case 'x':
+    case 'X': {
+      if (v.is_string()) return hex_of(v.get_string(), verb == 'X');
+      const auto whole = static_cast<int64_t>(number_of(v));
+      return verb == 'X' ? fmt::format("{:X}", whole) : fmt::format("{:x}", whole);
+    }
+    case 'b': return fmt::format("{:b}", static_cast<int64_t>(number_of(v)));
+    case 'c': return std::string(1, static_cast<char>(number_of(v)));
+    case 'g': return fmt::format("{:g}", number_of(v));
+    case 'e': return fmt::format("{:.{}e}", number_of(v), precision < 0 ? 6 : std::min(precision, 60));
     case 'o': return fmt::format("{:o}", static_cast<int64_t>(number_of(v)));
     case 'f': return fmt::format("{:.{}f}", number_of(v), precision < 0 ? 6 : std::min(precision, 60));
     default: return bad("printf", fmt::format("does not know %{}", verb));
@@ -183,7 +206,7 @@ Result<value> print_formatted(const Arguments& a) {
     char with = ' ';
     int width = 0;
     int precision = -1;
-    for (++i; i < shape.size() && (shape[i] == '-' || shape[i] == '0' || shape[i] == '+'); ++i) {
+    for (++i; i < shape.size() && std::string_view("-0+# ").find(shape[i]) != std::string_view::npos; ++i) {
       left = left || shape[i] == '-';
       if (shape[i] == '0') with = '0';
     }
@@ -251,6 +274,11 @@ constexpr const char* kFunctions[] = {
 
 bool is_function(const std::string& name) {
   return std::find(std::begin(kFunctions), std::end(kFunctions), name) != std::end(kFunctions);
+}
+
+bool is_text_function(const std::string& name) {
+  constexpr std::string_view kText[] = {"json", "lower", "upper", "title", "truncate", "pad", "split", "join"};
+  return std::find(std::begin(kText), std::end(kText), name) != std::end(kText);
 }
 
 bool is_true(const value& v) {

@@ -47,6 +47,8 @@ Result<std::unique_ptr<Node>> parse_template(std::string_view text);
 Result<boost::json::value> call(const std::string& name,
                                 const std::vector<boost::json::value>& arguments);
 bool is_function(const std::string& name);
+/// One that makes another text of its first argument.
+bool is_text_function(const std::string& name);
 bool is_true(const boost::json::value& value);
 
 }  // namespace kist::format

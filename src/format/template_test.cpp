@@ -12,7 +12,8 @@ namespace json = boost::json;
 std::string rendered(std::string_view text) {
   const json::value value = json::parse(
       R"({"ID":"abc","Names":["a","b"],"Size":12,"Empty":[],"None":null,"Ok":true,
-          "Config":{"Env":["A=1"],"Labels":{"z":"1","a.b":"x y"},"Deep":{"X":1.5}}})");
+          "Config":{"Env":["A=1"],"Labels":{"z":"1","a.b":"x y"},"Deep":{"X":1.5},"Entrypoint":null,"Volumes":null},
+          "Networks":{"lan":{"IPAddress":"10.0.0.2"}}})");
   const auto shape = Template::parse(text);
   if (!shape) return shape.error().message();
   const auto out = shape->render(value);
@@ -28,7 +29,11 @@ TEST(TemplateTest, RendersAsGo) {
       {"plain", "plain"},
       {"{{.ID}}:{{ .Size }}", "abc:12"},
       {"{{.Names}} {{.Config.Labels}}", "[a b] map[a.b:x y z:1]"},
-      {"{{.None}}|{{.Config.Nope}}|{{.Config.Nope.Deeper}}", "<nil>|<no value>|<no value>"},
+      {"{{.None}}|{{.Config.Labels.nope}}|{{.Networks.wan.IPAddress}}", "<nil>|<no value>|<no value>"},
+      {"{{.Config.Entrypoint}}|{{.Config.Volumes}}|{{.Config.Healthcheck}}", "[]|map[]|<nil>"},
+      {"{{json .Config.Entrypoint}}|{{json .Config.Healthcheck}}", "null|null"},
+      {"{{if .Config.Healthcheck}}a{{else}}b{{end}}{{with .Config.Labels.nope}}c{{end}}", "b"},
+      {"<{{index .Config.Labels \"nope\"}}>{{index .Networks \"nope\"}}<{{index .None \"nope\"}}>", "<><nil><>"},
       {"{{json .Names}} {{json .ID}} {{.Config.Deep | json}}", "[\"a\",\"b\"] \"abc\" {\"X\":1.5E0}"},
       {"{{join .Names \", \"}} {{upper .ID}} {{lower \"AB\"}} {{title \"a b\"}}", "a, b ABC ab A B"},
       {"{{printf \"%s-%5d|%-5s|%05d|%q|%%\" .ID 7 \"x\" 42 \"y\"}}", "abc-    7|x    |00042|\"y\"|%"},
@@ -59,6 +64,10 @@ TEST(TemplateTest, ErrorsSayWhatAndWhere) {
   EXPECT_EQ(rendered("{{if .ID}}x"), "template, offset 2: no {{end}} for this");
   EXPECT_EQ(rendered("{{end}}"), "template, offset 2: unexpected {{end}}");
   EXPECT_EQ(rendered("{{.Id}}"), "template: can't evaluate field Id");
+  EXPECT_EQ(rendered("{{.Config.Nope}}"), "template: map has no entry for key \"Nope\"");
+  EXPECT_EQ(rendered("{{.Config.Healthcheck.Test}}"), "template: map has no entry for key \"Healthcheck\"");
+  EXPECT_EQ(rendered("{{.None.X}}"), "template: nil pointer evaluating .X");
+  EXPECT_EQ(rendered("{{index .None 0}}"), "template: index out of range: there is no list");
   EXPECT_EQ(rendered("{{.ID.X}}"), "template: can't evaluate field X of a text");
   EXPECT_EQ(rendered("{{}}"), "template, offset 2: a value is missing");
   EXPECT_EQ(rendered("{{index .Names 9}}"), "template: index out of range: 9 of 2");
@@ -69,13 +78,32 @@ TEST(TemplateTest, ErrorsSayWhatAndWhere) {
   EXPECT_FALSE(Template::parse("{{" + std::string(1000, '(')).has_value());
 }
 
-TEST(TemplateTest, TablesHaveAlignedColumns) {
-  const Format table = read_format("table {{.ID}}\\t{{.Size}}");
-  EXPECT_TRUE(table.is_table);
-  EXPECT_EQ(table.text, "{{.ID}}\t{{.Size}}");
-  EXPECT_EQ(heading_of(table.text, {{"ID", "IMAGE ID"}}), "IMAGE ID\tSIZE");
-  EXPECT_EQ(align_columns("A\tB\nlonger\tx\né\ty\n"), "A        B\nlonger   x\né        y\n");
-  EXPECT_EQ(read_format("json").text, "{{json .}}");
+TEST(TemplateTest, ListsAreTablesOrLines) {
+  const Listing listing{.usual = "{{.ID}}\t{{.Name}}", .titles = {{"ID", "THING ID"}, {"Name", "NAME"}, {"Labels", "LABELS"}}};
+  const std::vector<ListingRow> rows = {{{{"Name", "longer than ten"}, {"ID", "1"}, {"Labels", "a.b-c=x"}}, {{"a.b-c", "x"}}},
+                                        {{{"Name", "é"}, {"ID", "2"}, {"Labels", ""}}, {}}};
+  const auto shown = [&](const std::vector<ListingRow>& some, std::string_view shape) {
+    const auto text = render_listing(listing, some, shape);
+    return text ? *text : text.error().render();
+  };
+  // As docker: at least ten wide, and a title even above nothing.
+  EXPECT_EQ(shown(rows, ""), "THING ID   NAME\n1          longer than ten\n2          é\n");
+  EXPECT_EQ(shown(rows, "table"), shown(rows, ""));
+  EXPECT_EQ(shown({}, "table {{.Name}}\\t{{.ID}}"), "NAME      THING ID\n");
+  EXPECT_EQ(shown(rows, "table {{upper .Name}}\t{{.ID}}"),
+            "NAME              THING ID\nLONGER THAN TEN   1\né                 2\n");
+  EXPECT_EQ(shown(rows, "table {{.ID}}\t{{.Label \"a.b-c\"}}"), "THING ID   b c\n1          x\n2          \n");
+  EXPECT_EQ(shown(rows, "{{.Label \"a.b-c\"}}:{{.ID}}"), "x:1\n:2\n");
+  EXPECT_EQ(shown(rows, "json"),
+            "{\"ID\":\"1\",\"Labels\":\"a.b-c=x\",\"Name\":\"longer than ten\"}\n"
+            "{\"ID\":\"2\",\"Labels\":\"\",\"Name\":\"é\"}\n");
+  EXPECT_EQ(shown(rows, "table {{.Nope}}").substr(0, 24), "error: --format\n  cause: ");
+}
+
+TEST(TemplateTest, JsonIsIndentedAsDockerDoes) {
+  EXPECT_EQ(indented(json::parse(R"([{"A":[1,"x"],"B":{},"C":null}])")),
+            "[\n    {\n        \"A\": [\n            1,\n            \"x\"\n        ],\n        \"B\": {},\n"
+            "        \"C\": null\n    }\n]");
 }
 
 TEST(HumanTest, AsDocker) {

@@ -117,10 +117,7 @@ int run_container_verb(const cli::VerbSpec& verb, const std::vector<std::string>
   const auto host = read_host();
   if (!host) return fail(host.error(), kKistFailed);
   // What is no container may be an image.
-  const bool image_wanted = parsed->value("--type") == "image";
-  if (verb.name == "inspect" &&
-      (image_wanted || !container_cli::is_container(parsed->positionals().front(), *host)))
-    return exec_engine(argv);
+  if (verb.name == "inspect" && container_cli::inspects_images(*parsed, *host)) return exec_engine(argv);
   // What is in a tar needs its reader.
   if (verb.name == "cp" && (parsed->positionals()[0] == "-" || parsed->positionals()[1] == "-")) return exec_engine(argv);
   const int status = container_cli::run(verb, *parsed, *host, terminal);

@@ -80,6 +80,7 @@ Result<int> run_in_context(const cli::VerbSpec& verb, const cli::Parsed& parsed,
     }
     if (is_machine_verb(verb.name))
       return machine_verb(verb.name, parsed, context, machine.network, terminal);
+    if (verb.name == "info") return system_info(parsed, context, terminal);
     if (verb.name == "system df") return system_df(parsed, context, terminal);
     if (is_prune_verb(verb.name)) return prune_verb(verb.name, parsed, context, terminal);
     if (is_container_archive_verb(verb.name)) return container_archive_verb(verb.name, parsed, context, terminal);
@@ -121,7 +122,7 @@ std::optional<int> plain_verb(const std::vector<std::string>& args, cli::Termina
   if (args.empty() || is_help(args[0])) return show_help(nullptr, terminal);
   if (args.size() == 2 && is_help(args[1]) && cli::find_verb(args[0]) == nullptr && cli::is_group(args[0]))
     return show_group(args[0], terminal);
-  if (args[0] == "version" || args[0] == "--version") {
+  if ((args[0] == "version" && args.size() == 1) || args[0] == "--version" || args[0] == "-v") {
     terminal.line("kist " KIST_VERSION);
     return 0;
   }
@@ -172,7 +173,8 @@ int run_parsed(const cli::VerbSpec& verb, const std::vector<std::string>& args,
     return is_run(verb) ? kKistFailed : 2;
   }
   if (parsed->has("--help")) return show_help(&verb, terminal);
-  const auto status = is_registry_verb(verb.name) ? registry_verb(verb.name, *parsed, machine, terminal)
+  const auto status = verb.name == "version"            ? version_of(*parsed, terminal)
+                      : is_registry_verb(verb.name) ? registry_verb(verb.name, *parsed, machine, terminal)
                                                   : run_in_context(verb, *parsed, machine, terminal);
   if (status && *status == kStartAgain) return start_again(args, machine, terminal);
   if (status) return *status;

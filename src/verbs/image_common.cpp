@@ -1,6 +1,5 @@
 #include "environment/root_variant.h"
 #include "events/events.h"
-#include "format/template.h"
 #include "verbs/image_verbs.h"
 
 namespace kist::verbs {
@@ -22,7 +21,7 @@ Result<int> image_verb(std::string_view name, const cli::Parsed& parsed,
   if (name == "rmi") return rmi_verb(parsed, context, terminal);
   if (name == "inspect") return inspect_verb(parsed, context, terminal);
   if (name == "history") return history_verb(parsed, context, terminal);
-  return Error(Code::invalid, "kist image wants one of: ls, load, save, import, tag, rm, inspect, history")
+  return Error(Code::invalid, "kist image wants one of: ls, load, save, import, tag, rm, inspect, history, pull, push, build, prune")
       .hint("`kist image ls`");
 }
 
@@ -32,11 +31,14 @@ std::vector<std::string> without_image_word(std::vector<std::string> args) {
       {"ls", "images"},     {"list", "images"},     {"rm", "rmi"},
       {"remove", "rmi"},    {"load", "load"},       {"save", "save"},
       {"import", "import"}, {"tag", "tag"},         {"inspect", "inspect"},
-      {"history", "history"}};
+      {"history", "history"}, {"pull", "pull"},     {"push", "push"},
+      {"build", "build"}};
   for (const auto& [word, verb] : words) {
     if (args[1] != word) continue;
     args.erase(args.begin());
     args[0] = verb;
+    // A container of that name is none of its business.
+    if (word == "inspect") args.insert(args.begin() + 1, "--type=image");
     break;
   }
   return args;
@@ -55,19 +57,5 @@ void note_image(const environment::Context& context, const char* action, const o
 }
 
 std::string short_id(const oci::Digest& digest) { return digest.hex().substr(0, 12); }
-
-Result<void> print_formatted(std::string_view text, const std::vector<boost::json::object>& rows,
-                             const boost::json::object& titles, cli::Terminal& terminal) {
-  const format::Format shape = format::read_format(text);
-  const format::Template compiled = TRY(format::Template::parse(shape.text));
-  std::string out;
-  if (shape.is_table) out = format::heading_of(shape.text, titles) + "\n";
-  for (const boost::json::object& row : rows) {
-    const std::string line = TRY(compiled.render(row));
-    out += line + "\n";
-  }
-  terminal.text(shape.is_table ? format::align_columns(out) : out);
-  return {};
-}
 
 }  // namespace kist::verbs

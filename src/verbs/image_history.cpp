@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "container_cli/table.h"
 #include "format/human.h"
 #include "verbs/image_verbs.h"
 #include "verbs/json.h"
@@ -60,27 +61,25 @@ Result<int> history_verb(const cli::Parsed& parsed, const environment::Context& 
   const images::ImageStore store(context.store);
   const images::Image image = TRY(store.find(parsed.positionals()[0]));
   const bool no_trunc = parsed.has("--no-trunc");
-  const bool is_human = !parsed.has("--no-human");
+  const bool is_human = !parsed.has("--no-human") && !parsed.off("--human");
   std::vector<Step> steps = steps_of(image);
   std::reverse(steps.begin(), steps.end());
-  std::vector<boost::json::object> rows;
+  std::vector<format::ListingRow> rows;
   for (const Step& step : steps) {
     const std::string id = !rows.empty() ? "<missing>"
                            : no_trunc    ? image.id.string()
                                          : short_id(image.id);
-    rows.push_back(object_of(step, id, no_trunc, is_human, context.now_s));
+    rows.push_back({object_of(step, id, no_trunc, is_human, context.now_s), {}});
   }
-  std::string shape = parsed.value("--format", "table");
-  if (shape == "table")
-    shape = "table {{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}";
-  if (parsed.has("--quiet")) shape = "{{.ID}}";
-  const boost::json::object titles{{"ID", "IMAGE"},
-                                   {"CreatedSince", "CREATED"},
-                                   {"CreatedAt", "CREATED AT"},
-                                   {"CreatedBy", "CREATED BY"},
-                                   {"Size", "SIZE"},
-                                   {"Comment", "COMMENT"}};
-  TRY(print_formatted(shape, rows, titles, terminal));
+  const format::Listing listing{.usual = "{{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}",
+                                .titles = {{"ID", "IMAGE"},
+                                           {"CreatedSince", "CREATED"},
+                                           {"CreatedAt", "CREATED AT"},
+                                           {"CreatedBy", "CREATED BY"},
+                                           {"Size", "SIZE"},
+                                           {"Comment", "COMMENT"}}};
+  const std::string shape = parsed.has("--quiet") && !parsed.has("--format") ? "{{.ID}}" : parsed.value("--format");
+  TRY(container_cli::print_listing(listing, rows, shape, terminal));
   return 0;
 }
 

@@ -1,6 +1,6 @@
 // kist inspect IMAGE… (and kist image inspect)
 #include "base/text.h"
-#include "format/template.h"
+#include "container_cli/inspected.h"
 #include "verbs/image_verbs.h"
 #include "verbs/json.h"
 
@@ -24,29 +24,23 @@ json::value raw_config(const images::Image& image) {
   return config == nullptr ? json::value(nullptr) : *config;
 }
 
-// Indented as docker's, four blanks, since people read it.
-void pretty(std::string& out, const json::value& value, size_t depth) {
-  const std::string inner((depth + 1) * 4, ' ');
-  const std::string outer(depth * 4, ' ');
-  if (value.is_array() && !value.get_array().empty()) {
-    out += "[\n";
-    for (size_t i = 0; i < value.get_array().size(); ++i) {
-      out += (i == 0 ? "" : ",\n") + inner;
-      pretty(out, value.get_array()[i], depth + 1);
-    }
-    out += "\n" + outer + "]";
-  } else if (value.is_object() && !value.get_object().empty()) {
-    out += "{\n";
-    bool is_first = true;
-    for (const auto& field : value.get_object()) {
-      out += (is_first ? "" : ",\n") + inner + json::serialize(json::value(field.key())) + ": ";
-      is_first = false;
-      pretty(out, field.value(), depth + 1);
-    }
-    out += "\n" + outer + "}";
-  } else {
-    out += json::serialize(value);
+// What has this name, looked for in docker's order.
+Result<json::object> inspected(const std::string& name, std::string_view type, bool with_size,
+                               const images::ImageStore& store, const container_cli::Here& here) {
+  const auto is_other = [](const auto& found) { return found || found.error().code() != Code::not_found; };
+  if (type.empty()) {
+    auto container = container_cli::inspected_container(here, name, with_size);
+    if (is_other(container)) return container;
   }
+  const auto image = store.find(name);
+  if (image) return image_json(*image);
+  if (!type.empty()) return image.error();
+  auto network = container_cli::inspected_network(here, name);
+  if (is_other(network)) return network;
+  auto volume = container_cli::inspected_volume(here, name);
+  if (is_other(volume)) return volume;
+  return Error(Code::not_found, "no such object: {}", printable(name))
+      .hint("`kist ps -a`, `kist images`, `kist network ls` and `kist volume ls` list what there is");
 }
 
 }  // namespace
@@ -76,29 +70,16 @@ json::object image_json(const images::Image& image) {
   return out;
 }
 
-// As docker: shows all that it finds, and fails for the rest.
 Result<int> inspect_verb(const cli::Parsed& parsed, const environment::Context& context,
                          cli::Terminal& terminal) {
-  const std::string type = parsed.value("--type", "image");
-  if (type != "image")
-    return Error(Code::invalid, "\"{}\" is not a valid value for --type here, want image", printable(type));
+  const std::string type = parsed.value("--type");
+  if (!type.empty() && type != "image")
+    return Error(Code::invalid, "unknown type: \"{}\": want one of container, image, network, volume", printable(type));
   const images::ImageStore store(context.store);
-  std::vector<json::object> found;
-  std::vector<Error> missing;
-  for (const std::string& text : parsed.positionals()) {
-    const auto image = store.find(text);
-    if (image) found.push_back(image_json(*image));
-    else missing.push_back(image.error());
-  }
-  if (parsed.has("--format")) {
-    TRY(print_formatted(parsed.value("--format"), found, {}, terminal));
-  } else {
-    std::string out;
-    pretty(out, json::array(found.begin(), found.end()), 0);
-    terminal.line(out);
-  }
-  for (const Error& error : missing) terminal.error(error);
-  return missing.empty() ? 0 : 1;
+  const container_cli::Here here = container_cli::here_of(context.host, terminal);
+  return container_cli::inspect_all(parsed, here, [&](const std::string& name) {
+    return inspected(name, type, parsed.has("--size"), store, here);
+  });
 }
 
 }  // namespace kist::verbs

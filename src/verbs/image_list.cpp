@@ -2,6 +2,7 @@
 #include <fnmatch.h>
 
 #include "base/text.h"
+#include "container_cli/table.h"
 #include "format/human.h"
 #include "verbs/image_verbs.h"
 #include "verbs/json.h"
@@ -147,19 +148,16 @@ Result<int> images_verb(const cli::Parsed& parsed, const environment::Context& c
   }
   const std::vector<Row> rows = TRY(chosen(parsed, all, store));
   const bool no_trunc = parsed.has("--no-trunc");
-  if (parsed.has("--quiet")) {
+  if (parsed.has("--quiet") && !parsed.has("--format")) {
     print_ids(rows, no_trunc, terminal);
     return 0;
   }
-  std::string shape = parsed.value("--format", "table");
-  if (shape == "table") {
-    shape = parsed.has("--digests")
-                ? "table {{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
-                : "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
-  }
-  std::vector<boost::json::object> objects;
-  for (const Row& row : rows) objects.push_back(object_of(row, no_trunc, context.now_s));
-  TRY(print_formatted(shape, objects, titles(), terminal));
+  std::vector<format::ListingRow> lines;
+  for (const Row& row : rows) lines.push_back({object_of(row, no_trunc, context.now_s), {}});
+  const std::string_view usual = parsed.has("--digests")
+                                     ? "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
+                                     : "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
+  TRY(container_cli::print_listing({.usual = usual, .titles = titles()}, lines, parsed.value("--format"), terminal));
   return 0;
 }
 

@@ -52,8 +52,5 @@ images::Intake intake_of(const environment::Context& context);
 void note_image(const environment::Context& context, const char* action, const oci::Digest& id, const std::string& name);
 /// 12 digits, as docker shortens ids.
 std::string short_id(const oci::Digest& digest);
-/// Prints each object through a template, or as docker's table. `titles`: headings of its fields.
-Result<void> print_formatted(std::string_view format, const std::vector<boost::json::object>& rows,
-                             const boost::json::object& titles, cli::Terminal& terminal);
 
 }  // namespace kist::verbs

@@ -13,7 +13,6 @@ namespace kist::verbs {
 namespace {
 
 using container_cli::Here;
-using container_cli::Row;
 
 struct Kind {
   std::string name;
@@ -75,15 +74,17 @@ Result<Kind> count_volumes(const Here& here) {
   return out;
 }
 
-Row row_of(const Kind& kind) {
+format::ListingRow row_of(const Kind& kind) {
   // As docker: of nothing there is no share.
   const std::string share =
       kind.bytes == 0 ? std::string() : fmt::format(" ({}%)", kind.unused_bytes * 100 / kind.bytes);
-  return {{"Type", kind.name},
+  format::ListingRow row;
+  row.fields = {{"Type", kind.name},
           {"TotalCount", fmt::format("{}", kind.total)},
           {"Active", fmt::format("{}", kind.active)},
           {"Size", format::docker_size(kind.bytes)},
           {"Reclaimable", format::docker_size(kind.unused_bytes) + share}};
+  return row;
 }
 
 }  // namespace
@@ -93,13 +94,11 @@ Result<int> system_df(const cli::Parsed& parsed, const environment::Context& con
   const Kind images = TRY(count_images(context));
   const Kind containers = TRY(count_containers(here));
   const Kind volumes = TRY(count_volumes(here));
-  TRY(container_cli::print_rows({row_of(images), row_of(containers), row_of(volumes)},
-                                {{"TYPE", "Type"},
-                                 {"TOTAL", "TotalCount"},
-                                 {"ACTIVE", "Active"},
-                                 {"SIZE", "Size"},
-                                 {"RECLAIMABLE", "Reclaimable"}},
-                                parsed.value("--format"), terminal));
+  const format::Listing listing{.usual = "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}",
+                                .titles = {{"Type", "TYPE"}, {"TotalCount", "TOTAL"}, {"Active", "ACTIVE"},
+                                           {"Size", "SIZE"}, {"Reclaimable", "RECLAIMABLE"}}};
+  TRY(container_cli::print_listing(listing, {row_of(images), row_of(containers), row_of(volumes)},
+                                   parsed.value("--format"), terminal));
   return 0;
 }
 

@@ -134,7 +134,7 @@ class Running(ContainerTest):
     def test_who_one_is(self):
         self.assertTrue(self.box("--image", "box", "id").startswith("uid=0(root) gid=0(root)"))
         if not self.user:
-            self.assertIn("uid=1000(ada) gid=100(users) groups=50(staff)", self.box("-u", "ada", "--image", "box", "id"))
+            self.assertIn("uid=1000(ada) gid=100(users) groups=100(users),50(staff)", self.box("-u", "ada", "--image", "box", "id"))
             self.assertIn("uid=7 gid=50(staff)", self.box("-u", "7:staff", "--image", "box", "id"))
         self.assertEqual(self.box("-u", "ada", "--image", "box", "sh", "-c", "id -u; echo $HOME"), "1000\n/home/ada\n")
         self.assertEqual(self.box("-w", "/home/ada", "--image", "box", "pwd"), "/home/ada\n")
