@@ -43,8 +43,12 @@ Result<Image> pull(const Context& context, oci::Reference reference, const oci::
     reference.digest = oci::Sha256::of(named);
   }
   if (reference.digest) reference.tag.clear();
-  Pulled pulled = TRY(pull_image(transfer, reference, platform));
-  return std::move(pulled.image);
+  auto pulled = pull_image(transfer, reference, platform);
+  if (pulled) return std::move(pulled->image);
+  Error error = std::move(pulled).error();
+  if (error.code() != Code::not_found || !error.hint_text().empty()) return error;
+  return std::move(error).hint(
+      fmt::format("`kist tags {}` shows what there is", shell_quote(reference.repository_name())));
 }
 
 bool is_for(const Image& image, const oci::Platform& platform) {

@@ -24,6 +24,9 @@ using Kind = python::SelectedPackage::Kind;
 constexpr std::string_view kRecipe = "kist-build-1";
 constexpr std::string_view kInsideProject = "/kist-build/project";
 constexpr size_t kMaxWheelBytes = 16ull << 30;
+// Where kist cannot add what a build lacks.
+constexpr const char* kImageHint =
+    "if something is missing: take an image that has it, or `base = \"debian:trixie\"`, to which kist adds it";
 
 bool is_archive(const BuildJob& job) {
   return job.package.kind == Kind::sdist || job.package.kind == Kind::archive;
@@ -223,7 +226,7 @@ Result<std::string> build(const Context& context, const BuildSite& site, const B
   if (!is_lacking) {
     if (first.wheel) return std::move(first.wheel);
     Error error = std::move(first.wheel).error();
-    const std::string hint = build_hint(first.log);
+    const std::string hint = site.lock.kist->image ? kImageHint : build_hint(first.log);
     return hint.empty() ? error : std::move(error).hint(hint);
   }
   if (site.lock.kist->image)

@@ -134,8 +134,10 @@ TEST(ProjectFileTest, RefusesWithPreciseMessage) {
        "lower-case letters, digits, '-', '_', and not 'default'",
        "", ""},
       {"[environment]\nbase = 'registry.example/Team/x'",
-       "kist.toml:2:8: 'environment.base'", "", ""},
-      {"[environment]\nbase = 'x@sha256:12'", "kist.toml:2:8: 'environment.base'", "", ""},
+       "kist.toml:2:8: 'environment.base'", "image name 'registry.example/Team/x' has upper-case letters",
+       "write it as `[REGISTRY/]NAME[:TAG]`, the name in lower case"},
+      {"[environment]\nbase = 'x@sha256:12'", "kist.toml:2:8: 'environment.base'",
+       "digest '12' has 2 hex digits, want 64", ""},
       {"[environment]\nbase = 'x:1'\ninterpreter = 'bin/python'",
        "kist.toml:3:15: 'environment.interpreter' is 'bin/python', want { url = …, sha256 = … }, or the path of a "
        "Python in the image that `base` names, as \"/opt/conda/bin/python\"", "", ""},
