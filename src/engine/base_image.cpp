@@ -104,8 +104,11 @@ class Lookup {
     auto found = here();
     if (found || found.error().code() == Code::invalid) return found;
     if (context_.offline) return missing_offline(name_);
-    if (!leads_to_registry(reference, registry_host_of(context_))) return found;
-    return pull(context_, reference, platform_);
+    if (leads_to_registry(reference, registry_host_of(context_))) return pull(context_, reference, platform_);
+    if (found.error().code() != Code::not_found) return found;
+    return Error(Code::not_found, "the base image '{}' is not on this machine, and its name leads to no registry",
+                 printable(name_))
+        .hint("`kist images` lists what is there; a name with a registry in it is pulled");
   }
 
   const Context& context_;

@@ -117,7 +117,8 @@ TEST_F(ImageConfigTest, WhatABaseImageGivesAndWhatNot) {
   run.exposed_ports = {"80/tcp", "8888/tcp"};
   run.labels = {{"team", "base"}, {"owner", "them"}, {"org.opencontainers.image.title", "python"}, {"kist.lock", "x"}};
   run.healthcheck = oci::Healthcheck{.test = {"CMD", "true"}};
-  base_ = images::Image{.id = digest, .digest = digest, .manifest_bytes = {}, .config_bytes = {}, .manifest = {},
+  base_ = images::Image{.id = digest, .digest = digest, .manifest_bytes = {}, .config_bytes = {},
+                        .manifest = {.config = {.media_type = {}, .digest = digest}},
                         .config = {.created = "2025-03-04T05:06:07.8Z", .run = run}, .layers = {}, .tree = digest,
                         .names = {}};
   inputs_.project.run.env = {{"B", "run"}};

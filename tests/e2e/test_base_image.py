@@ -405,15 +405,29 @@ hint: leave `interpreter` out to take the one on its PATH; bring one, `interpret
         self.assert_fails(self.run_kist("lock"), 1, """
 error: cannot pull '127.0.0.1:PORT/team/nothing:1'
   cause: manifest 1 of team/nothing: the registry '127.0.0.1:PORT' answered 404: 'team/nothing' has no manifest '1'
+
+hint: `kist tags 127.0.0.1:PORT/team/nothing` shows what there is
 """)
         self.base("nothing:1")
-        self.assert_fails(self.run_kist("lock"), 1, "")
+        self.assert_fails(self.run_kist("lock"), 1, """
+error: the base image 'nothing:1' is not on this machine, and its name leads to no registry
+
+hint: `kist images` lists what is there; a name with a registry in it is pulled
+""")
         self.import_tree("usr", "gone:1")
         self.base("gone:1")
         self.assert_runs(self.run_kist("lock", timeout=900))
         self.assert_runs(self.run_kist("rmi", "gone:1"))
-        self.assert_fails(self.run_kist("run", "--frozen", "true"), 125, "")
-        self.assert_fails(self.run_kist("run", "--offline", "true"), 125, "")
+        self.assert_fails(self.run_kist("run", "--frozen", "true"), 125, """
+error: the base image 'gone:1' (sha256:DIGEST) is not on this machine, and its name leads to no registry
+
+hint: bring it (`kist load`), or `kist lock --upgrade` to take what has this name now
+""")
+        self.assert_fails(self.run_kist("run", "--offline", "true"), 125, """
+error: --offline: the base image 'gone:1@sha256:DIGEST' is not on this machine
+
+hint: run it once without `--offline`, or bring the image: `kist load`
+""")
 
     def test_another_platform(self):
         layout = forge.Layout(self.folder / self.id())
@@ -459,7 +473,12 @@ hint: leave `minimal` out of [image] in kist.toml, and take a base image without
                                          "def build_wheel(folder, config_settings=None, metadata_directory=None):\n"
                                          "    raise SystemExit(\"error: command 'gcc' failed: No such file or directory\")\n",
                     "requirements.txt": "./native\n"})
-        self.assert_fails(self.run_kist("run", "true", timeout=900), 125, "")
+        self.assert_fails(self.run_kist("run", "true", timeout=900), 125, """
+error: building native
+  cause: native has no wheel and needs a compiler, which the base image 'plain:1' has not
+
+hint: take an image with a compiler in it, a version that has a wheel, or `base = "debian:trixie"`
+""")
 
 
 class BaseImageAsUser(BaseImageTest):
