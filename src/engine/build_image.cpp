@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "engine/application.h"
+#include "engine/base_image.h"
 #include "engine/credentials.h"
 #include "engine/edit_backup.h"
 #include "engine/image_base.h"
@@ -17,11 +18,14 @@
 #include "environment/bytecode_part.h"
 #include "environment/bytecode_piece.h"
 #include "environment/foreign_compiler.h"
+#include "environment/image_base.h"
 #include "environment/platform.h"
 #include "environment/root_variant.h"
 #include "images/built_layer.h"
 #include "images/intake.h"
+#include "images/layer_entries.h"
 #include "images/stack.h"
+#include "store/tree_links.h"
 
 namespace kist::engine {
 namespace {
@@ -31,6 +35,7 @@ using environment::NamedTree;
 
 constexpr std::string_view kPhase = "writing layers";
 constexpr const char* kDevelopment = "dev";
+constexpr size_t kMostLayers = 127;  // As docker.
 
 struct Work {
   const Context& context;
@@ -39,6 +44,7 @@ struct Work {
   python::Inputs inputs;
   python::Lock lock;
   std::string lock_text;
+  std::optional<images::Image> base;  // When the base is an image.
   store::Transaction& tx;
 
   ImageForm form() const {
@@ -104,6 +110,7 @@ Result<std::vector<NamedTree>> image_parts(const Work& work, std::vector<NamedTr
       out.push_back(std::move(part));
       continue;
     }
+    if (work.base) continue;  // Its layers lie below as they are.
     DebianParts debian =
         TRY(split_debian(part.tree, *work.lock.kist, work.form(), work.reader(), work.tx));
     out.push_back({std::string(kBasePart), std::move(debian.base)});
@@ -135,8 +142,36 @@ Result<store::Tree> application_of(const Work& work, const environment::Complete
   return merged(parts);
 }
 
+// Byte-code that the base image has itself stays as it is there.
+Result<void> leave_out_known(const store::Tree& base, std::vector<NamedTree>& parts) {
+  for (NamedTree& part : parts) {
+    if (part.name != kBytecodePart) continue;
+    std::vector<store::Entry> entries = part.tree.entries();
+    std::erase_if(entries, [&](const store::Entry& entry) {
+      return entry.kind == store::Kind::file && base.find(entry.path) != nullptr;
+    });
+    part.tree = TRY(store::Tree::make(std::move(entries)));
+  }
+  std::erase_if(parts, [](const NamedTree& part) {
+    const auto& entries = part.tree.entries();
+    return part.name == kBytecodePart && std::all_of(entries.begin(), entries.end(), [](const store::Entry& entry) {
+             return entry.kind == store::Kind::folder;
+           });
+  });
+  return {};
+}
+
+// Hides the /opt/kist of an image that has one, as those have that kist built.
+Result<LayerTree> hiding_layer(const store::Tree& base, store::Transaction& tx) {
+  store::TreeBuilder builder(tx);
+  builder.folder("opt", base.find("opt")->mode);
+  TRY(builder.file(fmt::format("opt/kist/{}", images::kOpaque), 0644, ""));
+  store::Tree tree = TRY(std::move(builder).finish());
+  return LayerTree{.name = "no other environment", .tree = std::move(tree), .may_hide = true};
+}
+
 struct Stack {
-  std::vector<LayerTree> layers;  // Bottom first.
+  std::vector<LayerTree> layers;  // Bottom first; above those of a base image.
   store::Tree tree;               // All of them on top of each other.
   oci::ImageConfig config;
 };
@@ -148,18 +183,31 @@ Result<Stack> stack_of(const Work& work) {
   std::vector<NamedTree> parts = TRY(parts_of(work, lock, completed));
   store::Tree application = TRY(application_of(work, completed));
   parts = TRY(image_parts(work, std::move(parts)));
+  store::Tree base;
+  if (work.base) {
+    base = TRY(work.context.store.tree(work.base->tree));
+    TRY(leave_out_known(base, parts));
+  }
   stack.layers = TRY(layers_of(parts, lock));
   stack.tree = TRY(merged(parts), "assembling the image");
-  const ConfigRequest request{.inputs = work.inputs,
+  if (work.base && environment::has_environment(base)) {
+    LayerTree hiding = TRY(hiding_layer(base, work.tx));
+    base = TRY(images::lay_over(base, hiding.tree));
+    stack.layers.insert(stack.layers.begin(), std::move(hiding));
+  }
+  if (work.base) stack.tree = TRY(images::lay_over(base, stack.tree));
+  ConfigRequest request{.inputs = work.inputs,
                               .lock = work.lock,
                               .lock_text = work.lock_text,
                               .is_development = work.request.is_development,
+                              .base = work.base ? &*work.base : nullptr,
                               .labels = work.request.labels,
                               .variables = work.context.host.variables};
+  if (store::follow(stack.tree, "bin/bash") == nullptr) request.shell = "/bin/sh";
   stack.config = TRY(image_config(request));
   store::Tree metadata = TRY(metadata_tree(request, stack.tree, work.reader(), work.tx));
-  stack.layers.push_back({"application", std::move(application)});
-  stack.layers.push_back({"metadata", std::move(metadata)});
+  stack.layers.push_back({.name = "application", .tree = std::move(application)});
+  stack.layers.push_back({.name = "metadata", .tree = std::move(metadata)});
   for (size_t i = stack.layers.size() - 2; i < stack.layers.size(); ++i)
     stack.tree = TRY(images::lay_over(stack.tree, stack.layers[i].tree));
   return stack;
@@ -180,7 +228,8 @@ Result<std::vector<images::Layer>> write_layers(const Work& work, const Stack& s
   const auto build = [&](size_t n) -> Result<void> {
     const size_t i = order[n];
     const images::BuiltLayer built =
-        TRY(images::build_layer(work.context.store, work.tx, stack.layers[i].tree, work.request.compression),
+        TRY(images::build_layer(work.context.store, work.tx, stack.layers[i].tree, work.request.compression,
+                                stack.layers[i].may_hide),
             "layer {}", stack.layers[i].name);
     layers[i] = built.layer;
     if (built.was_known) ++known;
@@ -198,12 +247,31 @@ Result<std::vector<images::Layer>> write_layers(const Work& work, const Stack& s
   return all;
 }
 
+// The base's own layers first, as they are.
+Result<void> add_base_layers(const images::Image& base, Stack& stack, std::vector<images::Layer>& layers,
+                             BuiltLayers& out) {
+  if (base.layers.size() + layers.size() > kMostLayers)
+    return Error(Code::unsupported, "the image would have {} layers, {} of them the base image's, want at most {}",
+                 base.layers.size() + layers.size(), base.layers.size(), kMostLayers)
+        .hint("take a base image with fewer layers");
+  layers.insert(layers.begin(), base.layers.begin(), base.layers.end());
+  stack.config.history = base.config.history;
+  for (size_t i = 0; i < base.layers.size(); ++i) {
+    stack.config.diff_ids.push_back(base.layers[i].diff_id);
+    out.names.push_back(fmt::format("base image/{}", i + 1));
+  }
+  out.known += base.layers.size();
+  return {};
+}
+
 Result<images::NewImage> image_of(const Work& work, BuiltLayers& out) {
   Stack stack = TRY(stack_of(work));
   images::NewImage image;
   image.layers = TRY(write_layers(work, stack, out));
-  for (size_t i = 0; i < image.layers.size(); ++i) {
-    stack.config.diff_ids.push_back(image.layers[i].diff_id);
+  if (work.base) TRY(add_base_layers(*work.base, stack, image.layers, out));
+  const size_t below = work.base ? work.base->layers.size() : 0;
+  for (size_t i = 0; i < stack.layers.size(); ++i) {
+    stack.config.diff_ids.push_back(image.layers[below + i].diff_id);
     stack.config.history.push_back({.created = stack.config.created,
                                     .created_by = "kist build: " + stack.layers[i].name,
                                     .author = "",
@@ -257,12 +325,18 @@ Result<BuiltImage> build_image(const Context& context, const BuildRequest& reque
                  printable(project.lock_path)).hint("`kist lock`");
   const std::string platform = lock.kist->platform;
   const std::string lock_text = python::write_lock(lock);
+  auto base = TRY(bring_base_image(context, lock));
+  if (base && inputs.project.image.is_minimal && !request.is_development)
+    return Error(Code::unsupported, "`minimal` cannot take anything out of the base image '{}'",
+                 printable(lock.kist->base))
+        .hint("leave `minimal` out of [image] in kist.toml, and take a base image without a shell");
   const Work work{.context = context,
                   .request = request,
                   .project = project,
                   .inputs = inputs,
                   .lock = std::move(lock),
                   .lock_text = lock_text,
+                  .base = std::move(base),
                   .tx = tx};
   BuiltLayers layers;
   const images::NewImage image = TRY(keep_finished(tx, image_of(work, layers)));

@@ -91,7 +91,13 @@ Result<void> switch_over(const Context& context, const std::string& path, const 
   const auto guard = TRY(
       os::FileLock::try_acquire(beside(path, ".lock"), os::FileLock::Mode::exclusive));
   if (!guard) return {};
-  TRY(os::write_file_atomically(beside(path, ".roots"), ready.tree + "\n"));
+  // Beside the tree the list has what else the project stands on: an image that is its base.
+  const std::string list = beside(path, ".roots");
+  std::string roots = ready.tree + "\n";
+  if (const auto old = os::read_file(list, 1u << 20))
+    for (const std::string_view line : lines(*old))
+      if (line != before && line != ready.tree) roots += fmt::format("{}\n", line);
+  TRY(os::write_file_atomically(list, roots));
   return update_ready(path, before, ready);
 }
 

@@ -4,7 +4,8 @@
 #include <ctime>
 
 #include "base/text.h"
-#include "environment/suite.h"
+#include "environment/assemble.h"
+#include "environment/image_base.h"
 
 namespace kist::engine {
 namespace {
@@ -62,12 +63,22 @@ std::string newest_upload(const python::Lock& lock) {
 Result<std::string> created_of(const ConfigRequest& request) {
   const auto epoch = request.variables.find("SOURCE_DATE_EPOCH");
   if (epoch != request.variables.end() && !epoch->second.empty()) return time_text(epoch->second);
-  return newest_upload(request.lock);
+  std::string newest = newest_upload(request.lock);
+  if (request.base == nullptr) return newest;
+  const std::string& below = request.base->config.created;
+  const bool is_utc = below.size() > kSecondsLength && below.ends_with('Z');
+  return is_utc ? std::max(newest, below.substr(0, kSecondsLength) + "Z") : newest;
+}
+
+// What a base image says of itself, which is not true of what stands on it.
+bool is_about_itself(std::string_view label) {
+  return label.starts_with("org.opencontainers.image.") || label.starts_with("org.label-schema.") ||
+         label.starts_with("kist.");
 }
 
 Result<std::map<std::string, std::string>> labels_of(const ConfigRequest& request, const std::string& created) {
   const python::KistSection& kist = *request.lock.kist;
-  const environment::Suite suite = TRY(environment::suite_of_base(kist.base));
+  const python::Target target = TRY(environment::target_of(request.lock));
   std::map<std::string, std::string> labels = {
       {"org.opencontainers.image.created", created},
       {"org.opencontainers.image.base.name", kist.base},
@@ -76,8 +87,13 @@ Result<std::map<std::string, std::string>> labels_of(const ConfigRequest& reques
       {"kist.environment", kist.environment},
       {"kist.platform", kist.platform},
       {"kist.python", kist.python},
-      {"kist.glibc", fmt::format("2.{}", suite.glibc_minor)},
   };
+  if (target.musl_minor != 0) labels["kist.musl"] = fmt::format("1.{}", target.musl_minor);
+  else labels["kist.glibc"] = fmt::format("2.{}", target.glibc_minor);
+  if (kist.image) labels["org.opencontainers.image.base.digest"] = kist.image->digest.string();
+  if (request.base != nullptr)
+    for (const auto& [name, value] : request.base->config.run.labels)
+      if (!is_about_itself(name)) labels[name] = value;
   if (!kist.gpu.empty()) labels["kist.gpu"] = kist.gpu;
   if (request.inputs.pyproject) {
     const python::Pyproject& project = *request.inputs.pyproject;
@@ -97,11 +113,23 @@ std::vector<std::string> env_of(const ConfigRequest& request) {
       {"VIRTUAL_ENV", "/opt/kist"},
       {"KIST_ENVIRONMENT", request.lock.kist->environment},
   };
+  if (request.base != nullptr)
+    for (const std::string& variable : environment::variables_of_image(request.base->config)) {
+      const size_t equals = variable.find('=');
+      env[variable.substr(0, equals)] = variable.substr(equals + 1);
+    }
   for (const auto& [name, value] : request.inputs.project.run.env) env[name] = value;
   for (const auto& [name, value] : request.inputs.project.image.env) env[name] = value;
   std::vector<std::string> out;
   for (const auto& [name, value] : env) out.push_back(fmt::format("{}={}", name, value));
   return out;
+}
+
+void inherit(const oci::RunConfig& base, oci::RunConfig& run) {
+  run.stop_signal = base.stop_signal;
+  run.shell = base.shell;
+  run.volumes = base.volumes;
+  run.exposed_ports.insert(run.exposed_ports.end(), base.exposed_ports.begin(), base.exposed_ports.end());
 }
 
 // Whether a line of passwd or group has this id in its third field.
@@ -126,9 +154,12 @@ Result<oci::ImageConfig> image_config(const ConfigRequest& request) {
   config.run.entrypoint = settings.entrypoint;
   config.run.cmd = settings.cmd;
   if (config.run.entrypoint.empty() && config.run.cmd.empty())
-    config.run.cmd = {request.is_development ? "/bin/bash" : "python"};
+    config.run.cmd = {request.is_development ? request.shell : "python"};
   config.run.exposed_ports = settings.ports;
-  std::sort(config.run.exposed_ports.begin(), config.run.exposed_ports.end());
+  if (request.base != nullptr) inherit(request.base->config.run, config.run);
+  std::vector<std::string>& ports = config.run.exposed_ports;
+  std::sort(ports.begin(), ports.end());
+  ports.erase(std::unique(ports.begin(), ports.end()), ports.end());
   config.run.labels = TRY(labels_of(request, config.created));
   return config;
 }
@@ -143,7 +174,7 @@ Result<store::Tree> metadata_tree(const ConfigRequest& request, const store::Tre
     builder.folder(folder, there == nullptr ? 0755 : there->mode);
   }
   TRY(builder.file(std::string(kLockInside), 0644, request.lock_text));
-  const std::string shell = request.is_development ? "/bin/bash" : "/usr/sbin/nologin";
+  const std::string shell = request.is_development ? request.shell : "/usr/sbin/nologin";
   const std::pair<const char*, std::string> accounts[] = {
       {"etc/passwd", fmt::format("{}:x:{}:{}::{}:{}\n", kUserName, user.uid, user.gid, kHome, shell)},
       {"etc/group", fmt::format("{}:x:{}:\n", kUserName, user.gid)}};

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "images/image_store.h"
 #include "oci/image.h"
 #include "python/inputs.h"
 #include "python/pylock.h"
@@ -18,11 +19,15 @@ struct ConfigRequest {
   const python::Lock& lock;
   std::string lock_text;  // As the file has it.
   bool is_development = false;
+  const images::Image* base = nullptr;  // When the base is an image.
+  std::string shell = "/bin/bash";      // Of a development image.
   std::map<std::string, std::string> labels;  // Of the command line.
   std::map<std::string, std::string> variables;  // Of the host, for SOURCE_DATE_EPOCH alone.
 };
 
-/// Without layers and history. Created: SOURCE_DATE_EPOCH, else when the newest package of the lock
+/// Of a base image: its variables, ports, volumes, stop signal, shell and
+/// labels, but for those that are about it alone; neither its entry point nor its health check, which are
+/// about its program. Without layers and history. Created: SOURCE_DATE_EPOCH, else when the newest package of the lock
 /// was published, never now. Errors: invalid (SOURCE_DATE_EPOCH).
 Result<oci::ImageConfig> image_config(const ConfigRequest& request);
 

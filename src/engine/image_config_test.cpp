@@ -28,7 +28,7 @@ class ImageConfigTest : public testing::Test {
   }
   ConfigRequest request() const {
     return {.inputs = inputs_, .lock = lock_, .lock_text = "the lock", .is_development = development_,
-            .labels = labels_, .variables = variables_};
+            .base = base_ ? &*base_ : nullptr, .labels = labels_, .variables = variables_};
   }
   oci::ImageConfig config() const { return must(image_config(request())); }
   std::string file_of(const store::Tree& tree, std::string_view path) const {
@@ -48,6 +48,7 @@ class ImageConfigTest : public testing::Test {
   python::Inputs inputs_;
   python::Lock lock_;
   bool development_ = false;
+  std::optional<images::Image> base_;
   std::map<std::string, std::string> labels_, variables_;
   store::MemorySink sink_;
 };
@@ -99,6 +100,51 @@ TEST_F(ImageConfigTest, SettingsAndTheirOrder) {
   EXPECT_EQ(made.run.exposed_ports, (Texts{"53/udp", "8888/tcp"}));
   EXPECT_EQ(made.run.labels.at("kind"), "line");
   EXPECT_EQ(made.run.labels.at("team"), "x");
+}
+
+TEST_F(ImageConfigTest, WhatABaseImageGivesAndWhatNot) {
+  const oci::Digest digest = oci::Sha256::of("base");
+  lock_.kist->base = "registry.example/python:3.12";
+  lock_.kist->image = python::LockedImage{.digest = digest, .python = "/usr/local/bin/python3.12", .libc = "musl 1.2"};
+  oci::RunConfig run;
+  run.env = {"PATH=/usr/local/bin:/opt/kist/bin:/usr/bin", "PYTHONPATH=/x", "A=base", "B=base", "HOME=/h", "empty="};
+  run.entrypoint = {"python3"};
+  run.cmd = {"-i"};
+  run.user = "nobody";
+  run.working_dir = "/w";
+  run.stop_signal = "SIGINT";
+  run.volumes = {"/data"};
+  run.exposed_ports = {"80/tcp", "8888/tcp"};
+  run.labels = {{"team", "base"}, {"owner", "them"}, {"org.opencontainers.image.title", "python"}, {"kist.lock", "x"}};
+  run.healthcheck = oci::Healthcheck{.test = {"CMD", "true"}};
+  base_ = images::Image{.id = digest, .digest = digest, .manifest_bytes = {}, .config_bytes = {},
+                        .manifest = {.config = {.media_type = {}, .digest = digest}},
+                        .config = {.created = "2025-03-04T05:06:07.8Z", .run = run}, .layers = {}, .tree = digest,
+                        .names = {}};
+  inputs_.project.run.env = {{"B", "run"}};
+  inputs_.project.image.ports = {"8888/tcp"};
+  labels_ = {{"team", "line"}};
+  const oci::ImageConfig made = config();
+  EXPECT_EQ(made.run.env, (Texts{"A=base", "B=run", "HOME=/home/app", "KIST_ENVIRONMENT=default", "LANG=C.UTF-8",
+                                 "PATH=/opt/kist/bin:/usr/local/bin:/usr/bin", "VIRTUAL_ENV=/opt/kist", "empty="}));
+  EXPECT_TRUE(made.run.entrypoint.empty());
+  EXPECT_EQ(made.run.cmd, Texts{"python"});
+  EXPECT_EQ(made.run.user, "10001");
+  EXPECT_EQ(made.run.working_dir, "/app");
+  EXPECT_EQ(made.run.stop_signal, "SIGINT");
+  EXPECT_EQ(made.run.volumes, Texts{"/data"});
+  EXPECT_EQ(made.run.exposed_ports, (Texts{"80/tcp", "8888/tcp"}));
+  EXPECT_FALSE(made.run.healthcheck.has_value());
+  EXPECT_EQ(made.created, "2025-03-04T05:06:07Z");
+  const auto& labels = made.run.labels;
+  EXPECT_EQ(labels.at("team"), "line");
+  EXPECT_EQ(labels.at("owner"), "them");
+  EXPECT_FALSE(labels.contains("org.opencontainers.image.title"));
+  EXPECT_EQ(labels.at("kist.lock"), oci::Sha256::of("the lock").string());
+  EXPECT_EQ(labels.at("kist.musl"), "1.2");
+  EXPECT_FALSE(labels.contains("kist.glibc"));
+  EXPECT_EQ(labels.at("org.opencontainers.image.base.name"), "registry.example/python:3.12");
+  EXPECT_EQ(labels.at("org.opencontainers.image.base.digest"), digest.string());
 }
 
 TEST_F(ImageConfigTest, TheUserHasALineAndAHome) {

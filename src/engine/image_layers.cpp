@@ -61,12 +61,12 @@ Result<std::vector<LayerTree>> layers_of(const std::vector<NamedTree>& parts, co
     for (const size_t package : slot.packages) views.push_back({parts[package].name, &parts[package].tree});
     store::Tree tree = TRY(store::merge(views), "layer {}", slot.name);
     if (!slot.is_split) {
-      layers.push_back({slot.name, std::move(tree)});
+      layers.push_back({.name = slot.name, .tree = std::move(tree)});
       continue;
     }
     size_t number = 0;
     for (store::Tree& piece : store::split_tree(tree, store::kMaxPartBytes))
-      layers.push_back({fmt::format("{}-{}", slot.name, ++number), std::move(piece)});
+      layers.push_back({.name = fmt::format("{}-{}", slot.name, ++number), .tree = std::move(piece)});
   }
   return layers;
 }

@@ -22,6 +22,7 @@ bool is_package_part(const std::string& name);
 struct LayerTree {
   std::string name;  // "base", "python/numpy", "python/torch-2", "python/tail-07"
   store::Tree tree;
+  bool may_hide = false;  // Hides what lies below it, of an image that is the base.
 };
 
 /// Bottom first. A function of the parts and of the lock. Errors: those of store::merge().

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "base/text.h"
+#include "engine/base_image.h"
 #include "engine/credentials.h"
 #include "environment/build_lock.h"
 #include "environment/platform.h"
@@ -39,6 +40,10 @@ std::string summary(const python::Lock& lock, const Project& project, double sec
   // Tools are not in the environment.
   const auto& debian = lock.kist->debian;
   const auto count = std::count_if(debian.begin(), debian.end(), [](const auto& p) { return !p.tool; });
+  if (lock.kist->image)
+    return fmt::format("locked {} Python packages over the image {} in {} → {}", lock.packages.size(),
+                       lock.kist->image->digest.hex().substr(0, 12), human_seconds(seconds),
+                       printable(os::name_of(project.lock_path)));
   return fmt::format("locked {} Python and {} Debian packages in {} → {}", lock.packages.size(), count,
                      human_seconds(seconds),
                      printable(os::name_of(project.lock_path)));
@@ -71,12 +76,18 @@ Result<LockOutcome> ensure_lock(const Context& context, Project& project,
     return Error(Code::unavailable, "--offline: the lock is not current, and resolving needs the index")
         .hint("run it once without `--offline`");
 
-  const environment::Suite suite = TRY(environment::choose_suite(inputs, platform));
+  auto image = TRY(choose_base_image(context, {.inputs = inputs, .platform = platform,
+                                               .previous = old ? &*old : nullptr, .upgrade = options.upgrade}));
+  const environment::Suite suite =
+      TRY(image ? environment::newest_suite() : environment::choose_suite(inputs, platform));
   auto interpreter = TRY(environment::choose_interpreter(
       context, {.inputs = inputs, .platform = platform, .project_folder = project.folder,
                 .lock_folder = os::parent_of(project.lock_path)}, tx));
-  context.progress.end("", fmt::format("using {}; base {}, Python {}", inputs.chosen, suite.base(),
-                                       interpreter ? interpreter->python + " of kist.toml" : suite.python));
+  context.progress.end("", fmt::format("using {}; base {}, Python {}", inputs.chosen,
+                                       image ? printable(image->base) : suite.base(),
+                                       interpreter ? interpreter->python + " of kist.toml"
+                                       : image     ? image->python
+                                                   : suite.python));
   const auto start = std::chrono::steady_clock::now();
   const std::optional<python::Lock> before = old;
   python::Lock lock = TRY(environment::resolve(
@@ -85,6 +96,7 @@ Result<LockOutcome> ensure_lock(const Context& context, Project& project,
                 .lock_folder = os::parent_of(project.lock_path),
                 .platform = platform,
                 .suite = suite,
+                .image = std::move(image),
                 .interpreter = std::move(interpreter),
                 .previous = std::move(old),
                 .upgrade = options.upgrade,

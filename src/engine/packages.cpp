@@ -10,6 +10,7 @@
 #include "debian/deb.h"
 #include "debian/library_packages.h"
 #include "environment/assemble.h"
+#include "environment/image_base.h"
 #include "environment/interpreter.h"
 #include "environment/suite.h"
 #include "python/markers.h"
@@ -214,6 +215,7 @@ class DebianReader {
   }
 
   Result<void> connect(const python::Inputs& inputs, const python::Lock& lock) {
+    if (lock.kist->image) return {};
     const environment::Suite suite = TRY(environment::suite_of_base(lock.kist->base));
     const debian::BaseSet base = TRY(debian::base_packages(suite.name));
     for (const std::string& name : base.packages) ask_for(name, "the base, " + suite.base());
@@ -299,6 +301,21 @@ Result<void> read_interpreter(const Context& context, const python::Lock& lock, 
   return {};
 }
 
+// The base, when it is an image: as one, since nobody knows what it was made of.
+Result<void> read_image(const Context& context, const python::Lock& lock, Packages& out) {
+  if (!lock.kist->image) return {};
+  Package package{.kind = Package::Kind::image, .name = lock.kist->base,
+                  .version = lock.kist->image->digest.hex().substr(0, 12), .asked_by = "kist.toml"};
+  const auto digest = TRY(context.store.find(environment::image_base_name(*lock.kist->image)));
+  if (digest) {
+    const store::Tree tree = TRY(context.store.tree(*digest));
+    for (const store::Entry& entry : tree.entries())
+      if (entry.kind == store::Kind::file) package.files.push_back(entry);
+  }
+  out.packages.push_back(std::move(package));
+  return {};
+}
+
 // With an input that names nobody (a lock of another tool), those that nobody needs are the roots.
 void ask_for_roots(Packages& packages, const std::string& by) {
   std::set<size_t> needed;
@@ -335,6 +352,7 @@ Result<Packages> read_packages(const Context& context, const Project& project,
   TRY(debian.read(lock));
   TRY(debian.connect(inputs, lock));
   TRY(read_interpreter(context, lock, out));
+  TRY(read_image(context, lock, out));
   for (Package& package : out.packages)
     std::sort(package.needs.begin(), package.needs.end(), [&](const Need& a, const Need& b) {
       return out.packages[a.package].name < out.packages[b.package].name;

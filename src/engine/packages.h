@@ -18,7 +18,7 @@ struct Need {
 };
 
 struct Package {
-  enum class Kind { python, debian, interpreter };
+  enum class Kind { python, debian, interpreter, image };
   Kind kind = Kind::python;
   std::string name;     // Python: normalized.
   std::string version;
@@ -28,7 +28,8 @@ struct Package {
 };
 
 struct Packages {
-  /// Python's first, then Debian's, each sorted by name, then an interpreter of the project's own.
+  /// Python's first, then Debian's, each sorted by name, then an interpreter of the project's own,
+  /// and the image that is the base.
   std::vector<Package> packages;
   store::Tree tree;               // Of the environment: also what no package has.
   std::optional<size_t> find(Package::Kind kind, std::string_view name) const;

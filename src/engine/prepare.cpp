@@ -3,12 +3,15 @@
 #include <chrono>
 
 #include "base/text.h"
+#include "engine/base_image.h"
 #include "engine/bytecode_job.h"
 #include "engine/edit_backup.h"
 #include "engine/credentials.h"
 #include "engine/keep_finished.h"
 #include "engine/lock.h"
 #include "environment/build_package.h"
+#include "environment/image_base.h"
+#include "store/tree_links.h"
 
 namespace kist::engine {
 namespace {
@@ -125,6 +128,17 @@ Result<python::Lock> lock_for(const Context& context, const RunRequest& request,
       .hint("`kist lock`");
 }
 
+// What an image that is the base says of the programs in it, and its contents for as long as the project
+// stands on it.
+Result<void> use_base_image(const Context& context, const images::Image& image, const oci::Digest& tree,
+                            Prepared& prepared) {
+  prepared.ready.base_variables = environment::variables_of_image(image.config);
+  const store::Tree root = TRY(context.store.tree(tree));
+  if (store::follow(root, "bin/bash") == nullptr) prepared.ready.shell = "/bin/sh";
+  for (std::string& digest : pins_of(image)) prepared.roots.push_back(std::move(digest));
+  return {};
+}
+
 // From the inputs to a root that can be mounted.
 Result<void> make_ready(const Context& context, const RunRequest& request, const python::Inputs& inputs,
                         Prepared& prepared) {
@@ -138,6 +152,7 @@ Result<void> make_ready(const Context& context, const RunRequest& request, const
   for (launch::Watched& built : stamps_of(environment::build_inputs(lock, lock_folder)))
     prepared.ready.watched.push_back(std::move(built));
 
+  const auto base = TRY(bring_base_image(context, lock));
   const environment::Environment environment =
       TRY(environment::assemble(context, lock, lock_folder, tx));
   const store::Root root = TRY(leased_root(context, environment.digest, tx, prepared.lease));
@@ -146,6 +161,7 @@ Result<void> make_ready(const Context& context, const RunRequest& request, const
   prepared.ready.environment = project.environment;
   prepared.ready.tree = environment.digest.string();
   prepared.roots = {environment.digest.string()};
+  if (base) TRY(use_base_image(context, *base, environment.digest, prepared));
   add_settings(inputs, prepared.ready);
   TRY(make_home(project, prepared.ready));
   if (!environment.bytecode) return {};

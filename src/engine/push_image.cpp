@@ -11,13 +11,25 @@ namespace {
 
 constexpr std::string_view kPhase = "pushing";
 
+// The names that an image is known by; of the one that `pushed` was built over also what its label says.
+std::vector<std::string> names_of(const images::Image& image, const images::Image& pushed) {
+  std::vector<std::string> names = image.names;
+  const auto& labels = pushed.config.run.labels;
+  const auto digest = labels.find("org.opencontainers.image.base.digest");
+  const auto name = labels.find("org.opencontainers.image.base.name");
+  if (digest != labels.end() && name != labels.end() && digest->second == image.digest.string())
+    names.push_back(name->second);
+  return names;
+}
+
 // Repositories of the same registry that have a layer, as far as the names here tell.
-std::map<std::string, std::vector<std::string>> mount_sources(const Transfer& transfer, const oci::Reference& reference) {
+std::map<std::string, std::vector<std::string>> mount_sources(const Transfer& transfer, const images::Image& pushed,
+                                                              const oci::Reference& reference) {
   std::map<std::string, std::vector<std::string>> out;
   const auto all = images::ImageStore(transfer.intake.store).list();
   if (!all || reference.registry.empty()) return out;
   for (const images::Image& image : *all)
-    for (const std::string& name : image.names) {
+    for (const std::string& name : names_of(image, pushed)) {
       const auto known = oci::Reference::parse(name);
       if (!known || known->registry != reference.registry || known->repository == reference.repository) continue;
       for (const images::Layer& layer : image.layers) out[layer.digest.hex()].push_back(known->repository);
@@ -74,7 +86,7 @@ class Pusher {
 
  private:
   Result<void> push_layers(Pushed& out) {
-    const auto mounts = mount_sources(transfer_, reference_);
+    const auto mounts = mount_sources(transfer_, image_, reference_);
     uint64_t bytes = 0;
     for (const PushedLayer& layer : out.layers) bytes += layer.size_bytes;
     Progress& progress = transfer_.intake.progress;

@@ -35,6 +35,11 @@ Result<void> look_at_lock(const Context& context, const python::Lock& lock, cons
                           const python::Inputs& inputs, Status& status) {
   status.python_packages = lock.packages.size();
   status.debian_packages = lock.kist ? lock.kist->debian.size() : 0;
+  if (lock.kist && lock.kist->image)
+    status.base_image = fmt::format("{} ({}), Python {}{}, {}", printable(lock.kist->base),
+                                    lock.kist->image->digest.string(), printable(lock.kist->python),
+                                    lock.kist->image->python.empty() ? "" : " at " + lock.kist->image->python,
+                                    lock.kist->image->libc);
   if (lock.kist && lock.kist->interpreter) status.interpreter = lock.kist->python;
   const auto target = environment::target_of(lock);
   if (!target) {

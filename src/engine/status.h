@@ -20,6 +20,7 @@ struct Status {
   std::vector<std::string> changed;    // Inputs that changed since the last run, if that is known.
   size_t python_packages = 0;          // Locked.
   size_t debian_packages = 0;
+  std::string base_image;              // Name, digest and Python, when the base is an image.
   std::string interpreter;             // "3.12.7": the locked one, when it is no part of the base.
   std::string tree;       // Of the locked environment; empty: it is not assembled here.
   std::string last_tree;  // That the last run used; empty: none did.

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/text.h"
+#include "engine/base_image.h"
 #include "engine/credentials.h"
 #include "engine/image_layers.h"
 #include "environment/assemble.h"
@@ -27,6 +28,7 @@ struct Made {
 
 Result<Made> make(const Context& context, const python::Lock& lock, const std::string& lock_folder) {
   Made made;
+  TRY(bring_base_image(context, lock));
   store::Transaction tx = TRY(context.store.begin());
   environment::Environment environment =
       TRY(environment::assemble(context, lock, lock_folder, tx));
@@ -194,6 +196,7 @@ Result<Verification> verify(const Context& context, const launch::RunRequest& re
                       .default_index = context.default_index,
                       .now_s = context.now_s,
                       .offline = context.offline};
+  TRY(copy_base_image(context, clean, lock), "unpacking the base image anew");
   const Made anew = TRY(make(clean, lock, lock_folder), "assembling it anew");
 
   Verification out;

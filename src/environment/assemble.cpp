@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "environment/build_package.h"
+#include "environment/image_base.h"
 #include "environment/interpreter.h"
 #include "environment/platform.h"
 #include "environment/python_packages.h"
@@ -17,19 +18,23 @@ constexpr const char* kComplete = "-complete";
 
 struct Plan {
   python::Target target;
-  Suite suite;
-  std::string architecture;
+  Suite suite;            // Of the base, or of what stands in for it.
+  std::string base_name;  // Of the base's tree, in the store.
   std::optional<Piece> interpreter;  // When it is no part of the base.
   std::vector<Piece> pieces;
   std::vector<BuildJob> builds;  // Become pieces when their wheels are there.
 };
 
+Result<Suite> suite_of(const python::KistSection& kist) {
+  return kist.image ? newest_suite() : suite_of_base(kist.base);
+}
+
 Result<Plan> plan_of(const Context& context, const python::Lock& lock,
                      const std::string& lock_folder) {
   Plan plan;
   plan.target = TRY(target_of(lock));
-  plan.suite = TRY(suite_of_base(lock.kist->base));
-  plan.architecture = TRY(debian_architecture(lock.kist->platform));
+  plan.suite = TRY(suite_of(*lock.kist));
+  plan.base_name = TRY(base_tree_name(*lock.kist));
   if (lock.kist->interpreter)
     plan.interpreter = TRY(interpreter_piece(context, *lock.kist->interpreter, lock_folder));
   const auto packages = TRY(python::select(lock, plan.target));
@@ -48,8 +53,8 @@ Result<Plan> plan_of(const Context& context, const python::Lock& lock,
 std::string name_of(const Plan& plan, const python::Lock& lock) {
   oci::Sha256 hash;
   hash.update(kRecipe);
-  hash.update(fmt::format("\n{}\n{}\n", plan.target.describe(), plan.suite.base()));
-  hash.update(base_name(lock.kist->debian, plan.suite.name, plan.architecture) + "\n");
+  hash.update(fmt::format("\n{}\n{}\n", plan.target.describe(), base_id(*lock.kist)));
+  hash.update(plan.base_name + "\n");
   if (plan.interpreter) hash.update(plan.interpreter->store_names.front() + "\n");
   for (const Piece& piece : plan.pieces)
     for (const std::string& name : piece.store_names) hash.update(name + "\n");
@@ -86,7 +91,7 @@ Result<Environment> assemble_plan(const Context& context, const python::Lock& lo
                                   store::Transaction& tx) {
   Environment environment;
   // Both halves at once would fetch no faster: each keeps all connections busy.
-  Base base = TRY(assemble_debian(context, lock.kist->debian, plan.suite.name, plan.architecture, tx));
+  Base base = TRY(assemble_base(context, *lock.kist, tx));
   std::optional<Interpreter> interpreter;
   if (lock.kist->interpreter) interpreter = TRY(locked_interpreter(context, lock, plan, lock_folder, tx));
   TRY(add_built(context, lock, lock_folder, plan, tx));
@@ -115,9 +120,7 @@ Result<void> add_bytecode(const Context& context, const python::Lock& lock, cons
                           const std::string& name, store::Transaction& tx,
                           Environment& environment) {
   const auto library = TRY(find_name(
-      context.store, tx,
-      plan.interpreter ? plan.interpreter->store_names.front()
-                       : base_name(lock.kist->debian, plan.suite.name, plan.architecture)));
+      context.store, tx, plan.interpreter ? plan.interpreter->store_names.front() : plan.base_name));
   if (!library) return {};  // Collected since: the environment works without byte-code too.
   auto found = bytecode_plan(context, {lock, plan.target, *library, plan.pieces}, tx);
   if (!found && found.error().code() == Code::not_found) return {};
@@ -147,11 +150,38 @@ Result<python::Target> target_of(const python::Lock& lock) {
   if (!lock.kist)
     return Error(Code::invalid, "the lock has no [tool.kist] section: kist did not write it")
         .hint("`kist lock` writes one from it");
-  const Suite suite = TRY(suite_of_base(lock.kist->base));
+  const Suite suite = TRY(suite_of(*lock.kist));
   python::Target target =
       TRY(python::make_target(lock.kist->platform, lock.kist->python, suite.glibc_minor));
+  if (lock.kist->image) TRY(stand_on(*lock.kist->image, target));
   if (lock.kist->interpreter) target.python_home = kInterpreterHome;
   return target;
+}
+
+Result<void> stand_on(const python::LockedImage& image, python::Target& target) {
+  TRY(python::set_libc(image.libc, target));
+  if (image.python.empty()) return {};
+  target.program = image.python;
+  target.python_home = os::parent_of(os::parent_of(image.python));
+  return {};
+}
+
+std::string base_id(const python::KistSection& kist) {
+  return kist.image ? "image " + kist.image->digest.string() : kist.base;
+}
+
+Result<std::string> base_tree_name(const python::KistSection& kist) {
+  if (kist.image) return image_base_name(*kist.image);
+  const Suite suite = TRY(suite_of_base(kist.base));
+  const std::string architecture = TRY(debian_architecture(kist.platform));
+  return base_name(kist.debian, suite.name, architecture);
+}
+
+Result<Base> assemble_base(const Context& context, const python::KistSection& kist, store::Transaction& tx) {
+  if (kist.image) return assemble_image(context, kist.base, *kist.image, tx);
+  const Suite suite = TRY(suite_of_base(kist.base));
+  const std::string architecture = TRY(debian_architecture(kist.platform));
+  return assemble_debian(context, kist.debian, suite.name, architecture, tx);
 }
 
 Result<std::string> environment_name(const Context& context, const python::Lock& lock,

@@ -35,6 +35,18 @@ struct Environment {
 /// The target that a lock of ours is for. Errors: invalid (not a lock of ours), unsupported.
 Result<python::Target> target_of(const python::Lock& lock);
 
+/// The C library and the Python of an image that is the base. Errors: invalid.
+Result<void> stand_on(const python::LockedImage& image, python::Target& target);
+
+/// What the base is, in keys: "debian:trixie", or the image by its digest.
+std::string base_id(const python::KistSection& kist);
+
+/// The store's name for the tree of the base. Errors: unsupported.
+Result<std::string> base_tree_name(const python::KistSection& kist);
+
+/// The base as one tree. Errors: those of assemble_debian() and assemble_image().
+Result<Base> assemble_base(const Context& context, const python::KistSection& kist, store::Transaction& tx);
+
 /// Everything the lock names, in one tree in the store. Costs what is missing: nothing when the same
 /// lock was assembled before, one package when one package changed.
 /// Errors: those of gather(); exists (two packages install one path with different bytes; names

@@ -39,7 +39,7 @@ Step step_in(const BuildPlace& place, std::string name) {
   Step step;
   step.name = std::move(name);
   step.root = root_source(place.root);
-  step.env = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=/tmp"};
+  step.env = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "HOME=/tmp"};
   return step;
 }
 

@@ -47,7 +47,7 @@ bool is_same_source(const BuildLockRequest& request, const python::Lock& lock, c
   return now->version == before->version && now->vcs == before->vcs &&
          archive(now->sdist) == archive(before->sdist) && archive(now->archive) == archive(before->archive) &&
          request.previous->kist->python == lock.kist->python &&
-         request.previous->kist->base == lock.kist->base;
+         base_id(*request.previous->kist) == base_id(*lock.kist);
 }
 
 Result<Found> discover(const Context& context, const BuildSite& site, const BuildLockRequest& request,
@@ -81,7 +81,7 @@ std::vector<LockedDebianPackage> beyond(const std::vector<LockedDebianPackage>& 
 Result<void> lock_debian_for_builds(const Context& context, const BuildLockRequest& request,
                                     const BuildSite& site, bool with_compiler, bool with_git,
                                     python::KistSection& kist) {
-  if (!with_compiler && !with_git) return {};
+  if (site.lock.kist->image || (!with_compiler && !with_git)) return {};
   python::Lock wished = site.lock;  // With what to keep.
   if (request.previous != nullptr && request.previous->kist && !request.upgrade)
     for (const LockedDebianPackage& old : request.previous->kist->build_debian)
@@ -139,7 +139,7 @@ Result<void> lock_builds(const Context& context, const BuildLockRequest& request
                          store::Transaction& tx) {
   if (lock.kist->platform != host_platform()) return {};
   const python::Target target = TRY(target_of(lock));
-  const Suite suite = TRY(suite_of_base(lock.kist->base));
+  const Suite suite = TRY(lock.kist->image ? newest_suite() : suite_of_base(lock.kist->base));
   const auto packages = TRY(python::select(lock, target));
   const BuildSite site{lock, target, suite, request.lock_folder};
   python::KistSection result;

@@ -24,6 +24,9 @@ using Kind = python::SelectedPackage::Kind;
 constexpr std::string_view kRecipe = "kist-build-1";
 constexpr std::string_view kInsideProject = "/kist-build/project";
 constexpr size_t kMaxWheelBytes = 16ull << 30;
+// Where kist cannot add what a build lacks.
+constexpr const char* kImageHint =
+    "if something is missing: take an image that has it, or `base = \"debian:trixie\"`, to which kist adds it";
 
 bool is_archive(const BuildJob& job) {
   return job.package.kind == Kind::sdist || job.package.kind == Kind::archive;
@@ -53,7 +56,7 @@ std::string key_of(const BuildSite& site, const BuildJob& job) {
   }
   std::string text =
       fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n", kRecipe, static_cast<int>(package.kind), is_editable(job),
-                  site.target.describe(), site.suite.base(), source);
+                  site.target.describe(), base_id(*site.lock.kist), source);
   if (site.lock.kist->interpreter) text += interpreter_key(site.lock.kist->interpreter->sha256) + "\n";
   text += locked_build_key(site.lock, package.name);
   return oci::Sha256::of(text).hex();
@@ -111,6 +114,7 @@ Result<std::string> sources_of(const Context& context, const BuildSite& site, co
 Result<std::vector<python::LockedDebianPackage>> build_packages(
     const Context& context, const BuildSite& site, const std::vector<std::string>& more) {
   const auto& locked = site.lock.kist->debian;
+  if (site.lock.kist->image) return locked;  // An image has the tools that it has.
   if (!site.lock.kist->build_debian.empty()) return locked_build_debian(site.lock);
   if (more.empty()) return locked;
   std::vector<std::string> system = site.lock.kist->system;
@@ -142,10 +146,13 @@ Result<store::Root> build_root(const Context& context, const BuildSite& site,
   if (site.lock.kist->interpreter)
     interpreter = TRY(bring_interpreter(context, *site.lock.kist->interpreter, site.lock.kist->platform,
                                         site.lock_folder, tx));
+  Base image;
+  if (site.lock.kist->image) image = TRY(assemble_base(context, *site.lock.kist, tx));
   return tool_root(context, {.suite = site.suite.name,
                              .debian = debian,
                              .target = site.target,
-                             .interpreter = interpreter ? &interpreter->files : nullptr}, tx);
+                             .interpreter = interpreter ? &interpreter->files : nullptr,
+                             .image = site.lock.kist->image ? &image.tree : nullptr}, tx);
 }
 
 }  // namespace
@@ -219,9 +226,13 @@ Result<std::string> build(const Context& context, const BuildSite& site, const B
   if (!is_lacking) {
     if (first.wheel) return std::move(first.wheel);
     Error error = std::move(first.wheel).error();
-    const std::string hint = build_hint(first.log);
+    const std::string hint = site.lock.kist->image ? kImageHint : build_hint(first.log);
     return hint.empty() ? error : std::move(error).hint(hint);
   }
+  if (site.lock.kist->image)
+    return Error(Code::invalid, "{} has no wheel and needs a compiler, which the base image '{}' has not", job.label,
+                 printable(site.lock.kist->base))
+        .hint("take an image with a compiler in it, a version that has a wheel, or `base = \"debian:trixie\"`");
   context.progress.warn(fmt::format("{} needs a compiler: building it with Debian's", job.label));
   Attempt second =
       TRY(attempt(context, site, job, compilers(site), os::join(scratch.path(), "second"), tx));

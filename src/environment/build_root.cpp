@@ -61,8 +61,9 @@ Result<store::Tree> uv_tree(const Context& context, python::Target target, store
 
 Result<store::Root> tool_root(const Context& context, const ToolRoot& request,
                               store::Transaction& tx) {
-  const Base base =
-      TRY(assemble_debian(context, request.debian, request.suite, host_architecture(), tx));
+  Base base;
+  if (request.image != nullptr) base.tree = *request.image;
+  else base = TRY(assemble_debian(context, request.debian, request.suite, host_architecture(), tx));
   python::Target here = request.target;
   here.platform = host_platform();
   const store::Tree uv = TRY(uv_tree(context, here, tx));
@@ -102,7 +103,7 @@ Result<void> give_uv_access(const Context& context, Step& step) {
   for (const auto& [name, value] : variables)
     if (reaches_uv(name)) step.env.push_back(name + "=" + value);
   step.env.push_back("HOME=" + host.home);
-  step.env.push_back("PATH=/opt/kist/bin:/usr/bin:/bin");
+  step.env.push_back("PATH=/opt/kist/bin:/usr/local/bin:/usr/bin:/bin");
   step.env.push_back("LANG=C.UTF-8");
   return {};
 }

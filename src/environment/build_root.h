@@ -1,5 +1,5 @@
 // The root in which kist's own tools work: resolving with uv, building source distributions. It is
-// the environment's Debian base with uv, and what a build needs beyond.
+// the environment's base with uv, and what a build needs beyond.
 #pragma once
 
 #include <string>
@@ -20,6 +20,8 @@ struct ToolRoot {
   const python::Target& target;
   /// The project's own, for this machine; null: that of the base.
   const store::Tree* interpreter = nullptr;
+  /// The base when it is an image; null: the Debian packages are.
+  const store::Tree* image = nullptr;
 };
 
 /// uv is /opt/kist/bin/uv in it, the interpreter target.python_program(). From the store, or fetched.

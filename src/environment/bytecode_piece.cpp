@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include "environment/assemble.h"
 #include "environment/bytecode_compiler.h"
+#include "environment/image_python.h"
+#include "environment/platform.h"
 #include "environment/step.h"
 #include "python/bytecode.h"
 
@@ -46,9 +48,9 @@ Result<BytecodePiece> library_piece(const Context& context, const BytecodeReques
   BytecodePiece piece{.label = "the standard library",
                       .name = "",
                       .sources = request.library,
-                      .folder = fmt::format("{}/lib/python{}", request.target.python_home.substr(1),
-                                            target.python_minor)};
+                      .folder = ""};
   const store::Tree tree = TRY(context.store.tree(request.library), "reading the standard library");
+  piece.folder = library_folder(tree, request.target.python_home, target.python_minor);
   oci::Sha256 hash;
   for (const std::string& path : sources_in(tree, piece.folder, target))
     hash.update(fmt::format("{} {}\n", path, tree.find(path)->object->hex()));
@@ -80,6 +82,8 @@ std::vector<std::string> ordered(std::vector<std::string> sources) {
 
 std::string interpreter_id(const python::Lock& lock, const std::string& minor) {
   if (lock.kist->interpreter) return "cpython " + lock.kist->interpreter->sha256.hex();
+  if (lock.kist->image)
+    return fmt::format("cpython {} {}", lock.kist->image->digest.hex(), lock.kist->image->python);
   const std::string wanted = fmt::format("python{}-minimal", minor);
   for (const python::LockedDebianPackage& package : lock.kist->debian)
     if (package.name == wanted) return "cpython " + package.version;

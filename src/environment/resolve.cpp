@@ -7,6 +7,7 @@
 #include "environment/assemble.h"
 #include "environment/build_root.h"
 #include "environment/build_vcs.h"
+#include "environment/image_base.h"
 #include "environment/platform.h"
 #include "launch/paths.h"
 #include "python/pylock_complete.h"
@@ -32,16 +33,20 @@ struct Tools {
   std::vector<python::LockedDebianPackage> debian;
   python::Target target;
   std::optional<Interpreter> interpreter;
+  std::optional<Base> image;
 };
 
 Result<Tools> tools_for(const Context& context, const ResolveRequest& request,
                         const std::vector<python::LockedDebianPackage>& debian,
                         const python::Target& target, store::Transaction& tx) {
-  Tools tools{.debian = debian, .target = target, .interpreter = {}};
+  Tools tools{.debian = debian, .target = target, .interpreter = {}, .image = {}};
   if (request.platform != host_platform()) {
     tools.debian = TRY(lock_debian(context, {.suite = request.suite.name, .architecture = host_architecture()}));
     tools.target = TRY(python::make_target(host_platform(), request.suite.python, request.suite.glibc_minor));
-  } else if (request.interpreter) {
+    return tools;
+  }
+  if (request.image) tools.image = TRY(assemble_image(context, request.image->base, request.image->locked, tx));
+  if (request.interpreter) {
     tools.interpreter = TRY(bring_interpreter(context, request.interpreter->locked, request.platform,
                                               request.lock_folder, tx));
   }
@@ -54,12 +59,17 @@ Result<store::Root> resolver_root(const Context& context, const ResolveRequest& 
   return tool_root(context, {.suite = request.suite.name,
                              .debian = tools.debian,
                              .target = tools.target,
-                             .interpreter = tools.interpreter ? &tools.interpreter->files : nullptr}, tx);
+                             .interpreter = tools.interpreter ? &tools.interpreter->files : nullptr,
+                             .image = tools.image ? &tools.image->tree : nullptr}, tx);
 }
 
 // The same with git in it.
 Result<store::Root> resolver_root_with_git(const Context& context, const ResolveRequest& request,
                                            Tools tools, store::Transaction& tx) {
+  if (tools.image)
+    return Error(Code::unsupported, "some packages come from git, which the base image '{}' has not",
+                 printable(request.image->base))
+        .hint("take an image with git in it, versions from an index, or `base = \"debian:trixie\"`");
   DebianRequest debian{.suite = request.suite.name,
                        .architecture = host_architecture(),
                        .system = {"git"},
@@ -222,10 +232,10 @@ Result<python::Lock> read_locked(const Context& context, const ResolveRequest& r
   return lock;
 }
 
-}  // namespace
-
-Result<python::Lock> resolve(const Context& context, const ResolveRequest& request,
-                             store::Transaction& tx) {
+// The Debian packages; none over an image.
+Result<std::vector<python::LockedDebianPackage>> resolve_debian(const Context& context,
+                                                                const ResolveRequest& request) {
+  if (request.image) return std::vector<python::LockedDebianPackage>();
   const std::string architecture = TRY(debian_architecture(request.platform));
   DebianRequest debian{.suite = request.suite.name,
                        .architecture = architecture,
@@ -237,14 +247,23 @@ Result<python::Lock> resolve(const Context& context, const ResolveRequest& reque
   if (request.previous && request.previous->kist && !request.upgrade &&
       request.previous->kist->base == request.suite.base())
     debian.keep = request.previous->kist->debian;
-  auto packages = TRY(lock_debian(context, debian));
-  const std::string python = request.interpreter ? request.interpreter->python
-                                                 : python_of(packages, request.suite.python);
+  return lock_debian(context, debian);
+}
+
+}  // namespace
+
+Result<python::Lock> resolve(const Context& context, const ResolveRequest& request,
+                             store::Transaction& tx) {
+  auto packages = TRY(resolve_debian(context, request));
+  std::string python = request.image ? request.image->python : python_of(packages, request.suite.python);
+  if (request.interpreter) python = request.interpreter->python;
+  const std::string base = request.image ? request.image->base : request.suite.base();
   if (split(request.inputs.python, '.').size() > 2 && request.inputs.python != python)
     context.progress.warn(fmt::format("{} asks for Python {}, {} has {}", request.inputs.python_from,
-                                      request.inputs.python, request.suite.base(), python));
+                                      request.inputs.python, base, python));
   python::Target target =
       TRY(python::make_target(request.platform, python, request.suite.glibc_minor));
+  if (request.image) TRY(stand_on(request.image->locked, target));
   if (request.interpreter) target.python_home = kInterpreterHome;
   python::Lock resolved;
   if (request.inputs.is_locked() || request.inputs.kind == python::InputKind::lock) {
@@ -258,7 +277,8 @@ Result<python::Lock> resolve(const Context& context, const ResolveRequest& reque
   python::Lock lock = TRY(python::complete_lock(resolved, request.inputs, target));
   KIST_ASSERT(lock.kist.has_value());
   lock.kist->recipe = kRecipe;
-  lock.kist->base = request.suite.base();
+  lock.kist->base = base;
+  if (request.image) lock.kist->image = request.image->locked;
   if (request.interpreter) lock.kist->interpreter = request.interpreter->locked;
   lock.kist->debian = std::move(packages);
   return lock;

@@ -76,10 +76,12 @@ Error nothing_satisfies(const python::Inputs& inputs, const std::string& platfor
 
 Result<Suite> suite_of_base(const std::string& base) {
   if (!base.starts_with(kDebian))
-    return Error(Code::unsupported, "base '{}' is not supported yet, only debian:SUITE", printable(base))
+    return Error(Code::unsupported, "base '{}' is no Debian suite", printable(base))
         .hint("`base = \"debian:trixie\"` under [environment] in kist.toml");
   return suite_named(base.substr(kDebian.size()));
 }
+
+Result<Suite> newest_suite() { return suite_named(debian::known_suites().front()); }
 
 Result<Suite> choose_suite(const python::Inputs& inputs, const std::string& platform) {
   const bool has_own = inputs.settings.interpreter_for(platform) != nullptr;

@@ -29,4 +29,7 @@ Result<void> check_python(const std::string& version, const python::Inputs& inpu
 /// The suite of a lock's base. Errors: unsupported (another base).
 Result<Suite> suite_of_base(const std::string& base);
 
+/// What kist's own tools stand on where the environment's base cannot be used.
+Result<Suite> newest_suite();
+
 }  // namespace kist::environment

@@ -16,8 +16,9 @@ struct BuiltLayer {
   Layer layer;
   bool was_known = false;
 };
+/// `may_hide`: the tree's whiteouts are meant as such.
 Result<BuiltLayer> build_layer(const store::Store& store, store::Transaction& tx, const store::Tree& tree,
-                               const store::Compression& compression);
+                               const store::Compression& compression, bool may_hide = false);
 
 /// The entry of a blob's tree that says how the bytes come from the layer's tree.
 inline constexpr std::string_view kBuiltEntry = "built";

@@ -25,4 +25,23 @@ Result<std::vector<std::string>> containers_using(const store::Store& store,
   return out;
 }
 
+Result<bool> is_base_of_project(const store::Store& store, const oci::Digest& tree) {
+  const std::string top = os::join(store.home(), "projects");
+  const auto projects = os::list_folder(top);
+  if (!projects && projects.error().code() == Code::not_found) return false;
+  if (!projects) return projects.error();
+  for (const std::string& project : *projects) {
+    const auto files = os::list_folder(os::join(top, project));
+    if (!files) continue;
+    for (const std::string& file : *files) {
+      if (!file.ends_with(".roots")) continue;
+      const auto text = os::read_file(fmt::format("{}/{}/{}", top, project, file), 1u << 20);
+      if (!text) continue;
+      for (const std::string_view line : lines(*text))
+        if (trim(line) == tree.string()) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace kist::images

@@ -49,6 +49,7 @@ Variables variables_of(const Ready& ready, const RunRequest& request, const Host
   Variables out;
   out.set("PATH", kPath);
   out.set("LANG", "C.UTF-8");
+  for (const std::string& variable : ready.base_variables) out.set(variable);
   for (const char* name : kPassedOn)
     if (const auto it = host.variables.find(name); it != host.variables.end())
       out.set(name, it->second);
@@ -71,7 +72,7 @@ Variables variables_of(const Ready& ready, const RunRequest& request, const Host
 
 Result<std::vector<std::string>> command_of(const Ready& ready, const RunRequest& request) {
   if (request.what == RunRequest::What::shell) {
-    std::vector<std::string> args = {"/bin/bash"};
+    std::vector<std::string> args = {ready.shell.empty() ? "/bin/bash" : ready.shell};
     args.insert(args.end(), request.args.begin(), request.args.end());
     return args;
   }

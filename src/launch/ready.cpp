@@ -44,7 +44,7 @@ bool read_line(std::string_view key, std::string_view raw, Ready& ready) {
       {"tree", &ready.tree},             {"lease", &ready.root_lease},
       {"erofs", &ready.erofs_image},     {"objects", &ready.objects},
       {"home", &ready.home},             {"bytecode", &ready.bytecode_plan},
-      {"python-cache", &ready.python_cache},
+      {"python-cache", &ready.python_cache}, {"shell", &ready.shell},
   };
   for (const Text& text : texts) {
     if (key != text.key) continue;
@@ -53,6 +53,7 @@ bool read_line(std::string_view key, std::string_view raw, Ready& ready) {
   }
   if (key == "absent") return ready.watched.push_back({std::move(*value), std::nullopt}), true;
   if (key == "lower") return ready.lowers.push_back(std::move(*value)), true;
+  if (key == "base-variable") return ready.base_variables.push_back(std::move(*value)), true;
   if (key == "variable") return ready.variables.push_back(std::move(*value)), true;
   if (key == "mount") return ready.mounts.push_back(std::move(*value)), true;
   if (key == "memory") return read_number(*value, ready.memory_bytes);
@@ -97,6 +98,8 @@ std::string encode(const Ready& ready) {
   if (!ready.bytecode_plan.empty()) put_line(out, "bytecode", ready.bytecode_plan);
   if (!ready.python_cache.empty()) put_line(out, "python-cache", ready.python_cache);
   put_line(out, "home", ready.home);
+  if (!ready.shell.empty()) put_line(out, "shell", ready.shell);
+  for (const std::string& variable : ready.base_variables) put_line(out, "base-variable", variable);
   for (const std::string& variable : ready.variables) put_line(out, "variable", variable);
   for (const std::string& mount : ready.mounts) put_line(out, "mount", mount);
   for (const auto& [name, command] : ready.tasks) put_line(out, "task", name + "=" + command);

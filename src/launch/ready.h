@@ -43,6 +43,9 @@ struct Ready {
   std::string python_cache;
 
   std::string home;                    // Folder of the host that is $HOME inside.
+  /// "NAME=value" of the image that is the base, PATH among them; the host's and kist.toml's come after.
+  std::vector<std::string> base_variables;
+  std::string shell;                   // What `kist shell` starts; empty: /bin/bash.
   std::vector<std::string> variables;  // "NAME=value", from kist.toml and the environment itself.
   std::vector<std::string> mounts;     // As -v takes them, from kist.toml.
   std::map<std::string, std::string> tasks;

@@ -17,6 +17,8 @@ Ready sample() {
   ready.home = "/s/home";
   ready.bytecode_plan = "/s/default.bytecode";
   ready.python_cache = ".cache/kist/python/0123";
+  ready.shell = "/bin/sh";
+  ready.base_variables = {"PATH=/opt/kist/bin:/x y", "A=b\nc"};
   ready.variables = {"A=1", "B= x=y"};
   ready.mounts = {"/data:/data:ro"};
   ready.tasks = {{"train", "python train.py --epochs 3"}};

@@ -441,6 +441,7 @@ class Detector {
     add("environment", settings.name);
     add("python", settings.python);
     add("base", settings.base);
+    add("image-python", settings.image_python);
     add("gpu", settings.gpu);
     for (const std::string& path : out_.main) add("input", path);
     for (const std::string& package : settings.packages) add("package", package);

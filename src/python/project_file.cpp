@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "http/client.h"
+#include "oci/reference.h"
 #include "python/requirements.h"
 #include "python/tags.h"
 #include "python/versions.h"
@@ -55,9 +56,7 @@ class EnvironmentReader {
       return fields_.error("gpu-variant", "'{}' is '{}', want a variant such as 'cu126' or 'cpu'",
                            fields_.name("gpu-variant"), printable(gpu));
     }
-    std::optional<Fields> interpreter = TRY(fields_.optional_table("interpreter"));
-    if (interpreter) TRY(read_interpreters(*interpreter));
-    return {};
+    return read_interpreter_setting();
   }
 
  private:
@@ -101,6 +100,7 @@ class EnvironmentReader {
       return fields_.error("base", "'{}' is '{}', want \"debian:SUITE\" or an image reference",
                            fields_.name("base"), printable(base));
     }
+    if (is_image_base(base)) TRY(in_field(oci::Reference::parse(base), fields_, "base"));
     out_.base = base;
     return {};
   }
@@ -122,6 +122,28 @@ class EnvironmentReader {
       name = normalize_name(name);
     }
     append(to, std::move(names));
+    return {};
+  }
+
+  // A path is one of the base image's own; a table names an archive.
+  Result<void> read_interpreter_setting() {
+    const toml::Value* value = fields_.optional_value("interpreter");
+    if (value == nullptr) return {};
+    if (value->as<std::string>() == nullptr) {
+      std::optional<Fields> table = TRY(fields_.optional_table("interpreter"));
+      out_.image_python.clear();
+      return read_interpreters(*table);
+    }
+    const std::string path = TRY(fields_.string("interpreter"));
+    if (!is_program_path(path))
+      return fields_.error("interpreter", "'{}' is '{}', want {{ url = …, sha256 = … }}, or the path of a Python "
+                           "in the image that `base` names, as \"/opt/conda/bin/python\"",
+                           fields_.name("interpreter"), printable(path));
+    if (!is_image_base(out_.base))
+      return fields_.error("interpreter", "'{}' is '{}', a path in an image, and `base` names no image",
+                           fields_.name("interpreter"), printable(path));
+    out_.image_python = path;
+    out_.interpreters.clear();
     return {};
   }
 
@@ -299,6 +321,10 @@ Result<void> read_image(Fields& fields, ImageSettings& out) {
 }
 
 }  // namespace
+
+bool is_image_base(std::string_view base) {
+  return !base.empty() && (!base.starts_with("debian:") || base.find('@') != std::string_view::npos);
+}
 
 const LockedInterpreter* EnvironmentSettings::interpreter_for(const std::string& platform) const {
   auto found = interpreters.find(platform);

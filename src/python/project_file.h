@@ -31,10 +31,15 @@ struct EnvironmentSettings {
   std::string gpu;                     // "cu126", "cpu" …: uv's --torch-backend.
   /// Python as an archive, by address and hash: of a platform, or with "" for its name, of all.
   std::map<std::string, LockedInterpreter> interpreters;
+  std::string image_python;  // "/opt/conda/bin/python": which of the base image's; empty: the one on its PATH.
 
   /// Null when the platform's environment has the base's own Python.
   const LockedInterpreter* interpreter_for(const std::string& platform) const;
 };
+
+/// Whether a base is the name of an image: all that is not "debian:SUITE". With a digest behind,
+/// "debian:…@sha256:…" is an image too.
+bool is_image_base(std::string_view base);
 
 struct MountSetting {
   std::string source;  // As written: "~/data", "./x", or absolute.

@@ -133,6 +133,17 @@ TEST(ProjectFileTest, RefusesWithPreciseMessage) {
        "kist.toml:1:1: 'a.b' is not a name for a further environment, want "
        "lower-case letters, digits, '-', '_', and not 'default'",
        "", ""},
+      {"[environment]\nbase = 'registry.example/Team/x'",
+       "kist.toml:2:8: 'environment.base'", "image name 'registry.example/Team/x' has upper-case letters",
+       "write it as `[REGISTRY/]NAME[:TAG]`, the name in lower case"},
+      {"[environment]\nbase = 'x@sha256:12'", "kist.toml:2:8: 'environment.base'",
+       "digest '12' has 2 hex digits, want 64", ""},
+      {"[environment]\nbase = 'x:1'\ninterpreter = 'bin/python'",
+       "kist.toml:3:15: 'environment.interpreter' is 'bin/python', want { url = …, sha256 = … }, or the path of a "
+       "Python in the image that `base` names, as \"/opt/conda/bin/python\"", "", ""},
+      {"[environment]\nbase = 'debian:trixie'\ninterpreter = '/usr/bin/python3'",
+       "kist.toml:3:15: 'environment.interpreter' is '/usr/bin/python3', a path in an image, and `base` names no "
+       "image", "", ""},
       {"[environment.x]\ninterpreter = {url='https://u:p@e/x', sha256=''}",
        "kist.toml:2:20: 'environment.x.interpreter.url' holds credentials; keep them in netrc", "",
        ""},
@@ -177,6 +188,26 @@ TEST(ProjectFileTest, Memory) {
   for (const auto& c : cases) EXPECT_EQ(parse_memory(c.text).value(), c.bytes) << c.text;
   for (const char* text : {"", "g", "-1", "1.2.3g", "1x", "99999999999999t", "1e3"})
     EXPECT_FALSE(parse_memory(text).has_value()) << text;
+}
+
+TEST(ProjectFileTest, AnImageAsTheBase) {
+  const auto file = parse_project_file(
+      "[environment]\nbase = 'registry.example:5000/team/python:3.12'\ninterpreter = '/opt/conda/bin/python'\n"
+      "[environment.own]\ninterpreter = { url = 'a.tar.gz', sha256 = '" + std::string(64, 'a') + "' }\n");
+  ASSERT_TRUE(file.has_value()) << file.error().render();
+  const auto first = file->environment("default");
+  EXPECT_EQ(first->base, "registry.example:5000/team/python:3.12");
+  EXPECT_EQ(first->image_python, "/opt/conda/bin/python");
+  const auto own = file->environment("own");
+  EXPECT_EQ(own->image_python, "");
+  EXPECT_NE(own->interpreter_for("linux/amd64"), nullptr);
+}
+
+TEST(ProjectFileTest, WhichBasesAreImages) {
+  for (const char* image :
+       {"python", "localhost/x:1", "registry.example/debian:trixie", "debian", "debian:12@sha256:0"})
+    EXPECT_TRUE(is_image_base(image)) << image;
+  for (const char* other : {"", "debian:trixie", "debian:12"}) EXPECT_FALSE(is_image_base(other)) << other;
 }
 
 }  // namespace

@@ -6,8 +6,9 @@
 #include "base/text.h"
 #include "http/address.h"
 #include "http/client.h"
-#include "toml/toml.h"
+#include "python/tags.h"
 #include "python/versions.h"
+#include "toml/toml.h"
 
 namespace kist::python {
 namespace {
@@ -254,6 +255,8 @@ class Reader {
     kist.gpu = TRY(fields.optional_string("gpu"));
     kist.requested = TRY(fields.optional_strings("requested"));
     kist.system = TRY(fields.optional_strings("system"));
+    std::optional<Fields> image = TRY(fields.optional_table("image"));
+    if (image) kist.image = TRY(read_image(*image));
     std::optional<Fields> interpreter = TRY(fields.optional_table("interpreter"));
     if (interpreter) kist.interpreter = TRY(read_interpreter(*interpreter));
     std::vector<Fields> debian = TRY(fields.optional_tables("debian"));
@@ -284,6 +287,25 @@ class Reader {
       return fields.error("url", "'{}' needs either 'url' or 'path'", fields.path());
     out.size_bytes = TRY(fields.optional_size("size"));
     out.sha256 = TRY(digest(fields, "sha256"));
+    TRY(fields.no_others());
+    return out;
+  }
+
+  // The path becomes one of a tree's, and a line of pyvenv.cfg.
+  static Result<LockedImage> read_image(Fields& fields) {
+    LockedImage out;
+    const std::string digest = TRY(fields.string("digest"));
+    const auto parsed = oci::Digest::parse(digest);
+    if (!parsed) return fields.error("digest", "'{}': {}", fields.name("digest"), parsed.error().message());
+    out.digest = *parsed;
+    out.python = TRY(fields.optional_string("python"));
+    if (!out.python.empty() && !is_program_path(out.python))
+      return fields.error("python", "'{}' is '{}', want an absolute path such as \"/usr/bin/python3.11\"",
+                          fields.name("python"), printable(out.python));
+    out.libc = TRY(fields.string("libc"));
+    Target target;
+    const auto libc = set_libc(out.libc, target);
+    if (!libc) return fields.error("libc", "'{}': {}", fields.name("libc"), libc.error().message());
     TRY(fields.no_others());
     return out;
   }
@@ -378,6 +400,15 @@ Result<Lock> parse_lock(std::string_view text, std::string_view file,
                         std::vector<std::string>& warnings) {
   const toml::Value root = TRY(toml::parse(text, file));
   return Reader(file, warnings).read(root);
+}
+
+bool is_program_path(std::string_view path) {
+  if (!path.starts_with('/') || path.size() > kMaxFileNameBytes * 4) return false;
+  const auto parts = split(path.substr(1), '/');
+  return parts.size() > 1 && std::all_of(parts.begin(), parts.end(), [](std::string_view part) {
+    return !part.empty() && part != "." && part != ".." &&
+           std::all_of(part.begin(), part.end(), [](char c) { return c > ' ' && c < 0x7f; });
+  });
 }
 
 std::string normalize_name(std::string_view name) {

@@ -85,6 +85,14 @@ struct LockedInterpreter {
   bool operator==(const LockedInterpreter&) const = default;
 };
 
+/// An OCI image that is the base, and what of it the environment stands on.
+struct LockedImage {
+  oci::Digest digest{oci::Digest::Bytes{}};  // Of the manifest for the lock's platform.
+  std::string python;  // "/usr/local/bin/python3.12", without links; empty: an interpreter of the project's own.
+  std::string libc;    // "glibc 2.36", "musl 1.2"
+  bool operator==(const LockedImage&) const = default;
+};
+
 /// One wheel of those that a package without a wheel is built with.
 struct LockedBuildRequirement {
   std::string package;        // What is built, normalized.
@@ -95,18 +103,19 @@ struct LockedBuildRequirement {
 
 /// What [tool.kist] holds. Only in locks that kist wrote.
 struct KistSection {
-  static constexpr int kVersion = 1;  // Of this section's format; a later one is refused.
+  static constexpr int kVersion = 2;  // Of this section's format; a later one is refused.
 
   uint32_t recipe = 0;                  // Version of the rules that make trees and layers from it.
   std::string environment = "default";  // Name in kist.toml.
   std::string platform;                 // "linux/amd64"
   std::string python;                   // "3.11" or "3.11.2": what is in the base.
-  std::string base;                     // "debian:bookworm", or an OCI reference with a digest.
+  std::string base;                     // "debian:bookworm", or an image's name, as kist.toml has it.
   std::string inputs;                   // "sha256:…" over the inputs' content (inputs.h).
   std::string source;                   // What the inputs were: "requirements.txt", for people.
   std::string gpu;                      // "cu126" …; empty: none.
   std::vector<std::string> requested;   // Names that the project asks for itself, normalized.
   std::vector<std::string> system;      // Debian packages that the project asks for.
+  std::optional<LockedImage> image;     // When the base is one.
   std::optional<LockedInterpreter> interpreter;
   std::vector<LockedDebianPackage> debian;
   /// Packages of which everything that they are built with is locked, in the two that follow.
@@ -145,6 +154,9 @@ std::string write_lock(const Lock& lock);
 std::string lock_file_name(std::string_view environment, std::string_view other_platform = {});
 /// Of a name that lock_file_name() makes: the environment. Empty for any other name.
 std::optional<std::string> environment_of_lock(std::string_view file_name);
+
+/// An absolute path of a program below some folder, without "." and ".." and odd bytes.
+bool is_program_path(std::string_view path);
 
 /// PEP 503: lower-case, runs of "-", "_" and "." become one "-".
 std::string normalize_name(std::string_view name);

@@ -99,7 +99,7 @@ std::string what_would_help(const LockedPackage& package, const Target& target) 
   const auto fits = [&](const Target& other) { return best_wheel(Tags(other), names).has_value(); };
   Target newer_base = target;
   newer_base.glibc_minor = 41;
-  if (target.glibc_minor < newer_base.glibc_minor && fits(newer_base))
+  if (target.musl_minor == 0 && target.glibc_minor < newer_base.glibc_minor && fits(newer_base))
     return "a newer base has what it needs: `base = \"debian:trixie\"` in kist.toml";
   std::vector<std::string> pythons;
   for (uint32_t minor = 8; minor <= 15; ++minor) {

@@ -162,12 +162,41 @@ wheels = [{{ url = "https://index.example/f/six-1.17.0-py2.py3-none-any.whl", si
                                           kHashA));
 }
 
+TEST(PylockTest, AnImageAsTheBase) {
+  Lock lock;
+  lock.kist.emplace();
+  lock.kist->platform = "linux/amd64";
+  lock.kist->python = "3.12.7";
+  lock.kist->base = "registry.example/team/python:3.12";
+  lock.kist->inputs = "sha256:0";
+  lock.kist->image = LockedImage{.digest = oci::Sha256::of("image"), .python = "/usr/local/bin/python3.12",
+                                 .libc = "glibc 2.36"};
+  const std::string text = write_lock(lock);
+  EXPECT_NE(text.find("[tool.kist]\nversion = 2\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("base = \"registry.example/team/python:3.12\"\nimage = { digest = \"" +
+                      oci::Sha256::of("image").string() +
+                      "\", python = \"/usr/local/bin/python3.12\", libc = \"glibc 2.36\" }\n"),
+            std::string::npos) << text;
+  std::vector<std::string> warnings;
+  const auto again = parse_lock(text, "pylock.kist.toml", warnings);
+  ASSERT_TRUE(again.has_value()) << again.error().render();
+  EXPECT_EQ(again->kist->image, lock.kist->image);
+  // What an older kist can read has the version that it knows.
+  lock.kist->image.reset();
+  EXPECT_NE(write_lock(lock).find("[tool.kist]\nversion = 1\n"), std::string::npos);
+}
+
 TEST(PylockTest, RefusesWithPreciseMessage) {
   const std::string head = "lock-version = \"1.0\"\ncreated-by = \"x\"\n";
   const std::string package = head + "[[packages]]\nname = \"a\"\n";
   const auto wheel = [&](const std::string& rest) { return package + "wheels = [{" + rest + "}]"; };
   const std::string hash = ", hashes = {sha256 = \"" + kHashA + "\"}";
   const std::string kist = head + "packages = []\n[tool.kist]\n";
+  const auto image = [](const std::string& rest) {
+    return "version = 2\nenvironment = \"default\"\nplatform = \"linux/amd64\"\npython = \"3.11\"\nbase = \"b\"\n"
+           "inputs = \"\"\nimage = {" + rest + "}";
+  };
+  const std::string digest = "digest = \"" + oci::Sha256::of("").string() + "\"";
   const struct {
     const char* why;
     std::string text;
@@ -216,9 +245,18 @@ TEST(PylockTest, RefusesWithPreciseMessage) {
        Code::invalid,
        "pylock.toml:5:52: 'packages[0].archive.subdirectory' is 'a/../..', which leads out of the "
        "source"},
-      {"later kist", kist + "version = 2\nwhatever = 1", Code::unsupported,
-       "pylock.toml:5:11: this lock was written by a later kist: [tool.kist] has version 2, this "
-       "kist reads up to 1"},
+      {"later kist", kist + "version = 3\nwhatever = 1", Code::unsupported,
+       "pylock.toml:5:11: this lock was written by a later kist: [tool.kist] has version 3, this "
+       "kist reads up to 2"},
+      {"image's digest", kist + image("digest = \"sha256:12\", libc = \"glibc 2.36\""), Code::invalid,
+       "pylock.toml:11:19: 'tool.kist.image.digest': digest '12' has 2 hex digits, want 64"},
+      {"image's Python", kist + image(digest + ", python = \"/usr/../python3\", libc = \"glibc 2.36\""), Code::invalid,
+       "pylock.toml:11:103: 'tool.kist.image.python' is '/usr/../python3', want an absolute path such as "
+       "\"/usr/bin/python3.11\""},
+      {"image's C library", kist + image(digest + ", libc = \"glibc 2\""), Code::invalid,
+       "pylock.toml:11:101: 'tool.kist.image.libc': 'glibc 2' is no C library, want 'glibc 2.MINOR' or 'musl 1.MINOR'"},
+      {"image's unknown key", kist + image(digest + ", libc = \"musl 1.2\", tag = \"x\""), Code::invalid,
+       "pylock.toml:11:119: unknown key 'tool.kist.image.tag'"},
       {"unknown key",
        kist + "version = 1\nenvironment = \"default\"\nplatform = \"linux/amd64\"\npython = "
               "\"3.11\"\nbase = \"b\"\ninputs = \"\"\nsistem = []",

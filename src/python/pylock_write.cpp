@@ -152,12 +152,20 @@ void write_builds(const KistSection& kist, Writer& out) {
 void write_kist(const KistSection& kist, Writer& out) {
   out.line("");
   out.line("[tool.kist]");
-  out.line(fmt::format("version = {}", KistSection::kVersion));
+  // What older releases can read keeps their version.
+  out.line(fmt::format("version = {}", kist.image ? 2 : 1));
   out.line(fmt::format("recipe = {}", kist.recipe));
   out.text("environment", kist.environment);
   out.text("platform", kist.platform);
   out.text("python", kist.python);
   out.text("base", kist.base);
+  if (kist.image) {
+    InlineTable image;
+    image.text("digest", kist.image->digest.string());
+    image.text("python", kist.image->python);
+    image.text("libc", kist.image->libc);
+    out.line("image = " + image.string());
+  }
   out.text("source", kist.source);
   out.text("inputs", kist.inputs);
   out.text("gpu", kist.gpu);

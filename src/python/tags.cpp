@@ -13,6 +13,15 @@ constexpr uint32_t kOldestMinor = 8;  // Of Python, as a target.
 constexpr uint32_t kNewestMinor = 99;
 constexpr size_t kMaxNameBytes = 255;  // A file name.
 
+// The platform tags that musl 1.`musl_minor` takes, the newest first (PEP 656).
+std::vector<std::string> musl_platforms(const std::string& machine, uint32_t musl_minor) {
+  std::vector<std::string> out;
+  for (uint32_t minor = musl_minor; minor >= 1; --minor)
+    out.push_back(fmt::format("musllinux_1_{}_{}", minor, machine));
+  out.push_back("linux_" + machine);
+  return out;
+}
+
 // The platform tags that glibc 2.`glibc_minor` on `machine` takes, the newest first (PEP 600).
 std::vector<std::string> platforms(const std::string& machine, uint32_t glibc_minor) {
   // 2.5 on x86_64; other machines have no manylinux below 2014, which is 2.17.
@@ -45,8 +54,28 @@ std::pair<uint64_t, std::string> build_key(const std::string& build) {
 
 std::string Target::machine() const { return platform == "linux/arm64" ? "aarch64" : "x86_64"; }
 
+std::string Target::libc() const {
+  return musl_minor != 0 ? fmt::format("musl 1.{}", musl_minor) : fmt::format("glibc 2.{}", glibc_minor);
+}
+
 std::string Target::describe() const {
-  return fmt::format("Python {} on {} (glibc 2.{})", python(), platform, glibc_minor);
+  return fmt::format("Python {} on {} ({})", python(), platform, libc());
+}
+
+Result<void> set_libc(std::string_view libc, Target& target) {
+  const auto minor_after = [&](std::string_view start) -> std::optional<uint32_t> {
+    if (!libc.starts_with(start)) return std::nullopt;
+    const auto minor = parse_number(libc.substr(start.size()));
+    if (!minor || *minor == 0 || *minor > kNewestMinor) return std::nullopt;
+    return static_cast<uint32_t>(*minor);
+  };
+  const auto glibc = minor_after("glibc 2.");
+  const auto musl = minor_after("musl 1.");
+  if (!glibc && !musl)
+    return Error(Code::invalid, "'{}' is no C library, want 'glibc 2.MINOR' or 'musl 1.MINOR'", printable(libc));
+  target.glibc_minor = glibc.value_or(0);
+  target.musl_minor = musl.value_or(0);
+  return {};
 }
 
 std::optional<uint32_t> glibc_minor_of_suite(std::string_view suite) {
@@ -110,7 +139,9 @@ void Tags::add(const std::string& python, const std::string& abi, const std::str
 
 // The order of packaging.tags.sys_tags(): what pip and uv take.
 Tags::Tags(const Target& target) {
-  const std::vector<std::string> all = platforms(target.machine(), target.glibc_minor);
+  const std::vector<std::string> all = target.musl_minor != 0
+                                           ? musl_platforms(target.machine(), target.musl_minor)
+                                           : platforms(target.machine(), target.glibc_minor);
   const std::string own = fmt::format("cp3{}", target.python_minor);
   for (const std::string& abi : {own, std::string("abi3"), std::string("none")})
     for (const std::string& platform : all) add(own, abi, platform);

@@ -12,22 +12,28 @@
 
 namespace kist::python {
 
-/// What an environment runs on. CPython on Linux with glibc; nothing else is a target.
+/// What an environment runs on: CPython on Linux, with glibc or musl.
 struct Target {
   std::string platform = "linux/amd64";  // Or "linux/arm64".
   uint32_t python_minor = 11;            // Of Python 3.
   std::string python_full;               // "3.11.2"; empty: "3.11.0".
   uint32_t glibc_minor = 36;             // Of glibc 2: 36 bookworm, 41 trixie.
+  uint32_t musl_minor = 0;               // Of musl 1; 0: it has glibc.
   std::string python_home = "/usr";      // Where its interpreter is installed, inside.
+  std::string program;                   // Of an image, "/opt/conda/bin/python3.12"; empty: as usual.
 
   /// "x86_64", "aarch64".
   std::string machine() const;
   std::string python() const { return "3." + std::to_string(python_minor); }
   /// "/usr/bin/python3.11"
-  std::string python_program() const { return python_home + "/bin/python" + python(); }
+  std::string python_program() const {
+    return program.empty() ? python_home + "/bin/python" + python() : program;
+  }
   std::string python_full_version() const {
     return python_full.empty() ? python() + ".0" : python_full;
   }
+  /// "glibc 2.36", "musl 1.2"
+  std::string libc() const;
   /// "Python 3.11 on linux/amd64 (glibc 2.36)".
   std::string describe() const;
   bool operator==(const Target&) const = default;
@@ -39,6 +45,8 @@ Result<Target> make_target(std::string_view platform, std::string_view python,
 /// The glibc that a Debian suite has: bookworm 36, trixie 41. Empty for a suite that we do not
 /// know.
 std::optional<uint32_t> glibc_minor_of_suite(std::string_view suite);
+/// Of what Target::libc() gives, into the target. Errors: invalid.
+Result<void> set_libc(std::string_view libc, Target& target);
 
 /// "numpy-2.1.0-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl", taken apart.
 struct WheelName {

@@ -106,6 +106,36 @@ TEST(TagsTest, PrefersTheMostSpecific) {
   EXPECT_EQ(best_wheel(tags, {"a.tar.gz", "a-1-cp27-none-any.whl"}), std::nullopt);
 }
 
+TEST(TagsTest, ATargetWithMusl) {
+  Target alpine = target("linux/amd64", "3.12", 36);
+  ASSERT_TRUE(set_libc("musl 1.2", alpine).has_value());
+  EXPECT_EQ(alpine.describe(), "Python 3.12 on linux/amd64 (musl 1.2)");
+  const Tags tags(alpine);
+  const auto takes = [&](const char* wheel) { return tags.rank(*parse_wheel_name(wheel)).has_value(); };
+  EXPECT_TRUE(takes("a-1-cp312-cp312-musllinux_1_2_x86_64.whl"));
+  EXPECT_TRUE(takes("a-1-cp312-cp312-musllinux_1_1_x86_64.whl"));
+  EXPECT_TRUE(takes("a-1-cp38-abi3-linux_x86_64.whl"));
+  EXPECT_TRUE(takes("a-1-py3-none-any.whl"));
+  EXPECT_FALSE(takes("a-1-cp312-cp312-musllinux_1_3_x86_64.whl"));
+  EXPECT_FALSE(takes("a-1-cp312-cp312-musllinux_1_2_aarch64.whl"));
+  EXPECT_FALSE(takes("a-1-cp312-cp312-manylinux_2_17_x86_64.whl"));
+  EXPECT_LT(tags.rank(*parse_wheel_name("a-1-cp312-cp312-musllinux_1_2_x86_64.whl")),
+            tags.rank(*parse_wheel_name("a-1-cp312-cp312-musllinux_1_1_x86_64.whl")));
+}
+
+TEST(TagsTest, LibrariesByName) {
+  for (const char* good : {"glibc 2.17", "glibc 2.41", "musl 1.1", "musl 1.2"}) {
+    Target made;
+    ASSERT_TRUE(set_libc(good, made).has_value()) << good;
+    EXPECT_EQ(made.libc(), good);
+  }
+  for (const char* bad : {"", "glibc", "glibc 2.", "glibc 2.x", "glibc 3.1", "glibc 2.0", "musl 2.1", "musl 1.100",
+                          "glibc 2.36 "}) {
+    Target made;
+    EXPECT_FALSE(set_libc(bad, made).has_value()) << bad;
+  }
+}
+
 TEST(TagsTest, RefusesTargets) {
   const struct {
     const char* platform;

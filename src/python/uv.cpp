@@ -54,6 +54,22 @@ Result<UvRequest> uv_request(const Inputs& inputs, const Target& target) {
   return out;
 }
 
+namespace {
+
+// uv knows some versions of glibc by name, and of musl 1.2 alone.
+std::string platform_of(const Target& target) {
+  if (target.musl_minor != 0) return target.machine() + "-unknown-linux-musl";
+  uint32_t glibc = 17;
+  for (const uint32_t known : kPlatformGlibc) {
+    if (known > target.glibc_minor) continue;
+    glibc = known;
+    break;
+  }
+  return fmt::format("{}-manylinux_2_{}", target.machine(), glibc);
+}
+
+}  // namespace
+
 UvCommand uv_command(const UvRequest& request) {
   UvCommand out;
   std::vector<std::string>& arguments = out.arguments;
@@ -64,13 +80,7 @@ UvCommand uv_command(const UvRequest& request) {
   add({"--output-file", request.output});
   add({"--python-version",
        request.target.python_full.empty() ? request.target.python() : request.target.python_full});
-  uint32_t glibc = 17;
-  for (const uint32_t known : kPlatformGlibc) {
-    if (known > request.target.glibc_minor) continue;
-    glibc = known;
-    break;
-  }
-  add({"--python-platform", fmt::format("{}-manylinux_2_{}", request.target.machine(), glibc)});
+  add({"--python-platform", platform_of(request.target)});
   if (!request.interpreter.empty()) add({"--python", request.interpreter});
   if (!request.allow_build) add({"--no-build"});
   if (request.offline) add({"--offline"});

@@ -53,6 +53,16 @@ TEST(UvCommandTest, SaysWhatTheInputsSay) {
        "--python-version 3.9 --python-platform x86_64-manylinux_2_17 --no-build -- "
        "requirements.txt",
        ""},
+      {"musl",
+       {{"requirements.txt", "six"}},
+       [] {
+         Target target = target_of("linux/arm64", "3.12.7", 36);
+         target.musl_minor = 2;
+         return target;
+       }(),
+       "--python-version 3.12.7 --python-platform aarch64-unknown-linux-musl --no-build -- "
+       "requirements.txt",
+       ""},
       {"project",
        {{"pyproject.toml", project}},
        target_of("linux/amd64", "3.11", 36),

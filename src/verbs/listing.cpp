@@ -27,6 +27,7 @@ const char* kind_text(engine::Package::Kind kind) {
     case engine::Package::Kind::python: return "python";
     case engine::Package::Kind::debian: return "debian";
     case engine::Package::Kind::interpreter: return "interpreter";
+    case engine::Package::Kind::image: return "image";
   }
   return "";
 }

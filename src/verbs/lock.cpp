@@ -18,6 +18,7 @@ void print(const engine::LockOutcome& outcome, const cli::Parsed& parsed,
         {"changed", outcome.changed},
         {"platform", json_text(outcome.lock.kist->platform)},
         {"base", json_text(outcome.lock.kist->base)},
+        {"image", outcome.lock.kist->image ? outcome.lock.kist->image->digest.string() : std::string()},
         {"python", json_text(outcome.lock.kist->python)},
         {"python_packages", outcome.lock.packages.size()},
         {"debian_packages", outcome.lock.kist->debian.size()}}));

@@ -19,7 +19,7 @@ struct PrunedImages {
   uint64_t bytes = 0;
 };
 
-// Images without a name; `all`: those too that no container has. Contents go with `kist gc`.
+// Images without a name; `all`: those too that no container has. What a project stands on stays. Contents go with `kist gc`.
 Result<PrunedImages> prune_images(const environment::Context& context, const Filters& filters, bool all) {
   const images::ImageStore store(context.store);
   const int64_t until = TRY(container_cli::until_of(filters));
@@ -32,6 +32,8 @@ Result<PrunedImages> prune_images(const environment::Context& context, const Fil
     if (!container_cli::fits_labels(filters, image.config.run.labels)) continue;
     const auto users = TRY(images::containers_using(context.store, image.tree));
     if (!users.empty()) continue;
+    const bool is_base = TRY(images::is_base_of_project(context.store, image.tree));
+    if (is_base) continue;
     const auto removed = store.remove(image);
     if (!removed) continue;
     for (const std::string& name : image.names) out.lines.push_back("untagged: " + name);

@@ -50,6 +50,7 @@ Result<int> size_verb(const cli::Parsed& parsed, const environment::Context& con
     const engine::Package& package = packages.packages[size.package];
     const char* kind = package.kind == engine::Package::Kind::debian        ? " (Debian)"
                        : package.kind == engine::Package::Kind::interpreter ? " (interpreter)"
+                       : package.kind == engine::Package::Kind::image       ? " (image)"
                                                                             : "";
     line(size.bytes, human_bytes(size.unique_bytes), human_bytes(size.bytes - size.unique_bytes),
          title_of(package) + kind);

@@ -34,6 +34,7 @@ void print_json(const Status& status, cli::Terminal& terminal) {
                                    {"changed", std::move(changed)},
                                    {"python_packages", status.python_packages},
                                    {"debian_packages", status.debian_packages},
+                                   {"base_image", json_text(status.base_image)},
                                    {"interpreter", json_text(status.interpreter)}}},
       {"assembled", status.is_assembled()},
       {"tree", json_text(status.tree)},
@@ -54,8 +55,10 @@ void print_text(const Status& status, cli::Terminal& terminal) {
     line("lock", "missing; `kist lock` makes it");
     return;
   }
-  const std::string count = fmt::format("{} Python and {} Debian packages", status.python_packages,
-                                        status.debian_packages);
+  const std::string count =
+      status.base_image.empty()
+          ? fmt::format("{} Python and {} Debian packages", status.python_packages, status.debian_packages)
+          : fmt::format("{} Python packages", status.python_packages);
   if (status.lock == Status::LockState::current) {
     line("lock", fmt::format("{}: current, {}", name, count));
   } else {
@@ -63,6 +66,7 @@ void print_text(const Status& status, cli::Terminal& terminal) {
     for (const std::string& path : status.changed)
       line("", fmt::format("changed: {}", printable(path)));
   }
+  if (!status.base_image.empty()) line("base", status.base_image);
   if (!status.interpreter.empty())
     line("interpreter", fmt::format("Python {} of kist.toml", printable(status.interpreter)));
   if (!status.is_assembled())

@@ -49,7 +49,8 @@ Result<int> why_verb(const cli::Parsed& parsed, const environment::Context& cont
   const std::string& written = parsed.positionals().front();
   boost::json::array found;
   bool any = false;
-  for (const auto kind : {Package::Kind::python, Package::Kind::debian, Package::Kind::interpreter}) {
+  for (const auto kind :
+       {Package::Kind::python, Package::Kind::debian, Package::Kind::interpreter, Package::Kind::image}) {
     const auto package = packages.find(
         kind, kind == Package::Kind::python ? python::normalize_name(written) : written);
     if (!package) continue;
