@@ -69,6 +69,9 @@ Error no_interpreter(const python::Lock& lock, const std::string& minor, const s
 
 Result<oci::Digest> make_compiler(const Context& context, const python::Lock& lock, const std::string& lock_folder,
                                   store::Transaction& tx) {
+  if (lock.kist->image)
+    return Error(Code::unsupported, "byte-code of an environment over an image is compiled on {} alone",
+                 printable(lock.kist->platform));
   const Suite suite = TRY(suite_of_base(lock.kist->base));
   const std::string minor = TRY(target_of(lock)).python();
   const auto own = neighbour(lock, lock_folder);
