@@ -202,7 +202,7 @@ Result<void> add_mount(const MountRequest& wanted, const SpecHost& host, Spec& s
 }
 
 // "HOST[:INSIDE[:rwm]]"
-Result<void> add_device(const std::string& text, Spec& spec) {
+Result<void> add_device(const std::string& text, bool is_root, Spec& spec) {
   const auto parts = split(text, ':');
   const std::string host(parts[0]);
   const std::string inside(parts.size() > 1 && parts[1].starts_with('/') ? parts[1] : parts[0]);
@@ -210,6 +210,11 @@ Result<void> add_device(const std::string& text, Spec& spec) {
   struct stat info = {};
   if (::stat(host.c_str(), &info) != 0 || (!S_ISCHR(info.st_mode) && !S_ISBLK(info.st_mode)))
     return Error(Code::invalid, "--device: '{}' is no device of this host", printable(host));
+  // Nobody but root makes devices; one that is called the same inside is mounted by the runtime itself.
+  if (!is_root && inside != host) {
+    spec.mounts.push_back(bind(host, inside));
+    return {};
+  }
   const char type = S_ISBLK(info.st_mode) ? 'b' : 'c';
   spec.devices.push_back({.type = type, .path = inside, .major = major(info.st_rdev), .minor = minor(info.st_rdev),
                           .mode = info.st_mode & 0777, .uid = info.st_uid, .gid = info.st_gid});
@@ -292,7 +297,7 @@ Result<Spec> spec_of(const Record& record, const SpecHost& host) {
            std::count(b.destination.begin(), b.destination.end(), '/');
   });
   for (const MountRequest& mount : mounts) TRY(add_mount(mount, host, spec));
-  for (const std::string& device : record.devices) TRY(add_device(device, spec));
+  for (const std::string& device : record.devices) TRY(add_device(device, host.is_root, spec));
   add_limits(record, spec);
   if (!record.privileged && !has_option(record, "systempaths=unconfined")) {
     spec.masked_paths.assign(std::begin(kMasked), std::end(kMasked));

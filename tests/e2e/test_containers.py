@@ -134,7 +134,7 @@ class Running(ContainerTest):
     def test_who_one_is(self):
         self.assertTrue(self.box("--image", "box", "id").startswith("uid=0(root) gid=0(root)"))
         if not self.user:
-            self.assertIn("uid=1000(ada) gid=100(users) groups=100(users),50(staff)", self.box("-u", "ada", "--image", "box", "id"))
+            self.assertIn("uid=1000(ada) gid=100(users) groups=50(staff),100(users)", self.box("-u", "ada", "--image", "box", "id"))
             self.assertIn("uid=7 gid=50(staff)", self.box("-u", "7:staff", "--image", "box", "id"))
         self.assertEqual(self.box("-u", "ada", "--image", "box", "sh", "-c", "id -u; echo $HOME"), "1000\n/home/ada\n")
         self.assertEqual(self.box("-w", "/home/ada", "--image", "box", "pwd"), "/home/ada\n")
@@ -186,7 +186,7 @@ class Running(ContainerTest):
                          "1024\n")
         done = self.run_kist("run", "--rm", "--read-only", "--image", "box", "touch", "/x")
         self.assertIn("Read-only file system", done.err)
-        done = self.run_kist("run", "--rm", "-v", "/does/not/exist:/x", "--image", "box", "true")
+        done = self.run_kist("run", "--rm", "--mount", "type=bind,src=/does/not/exist,dst=/x", "--image", "box", "true")
         self.assertEqual(done.status, 125)
         self.assertIn("'/does/not/exist'", done.err)
 

@@ -72,7 +72,7 @@ class Named(VolumeTest):
         self.assertEqual(self.do("volume", "create", "one"), "one\n", "again is no error")
         nameless = self.do("volume", "create").strip()
         self.assertRegex(nameless, "^[0-9a-f]{64}$")
-        self.assertEqual(self.do("volume", "ls", "--filter", "label=a=b"), "DRIVER   VOLUME NAME\nlocal    one\n")
+        self.assertEqual(self.do("volume", "ls", "--filter", "label=a=b"), "DRIVER    VOLUME NAME\nlocal     one\n")
         self.assertEqual(self.do("volume", "ls", "--format", "{{.Name}} {{.Driver}} {{.Scope}}", "--filter", "name=on"),
                          "one local local\n")
         seen = json.loads(self.do("volume", "inspect", "one"))[0]
