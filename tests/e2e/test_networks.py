@@ -347,6 +347,10 @@ class Networks(NetworkTest):
         self.do("restart", "-t", "0", "rr")
         self.assertEqual(list(self.settings("rr")["Networks"]), ["blue"])
         self.fails(1, "error: container rr is not connected to network red", "network", "disconnect", "red", "rr")
+        # Also what is on no network any more can be on one again.
+        self.do("network", "disconnect", "blue", "rr")
+        self.do("network", "connect", "--alias", "azure", "blue", "rr")
+        self.assertEqual(self.do("inspect", "--format", "{{.HostConfig.NetworkMode}}", "rr"), "blue\n")
         done = self.run_kist("network", "rm", "blue")
         self.assertEqual(done.status, 1)
         self.assertIn("network blue has active endpoints", done.err)
