@@ -128,7 +128,7 @@ class Interpreter(lib.KistTest):
         self.name_interpreter(more='base = "bare:1"\n', **{"requirements.txt": "thing\n"})
         done = self.run_kist("run", "python", "-c", "import sys, thing; print(sys.base_prefix, thing.__version__)", timeout=900)
         self.assert_runs(done, "/opt/python 1.0\n")
-        self.assertNotIn("the interpreter needs", done.err)
+        self.assertNotIn("the interpreter needs libz.so.1", done.err)
         self.assertRegex((self.project / "pylock.kist.toml").read_text(),
                          r'image = \{ digest = "sha256:[0-9a-f]{64}", libc = "glibc 2\.\d+" \}')
         self.assert_runs(self.run_kist("build", "-t", "above:1", timeout=900))
