@@ -1,5 +1,7 @@
 #include "engine/base_image.h"
 
+#include <algorithm>
+
 #include "archive/turn_around.h"
 #include "base/text.h"
 #include "engine/image_transfer.h"
@@ -231,6 +233,23 @@ Result<std::optional<Image>> bring_base_image(const Context& context, const pyth
   if (!lock.kist || !lock.kist->image) return std::optional<Image>();
   Image image = TRY(image_by_digest(context, lock.kist->base, lock.kist->image->digest, lock.kist->platform));
   return std::optional(std::move(image));
+}
+
+Result<void> warn_of_missing(const Context& context, const environment::ChosenImage& image,
+                             const std::vector<std::string>& libraries) {
+  const Image found = TRY(environment::locked_image(context, image.base, image.locked));
+  const store::Tree tree = TRY(context.store.tree(found.tree));
+  for (const std::string& library : libraries) {
+    const auto& entries = tree.entries();
+    const bool is_there = std::any_of(entries.begin(), entries.end(), [&](const store::Entry& entry) {
+      return os::name_of(entry.path) == library;
+    });
+    if (!is_there)
+      context.progress.warn(fmt::format(
+          "the interpreter needs {}, which neither it nor the base image '{}' brings: what uses it will not work",
+          printable(library), printable(image.base)));
+  }
+  return {};
 }
 
 Result<void> copy_base_image(const Context& from, const Context& to, const python::Lock& lock) {

@@ -29,6 +29,10 @@ Result<std::optional<environment::ChosenImage>> choose_base_image(const environm
 Result<std::optional<images::Image>> bring_base_image(const environment::Context& context,
                                                       const python::Lock& lock);
 
+/// Warns of libraries ("libffi.so.8") that an interpreter of the project's own needs and the image lacks.
+Result<void> warn_of_missing(const environment::Context& context, const environment::ChosenImage& image,
+                             const std::vector<std::string>& libraries);
+
 /// Puts the lock's image, if it has one, into another store, from the bytes of its layers.
 Result<void> copy_base_image(const environment::Context& from, const environment::Context& to,
                              const python::Lock& lock);

@@ -83,6 +83,7 @@ Result<LockOutcome> ensure_lock(const Context& context, Project& project,
   auto interpreter = TRY(environment::choose_interpreter(
       context, {.inputs = inputs, .platform = platform, .project_folder = project.folder,
                 .lock_folder = os::parent_of(project.lock_path)}, tx));
+  if (image && interpreter) TRY(warn_of_missing(context, *image, interpreter->libraries));
   context.progress.end("", fmt::format("using {}; base {}, Python {}", inputs.chosen,
                                        image ? printable(image->base) : suite.base(),
                                        interpreter ? interpreter->python + " of kist.toml"

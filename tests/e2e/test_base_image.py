@@ -414,7 +414,7 @@ error: the base image 'nothing:1' is not on this machine, and its name leads to 
 
 hint: `kist images` lists what is there; a name with a registry in it is pulled
 """)
-        self.import_tree("usr", "gone:1")
+        self.import_tree("usr", "gone:1", changes=["LABEL gone=yes"])  # As no other is.
         self.base("gone:1")
         self.assert_runs(self.run_kist("lock", timeout=900))
         self.assert_runs(self.run_kist("rmi", "gone:1"))

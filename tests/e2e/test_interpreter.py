@@ -17,6 +17,7 @@ import tarfile
 
 import lib
 import make_wheel
+import test_base_image
 
 # Runs in a container that has Debian's Python with its headers: packs that as others ship theirs.
 PACK = r"""
@@ -112,6 +113,30 @@ class Interpreter(lib.KistTest):
             self.skipTest("no wheel with compiled code (is the network there?):\n" + found.stderr)
         for path in (self.folder / "downloads").iterdir():
             self.index.add((path.name, path.read_bytes()))
+
+    def test_over_an_image_without_python(self):
+        tree = self.folder / "none.tar"
+        tree.write_bytes(test_base_image.packed_trees()["none"].read_bytes())
+        self.assert_runs(self.run_kist("import", str(tree), "bare:1"))
+        # A tree without the library that zlib is in: what needs it is told.
+        with tarfile.open(tree) as old, tarfile.open(self.folder / "less.tar", "w") as new:
+            for info in old:
+                if "libz.so" not in info.name:
+                    new.addfile(info, old.extractfile(info) if info.isreg() else None)
+        self.assert_runs(self.run_kist("import", str(self.folder / "less.tar"), "less:1"))
+        self.wheel("thing")
+        self.name_interpreter(more='base = "bare:1"\n', **{"requirements.txt": "thing\n"})
+        done = self.run_kist("run", "python", "-c", "import sys, thing; print(sys.base_prefix, thing.__version__)", timeout=900)
+        self.assert_runs(done, "/opt/python 1.0\n")
+        self.assertNotIn("the interpreter needs libz.so.1", done.err)
+        self.assertRegex((self.project / "pylock.kist.toml").read_text(),
+                         r'image = \{ digest = "sha256:[0-9a-f]{64}", libc = "glibc 2\.\d+" \}')
+        self.assert_runs(self.run_kist("build", "-t", "above:1", timeout=900))
+        self.assert_runs(self.run_kist("run", "--rm", "--image", "above:1", "python", "-c", "import thing, sys; print(sys.prefix)"),
+                         "/opt/kist\n")
+        self.name_interpreter(more='base = "less:1"\n', **{"requirements.txt": "thing\n"})
+        self.assertIn("the interpreter needs libz.so.1, which neither it nor the base image 'less:1' brings",
+                      self.run_kist("lock").err)
 
     def test_runs_and_is_the_same_when_made_anew(self):
         self.c_extension()
