@@ -277,7 +277,7 @@ inline constexpr VerbSpec kContainerArchiveVerbs[] = {
     {"system df", "show what images, containers and volumes take up", "", 0, 0, false,
      "A layer that several images have counts once. `kist du` shows the same of environments.\n\n"
      "  kist system df", container_flags::kSystemDf},
-    {"system prune", "remove containers that do not run, and images that nothing needs", "", 0, 0, false,
+    {"system prune", "remove containers that do not run, networks without any, and images that nothing needs", "", 0, 0, false,
      "  kist system prune -f --volumes", container_flags::kSystemPrune},
 };
 

@@ -24,7 +24,7 @@ constexpr FlagSpec kFilter{"--filter", "-f", "KEY=VALUE", "only those: name, id,
 constexpr FlagSpec kFormat{"--format", "", "TEMPLATE", "`json`, or a Go template: '{{.Name}} {{.Driver}}'"};
 constexpr FlagSpec kForceRemove{"--force", "-f", "", "one that is not there is no error"};
 constexpr FlagSpec kForcePrune{"--force", "-f", "", "do not ask"};
-constexpr FlagSpec kPruneFilter{"--filter", "", "KEY=VALUE", "only those: label", true};
+constexpr FlagSpec kPruneFilter{"--filter", "", "KEY=VALUE", "only those: label, until", true};
 constexpr FlagSpec kForceDisconnect{"--force", "-f", "", "taken for docker's sake"};
 constexpr FlagSpec kAlias{"--alias", "", "NAME", "one more name on the network", true};
 constexpr FlagSpec kIp4{"--ip", "", "ADDRESS", "its IPv4 address on the network"};

@@ -1,7 +1,6 @@
 // kist network …
 #include <algorithm>
 #include <ctime>
-#include <iostream>
 #include <set>
 
 #include "base/text.h"
@@ -202,47 +201,6 @@ Result<int> remove(const cli::Parsed& parsed, const Here& here) {
   return status;
 }
 
-bool asked(const Here& here) {
-  here.terminal.text("WARNING! This will remove all custom networks not used by at least one container.\n"
-                     "Are you sure you want to continue? [y/N] ");
-  (void)here.terminal.finish().has_value();
-  std::string answer;
-  std::getline(std::cin, answer);
-  return answer == "y" || answer == "Y" || answer == "yes";
-}
-
-Result<bool> wanted_for_prune(const cli::Parsed& parsed, const Network& network) {
-  for (const std::string& text : parsed.values("--filter")) {
-    if (text.starts_with("label=") && has_label(network, text.substr(6))) continue;
-    if (text.starts_with("label!=") && !has_label(network, text.substr(7))) continue;
-    if (text.starts_with("label=") || text.starts_with("label!=")) return false;
-    return Error(Code::invalid, "--filter: '{}' is neither label=… nor label!=…", printable(text));
-  }
-  return true;
-}
-
-Result<int> prune(const cli::Parsed& parsed, const Here& here) {
-  TRY(must_be_root());
-  if (!parsed.has("--force") && !asked(here)) return 0;
-  const auto names = named_by_containers(here);
-  const auto all = TRY(here.networks.all());
-  std::string done;
-  for (const Network& network : all) {
-    const bool wanted = TRY(wanted_for_prune(parsed, network));
-    if (!wanted) continue;
-    if (network.is_default()) {
-      const auto lock = TRY(here.networks.lock());
-      const auto host = TRY(networks::Netlink::open());
-      TRY(networks::reconcile_locked(here.networks, host));
-      if (networks::members(here.networks, network.id).empty()) TRY(networks::take_network_down(here.networks, host, network));
-    } else if (!is_named(names, network) && remove_one(here, network)) {
-      done += network.name + "\n";
-    }
-  }
-  if (!done.empty()) here.terminal.text("Deleted Networks:\n" + done + "\n");
-  return 0;
-}
-
 Result<void> can_join(const Record& record) {
   // With a network namespace of its own it can, also after it was taken off the last network.
   if (record.is_networked() || record.network == "none") return {};
@@ -306,7 +264,36 @@ Result<boost::json::object> inspected_network(const Here& here, const std::strin
   return network_json(here, network, driver_of(network));
 }
 Result<int> network_remove_verb(const cli::Parsed& parsed, const Here& here) { return remove(parsed, here); }
-Result<int> network_prune_verb(const cli::Parsed& parsed, const Here& here) { return prune(parsed, here); }
+Result<Pruned> prune_networks(const Here& here, const Filters& filters) {
+  const int64_t until = TRY(until_of(filters));
+  const auto names = named_by_containers(here);
+  const auto all = TRY(here.networks.all());
+  Pruned out;
+  for (const Network& network : all) {
+    if (network.created_ns >= until || !fits_labels(filters, network.labels)) continue;
+    if (network.is_default()) {
+      const auto lock = TRY(here.networks.lock());
+      const auto host = TRY(networks::Netlink::open());
+      TRY(networks::reconcile_locked(here.networks, host));
+      if (networks::members(here.networks, network.id).empty()) TRY(networks::take_network_down(here.networks, host, network));
+    } else if (!is_named(names, network) && remove_one(here, network)) {
+      out.removed.push_back(network.name);
+    }
+  }
+  return out;
+}
+
+Result<int> network_prune_verb(const cli::Parsed& parsed, const Here& here) {
+  TRY(must_be_root());
+  const Filters filters = TRY(filters_of(parsed, {"label", "label!", "until"}));
+  TRY(until_of(filters));
+  if (!confirm(parsed, here.terminal, "This will remove all custom networks not used by at least one container.")) return 0;
+  const Pruned pruned = TRY(prune_networks(here, filters));
+  std::string done;
+  for (const std::string& name : pruned.removed) done += name + "\n";
+  if (!done.empty()) here.terminal.text("Deleted Networks:\n" + done + "\n");
+  return 0;
+}
 Result<int> network_connect_verb(const cli::Parsed& parsed, const Here& here) { return connect(parsed, here); }
 Result<int> network_disconnect_verb(const cli::Parsed& parsed, const Here& here) { return disconnect(parsed, here); }
 

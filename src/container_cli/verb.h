@@ -70,6 +70,8 @@ struct Pruned {
 Result<Pruned> prune_containers(const Here& here, const Filters& filters);
 /// Volumes that no container has; without `all` only those without a name.
 Result<Pruned> prune_volumes(const Here& here, const Filters& filters, bool all);
+/// Networks that no container has. Of the default one the bridge goes, until it is needed again. Root's alone.
+Result<Pruned> prune_networks(const Here& here, const Filters& filters);
 
 // One function a verb: the exit status.
 Result<int> ps_verb(const cli::Parsed& parsed, const Here& here);

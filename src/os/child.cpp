@@ -54,9 +54,36 @@ struct Stream {
   std::string* text;
 };
 
+// A program that ends without reading what it is given must not end us with it. Of this thread alone,
+// as the signal is: others may want it.
+class BrokenPipesIgnored {
+ public:
+  BrokenPipesIgnored() {
+    ::sigemptyset(&pipe_);
+    ::sigaddset(&pipe_, SIGPIPE);
+    sigset_t pending;
+    ::sigpending(&pending);
+    was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
+    ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  BrokenPipesIgnored(const BrokenPipesIgnored&) = delete;
+  BrokenPipesIgnored& operator=(const BrokenPipesIgnored&) = delete;
+  ~BrokenPipesIgnored() {
+    const timespec now = {};
+    if (!was_pending_)
+      while (::sigtimedwait(&pipe_, nullptr, &now) == SIGPIPE) continue;
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+
+ private:
+  sigset_t pipe_, before_;
+  bool was_pending_ = false;
+};
+
 // Feeds stdin and drains both outputs until all are closed.
 Result<void> pump(std::string_view input, Fd in, const Fd& out, const Fd& err, size_t limit,
                   Output& result) {
+  const BrokenPipesIgnored ignored;
   ::fcntl(in.get(), F_SETFL, O_NONBLOCK);
   if (input.empty()) in = Fd();
   const Stream streams[] = {{&out, &result.out}, {&err, &result.err}};

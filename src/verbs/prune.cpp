@@ -1,5 +1,7 @@
 #include "verbs/prune.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "base/text.h"
@@ -66,6 +68,7 @@ Result<int> image_prune(const cli::Parsed& parsed, const environment::Context& c
 
 std::string system_warning(bool all, bool volumes) {
   std::string out = "This will remove:\n  - all stopped containers\n";
+  out += "  - all networks not used by at least one container\n";
   if (volumes) out += "  - all anonymous volumes not used by at least one container\n";
   out += all ? "  - all images without at least one container associated to them\n" : "  - all dangling images\n";
   return out;
@@ -87,6 +90,10 @@ Result<int> system_prune(const cli::Parsed& parsed, const environment::Context& 
   };
   const auto containers = TRY(container_cli::prune_containers(here, filters));
   print("Deleted Containers", containers.removed);
+  // Others have no networks of their own.
+  container_cli::Pruned networks;
+  if (::geteuid() == 0) networks = TRY(container_cli::prune_networks(here, filters));
+  print("Deleted Networks", networks.removed);
   container_cli::Pruned emptied;
   if (volumes) emptied = TRY(container_cli::prune_volumes(here, filters, false));
   print("Deleted Volumes", emptied.removed);
