@@ -84,7 +84,7 @@ TEST(DnsMessageTest, NamesAreThoseOfTheHostsFile) {
 class NameServerTest : public testing::Test {
  protected:
   void SetUp() override {
-    hosts_ = std::string(testing::TempDir()) + "/hosts";
+    hosts_ = os::join(folder_.path(), "hosts");
     ASSERT_TRUE(os::write_file_atomically(hosts_, "10.1.0.2\tdb\n", 0600).has_value());
     client_ = os::Fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     const timeval patience = {5, 0};
@@ -117,6 +117,7 @@ class NameServerTest : public testing::Test {
     return got < 0 ? "" : std::string(buffer, static_cast<size_t>(got));
   }
 
+  os::TempDir folder_ = os::TempDir::make(testing::TempDir(), "kist-names.").value();
   std::string hosts_;
   os::Fd client_;
   std::optional<NameServer> server_;

@@ -444,6 +444,39 @@ class Elsewhere(BuildTest):
                              text=True, timeout=120)
         self.assertEqual(run.stdout, "1.0 10001 /app --by-default\n", run.stderr)
 
+    def test_crane_validates_it(self):
+        archive = self.folder / "docker.tar"
+        self.one("-t", "model:1", "--output", f"docker-archive:{archive}")
+        done = subprocess.run([tool("crane"), "validate", "--tarball", archive], capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("PASS", done.stdout)
+
+    def test_containerd(self):
+        if os.getuid() != 0:
+            raise unittest.SkipTest("needs root")
+        tool("runc")
+        archive, work = self.folder / "oci.tar", self.folder / "containerd"
+        self.one("-t", "docker.io/team/model:1", "--output", f"oci-archive:{archive}")
+        work.mkdir()
+        (work / "config.toml").write_text(
+            f'version = 2\nroot = "{work}/root"\nstate = "{work}/state"\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
+            f'[grpc]\n  address = "{work}/socket"\n')
+        daemon = subprocess.Popen([tool("containerd"), "--config", work / "config.toml"], stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL)
+        self.addCleanup(daemon.wait)
+        self.addCleanup(daemon.terminate)
+        ctr = [tool("ctr"), "-a", f"{work}/socket"]
+        for _ in range(100):
+            if subprocess.run([*ctr, "version"], capture_output=True).returncode == 0:
+                break
+            if daemon.poll() is not None:
+                raise unittest.SkipTest("containerd does not start here")
+            time.sleep(0.2)
+        subprocess.run([*ctr, "images", "import", "--snapshotter", "native", archive], check=True, capture_output=True)
+        name = subprocess.run([*ctr, "images", "ls", "-q"], check=True, capture_output=True, text=True).stdout.strip()
+        run = subprocess.run([*ctr, "run", "--rm", "--snapshotter", "native", name, "one"], capture_output=True, text=True, timeout=120)
+        self.assertEqual(run.stdout, "1.0 10001 /app --by-default\n", run.stderr)
+
 
 class BuildAsUser(BuildTest):
     user = lib.PLAIN_UID
