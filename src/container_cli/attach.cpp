@@ -73,9 +73,11 @@ class Session {
 
  private:
   void watch_signals();
-  Result<void> send_size();
-  Result<void> on_signal();
-  Result<void> on_input();
+  // What cannot be sent any more finds a container that has ended: what it said last is still to be read.
+  void tell(Frame kind, std::string_view payload = {}) { (void)containers::send_frame(socket_, kind, payload).has_value(); }
+  void send_size();
+  void on_signal();
+  void on_input();
   // True when it is over.
   bool on_frames();
 
@@ -101,35 +103,32 @@ void Session::watch_signals() {
   signals_ = os::Fd(::signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
-Result<void> Session::send_size() {
+void Session::send_size() {
   winsize size = {};
-  if (!record_.tty || ::ioctl(1, TIOCGWINSZ, &size) != 0) return {};
-  return containers::send_frame(socket_, Frame::resize,
-                                containers::number_bytes(size.ws_row, 2) + containers::number_bytes(size.ws_col, 2));
+  if (!record_.tty || ::ioctl(1, TIOCGWINSZ, &size) != 0) return;
+  tell(Frame::resize, containers::number_bytes(size.ws_row, 2) + containers::number_bytes(size.ws_col, 2));
 }
 
-Result<void> Session::on_signal() {
+void Session::on_signal() {
   signalfd_siginfo got = {};
   while (::read(signals_.get(), &got, sizeof got) == sizeof got) {
-    if (got.ssi_signo == SIGWINCH) TRY(send_size());
+    if (got.ssi_signo == SIGWINCH) send_size();
     else (void)bundle::kill(here_.runtime, record_.id, static_cast<int>(got.ssi_signo), {}).has_value();
   }
-  return {};
 }
 
-Result<void> Session::on_input() {
+void Session::on_input() {
   std::array<char, 1 << 15> buffer;
   const ssize_t got = ::read(0, buffer.data(), buffer.size());
-  if (got < 0 && (errno == EINTR || errno == EAGAIN)) return {};
+  if (got < 0 && (errno == EINTR || errno == EAGAIN)) return;
   if (got <= 0) {
     reads_input_ = false;
-    return containers::send_frame(socket_, Frame::end_of_input);
+    return tell(Frame::end_of_input);
   }
   std::string_view typed(buffer.data(), static_cast<size_t>(got));
-  if (!record_.tty) return containers::send_frame(socket_, Frame::input, typed);
+  if (!record_.tty) return tell(Frame::input, typed);
   const std::string passed = keys_.filter(typed, left_);
-  if (passed.empty()) return {};
-  return containers::send_frame(socket_, Frame::input, passed);
+  if (!passed.empty()) tell(Frame::input, passed);
 }
 
 bool Session::on_frames() {
@@ -155,14 +154,14 @@ Result<int> Session::run() {
   watch_signals();
   reads_input_ = options_.input && record_.open_stdin;
   const RawTerminal raw(reads_input_ && record_.tty);
-  TRY(send_size());
+  tell(Frame::attach, std::string(1, reads_input_ ? '\1' : '\0'));
+  send_size();
   for (;;) {
     pollfd events[] = {{socket_.get(), POLLIN, 0}, {signals_.get(), POLLIN, 0}, {reads_input_ ? 0 : -1, POLLIN, 0}};
     if (::poll(events, 3, -1) < 0 && errno != EINTR) return Error::from_errno(errno, "wait");
     if (events[0].revents != 0 && on_frames()) return exit_code_;
-    if (events[1].revents != 0) TRY(on_signal());
-    // A container that has ended meanwhile says so next.
-    if (events[2].revents != 0) (void)on_input().has_value();
+    if (events[1].revents != 0) on_signal();
+    if (events[2].revents != 0) on_input();
     if (left_) return 0;
   }
 }
@@ -188,8 +187,6 @@ Result<std::string> parse_detach_keys(std::string_view text) {
 Result<int> attach(const Here& here, const containers::Record& record, const AttachOptions& options, os::Fd connection) {
   std::string keys = TRY(parse_detach_keys(options.detach_keys));
   if (!connection.is_open()) connection = TRY(containers::connect_to(here.place.file_of(record.id, "control")));
-  const bool input = options.input && record.open_stdin;
-  TRY(containers::send_frame(connection, Frame::attach, std::string(1, input ? '\1' : '\0')));
   return Session(here, record, options, std::move(connection), DetachKeys(std::move(keys))).run();
 }
 

@@ -79,6 +79,14 @@ class Faults(ContainerTest):
         self.do("stop", "-t", "1", "it")
         self.assertEqual((self.status_of("it"), self.status_of("it", "ExitCode")), ("exited", "137"))
 
+    def test_one_that_has_ended_before_it_is_attached_to(self):
+        if os.getuid() != 0 or shutil.which("strace") is None:
+            self.skipTest("needs root and strace, to hold the first frame up")
+        slowly = ["strace", "-o", "/dev/null", "-e", "trace=sendto", "-e", "inject=sendto:delay_enter=300000"]
+        done = subprocess.run([*slowly, self.kist, "run", "--image", "box", "sh", "-c", "echo out; exit 3"], capture_output=True,
+                              text=True, env=self.environment(), timeout=60)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (3, "out\n", ""))
+
     def test_the_machine_starts_again(self):
         self.do("run", "-d", "--name", "it", "--restart", "always", "--image", "box", "sh", "-c", "echo x >> /count; sleep 1000")
         self.wait("it runs", lambda: self.status_of("it") == "running")
