@@ -20,6 +20,14 @@
 namespace kist::store {
 namespace {
 
+// Not time(2): that is the clock at the kernel's last tick, and a file that was just written may be stamped
+// later than that, so that it had an age of -1 s (Linux 6.13 and later have such fine stamps).
+int64_t now_s() {
+  timespec now = {};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return now.tv_sec;
+}
+
 class Collector {
  public:
   Collector(const Store& store, const GcOptions& options) : store_(store), options_(options) {}
@@ -77,9 +85,9 @@ class Collector {
     for (const Pin& pin : pins) needed_trees_.insert(pin.tree);
     pinned_trees_ = needed_trees_;
     const std::vector<NameRecord> names = TRY(list_name_records(store_));
-    const int64_t now_s = ::time(nullptr);
+    const int64_t now = now_s();
     for (const NameRecord& record : names) {
-      const bool is_recent = now_s - record.used_s < options_.keep_unused_s;
+      const bool is_recent = now - record.used_s < options_.keep_unused_s;
       const bool is_kept =
           record.tree && (is_recent || pinned_trees_.contains(*record.tree)) && has(*record.tree);
       if (is_kept) {
@@ -233,7 +241,7 @@ class Collector {
         const std::string path = os::join(parent, name);
         const bool is_part = folder == std::string_view("partial") && !name.starts_with("claims.");
         const auto stamp = os::stamp(path);
-        if (is_part && stamp && ::time(nullptr) - stamp->mtime_ns / 1'000'000'000 < options_.keep_unused_s)
+        if (is_part && stamp && now_s() - stamp->mtime_ns / 1'000'000'000 < options_.keep_unused_s)
           continue;
         report_.freed_bytes += own_disk_bytes(path, [](uint64_t) {});
         TRY(os::remove_tree(path));
@@ -258,7 +266,7 @@ class Collector {
       const std::string path = os::join(quarantine, name);
       const auto stamp = os::stamp(path);
       if (!stamp) continue;
-      if (::time(nullptr) - stamp->ctime_ns / 1'000'000'000 < options_.keep_unused_s) continue;
+      if (now_s() - stamp->ctime_ns / 1'000'000'000 < options_.keep_unused_s) continue;
       report_.freed_bytes += own_disk_bytes(path, [](uint64_t) {});
       TRY(os::remove_tree(path));
     }
