@@ -87,6 +87,11 @@ class NetworkTest(test_containers.ContainerTest):
 
     def setUp(self):
         super().setUp()
+        # What was killed just before, or had another store, may still be on its way out.
+        self.do("network", "prune", "-f")
+        end = time.monotonic() + 20
+        while time.monotonic() < end and ("table inet kist" in rules() or any(link.startswith("kist-") for link in links())):
+            time.sleep(0.05)
         self.before = (links(), rules())
         self.addCleanup(self.nothing_is_left)
 
