@@ -42,8 +42,11 @@ Result<void> go_on(const Runtime& runtime, const os::Fd& socket, const Process& 
                    const ExecOptions& options, Created& created) {
   TRY(set_limits(runtime, created.pid, process));
   set_kill_score(runtime, created.pid, process);
+  // Somebody is told of the process before its command begins; else it need not wait for us again.
+  const bool is_awaited = !options.pidfd_socket.empty() || !options.pid_file.empty() || !options.console_socket.empty();
   // Who has died before that has said why.
   (void)send(socket, Step::mapped, created.pid).has_value();
+  if (!is_awaited) (void)send(socket, Step::begin).has_value();
   TRY(until_ready(socket, options, created));
   if (!options.pidfd_socket.empty()) {
     const os::Fd agent = TRY(connect_to_path(options.pidfd_socket), "the pidfd socket");
@@ -52,7 +55,7 @@ Result<void> go_on(const Runtime& runtime, const os::Fd& socket, const Process& 
   if (!options.pid_file.empty())
     TRY(os::write_file_atomically(options.pid_file, fmt::format("{}", created.pid), 0644),
         "the pid file");
-  TRY(send(socket, Step::begin));
+  if (is_awaited) TRY(send(socket, Step::begin));
   const std::optional<Message> answer = TRY(receive(socket));
   if (answer && answer->step == Step::failed) return unpacked(answer->text);
   return {};

@@ -98,7 +98,11 @@ void Clients::output(Stream stream, std::string_view bytes) {
   const Frame kind = stream == Stream::standard_output ? Frame::output : Frame::error_output;
   for (const auto& client : clients_) {
     if (!client->attached || client->gone) continue;
-    append_frame(client->pending, kind, bytes);
+    for (std::string_view left = bytes; !left.empty();) {
+      const std::string_view piece = left.substr(0, kMaxPayloadBytes);
+      append_frame(client->pending, kind, piece);
+      left.remove_prefix(piece.size());
+    }
     flush(*client);
   }
 }

@@ -44,7 +44,7 @@ void LogWriter::add(std::string_view piece) {
     pieces_[piece_count_++] = {const_cast<char*>(piece.data()), piece.size()};
     return;
   }
-  char* place = gathered_.data() + gathered_bytes_;
+  char* place = gathered_.get() + gathered_bytes_;
   std::memcpy(place, piece.data(), piece.size());
   gathered_bytes_ += piece.size();
   iovec* last = piece_count_ == 0 ? nullptr : &pieces_[piece_count_ - 1];
@@ -118,7 +118,7 @@ void LogWriter::write(Stream stream, std::string_view bytes) {
     const size_t size = end == nullptr ? bytes.size() : static_cast<size_t>(end - bytes.data()) + 1;
     const size_t line_bytes = size + whole.size() + 1;
     const bool full = max_bytes_ != 0 && size_bytes_ + pending_bytes_ + line_bytes > max_bytes_;
-    if (full || piece_count_ + 3 > kPieces || gathered_bytes_ + 3 * kShortBytes > gathered_.size()) flush();
+    if (full || piece_count_ + 3 > kPieces || gathered_bytes_ + 3 * kShortBytes > kGatherBytes) flush();
     if (full && size_bytes_ > 0) rotate();
     add(end == nullptr ? part : whole);
     add(bytes.substr(0, size));

@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 
 #include <array>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -43,6 +44,7 @@ class LogWriter {
 
   static constexpr size_t kPieces = 128;
   static constexpr size_t kShortBytes = 1024;
+  static constexpr size_t kGatherBytes = 512 << 10;
   std::string path_;
   uint64_t max_bytes_;
   uint64_t max_files_;
@@ -53,7 +55,8 @@ class LogWriter {
   uint64_t told_lost_bytes_ = 0;
   std::array<iovec, kPieces> pieces_{};
   size_t piece_count_ = 0;
-  std::array<char, 64 << 10> gathered_{};
+  // Memory that is not there before it is written to.
+  std::unique_ptr<char[]> gathered_ = std::make_unique_for_overwrite<char[]>(kGatherBytes);
   size_t gathered_bytes_ = 0;
   size_t pending_bytes_ = 0;
 };

@@ -10,8 +10,8 @@
 #include <time.h>
 
 #include <algorithm>
-#include <array>
 #include <csignal>
+#include <memory>
 
 #include "base/text.h"
 #include "containers/clients.h"
@@ -28,6 +28,8 @@ namespace {
 
 constexpr int64_t kSecond = 1'000'000'000;
 constexpr int64_t kNever = kNoDeadline;
+// Of a program that prints faster than its log is written, at once: it is woken so much less often.
+constexpr size_t kReadBytes = 256 << 10;
 
 int64_t clock_ns(clockid_t clock) {
   timespec now = {};
@@ -111,7 +113,8 @@ class Supervisor : private ClientRequests {
   int64_t start_at_ns_ = kNever;
   int64_t kill_at_ns_ = kNever;
   std::vector<pollfd> events_;
-  std::array<char, kMaxPayloadBytes> buffer_{};
+  // Memory that is not there before it is written to.
+  std::unique_ptr<char[]> buffer_ = std::make_unique_for_overwrite<char[]>(kReadBytes);
 };
 
 Result<void> Supervisor::prepare() {
@@ -205,13 +208,13 @@ void Supervisor::fail(const Error& error) {
 }
 
 void Supervisor::copy(os::Fd& from, Stream stream) {
-  const ssize_t got = ::read(from.get(), buffer_.data(), buffer_.size());
+  const ssize_t got = ::read(from.get(), buffer_.get(), kReadBytes);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (got <= 0) {  // A terminal says EIO when nobody has it open any more.
     from = os::Fd();
     return;
   }
-  const std::string_view bytes(buffer_.data(), static_cast<size_t>(got));
+  const std::string_view bytes(buffer_.get(), static_cast<size_t>(got));
   if (log_) log_->write(stream, bytes);
   clients_->output(stream, bytes);
 }

@@ -2,30 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include "store/test_home.h"
+
 namespace kist::store {
 namespace {
 
-Entry link(std::string path, std::string target) {
-  Entry entry;
-  entry.path = std::move(path);
-  entry.kind = Kind::symlink;
-  entry.mode = 0777;
-  entry.target = std::move(target);
-  return entry;
-}
-
-Entry file(std::string path) {
-  Entry entry;
-  entry.path = std::move(path);
-  entry.object = oci::Sha256::of("");
-  return entry;
-}
-
 TEST(TreeLinksTest, FollowsAsAProgramWould) {
-  const auto tree = Tree::make({file("usr/bin/python3.11"), link("usr/bin/python3", "python3.11"),
-                                link("bin", "usr/bin"), link("usr/local/bin/python", "/bin/python3"),
-                                link("up", "../../etc"), file("etc/passwd"), link("a", "b"), link("b", "a"),
-                                link("root", "/"), link("gone", "nowhere")});
+  const auto tree = Tree::make({file("usr/bin/python3.11"), symlink("usr/bin/python3", "python3.11"),
+                                symlink("bin", "usr/bin"), symlink("usr/local/bin/python", "/bin/python3"),
+                                symlink("up", "../../etc"), file("etc/passwd"), symlink("a", "b"), symlink("b", "a"),
+                                symlink("root", "/"), symlink("gone", "nowhere")});
   ASSERT_TRUE(tree.has_value());
   const struct {
     const char* path;

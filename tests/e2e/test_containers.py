@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pathlib
+import platform
 import pty
 import re
 import select
@@ -253,6 +254,18 @@ class Running(ContainerTest):
         finally:
             process.kill()
             process.communicate()
+
+    def test_it_is_begun_anew_before_libc_begins(self):
+        if self.user or shutil.which("strace") is None:
+            self.skipTest("needs root and strace")
+        if platform.machine() not in ("x86_64", "aarch64"):
+            self.skipTest("on this processor main does it")
+        self.do("run", "-d", "--name", "it", "--image", "box", "sleep", "100")
+        trace = self.folder / "trace"
+        subprocess.run(["strace", "-o", str(trace), str(self.kist), "exec", "it", "true"], env=self.environment(), check=True)
+        calls = [line.split("(")[0] for line in trace.read_text().splitlines()]
+        self.assertEqual(calls[:5], ["execve", "statx", "open_tree", "mount_setattr", "execveat"])
+        self.assertNotIn("execveat", calls[5:])
 
     def test_wrong_use(self):
         self.fails(125, "error: --memory: 1m is less than the least that can start something, 6m\n",
