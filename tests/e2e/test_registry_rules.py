@@ -319,9 +319,9 @@ class Messages(RegistryTest):
         self.assertEqual(got.stdout, "")
         return got.stderr
 
-    def certificate(self, name):
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=x",
-                        "-keyout", f"{self.folder}/{name}.key", "-out", f"{self.folder}/{name}.crt"], check=True, capture_output=True)
+    def certificate(self, name, *key):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", *(key or ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")), "-nodes", "-days", "2",
+                        "-subj", "/CN=x", "-keyout", f"{self.folder}/{name}.key", "-out", f"{self.folder}/{name}.crt"], check=True, capture_output=True)
 
     def test_what_is_wrong_is_named(self):
         here = os.path.realpath(self.folder)
@@ -338,8 +338,10 @@ class Messages(RegistryTest):
                          f"error: TLS file\n  cause: open '{here}/none': No such file or directory\n")
         self.assertEqual(self.said(*free, "--tls-cert", "users", "--tls-key", "one.key"),
                          f"error: certificate '{here}/users': is not PEM: no line '-----BEGIN …-----'\n")
-        self.assertIn(f"error: key '{here}/two.key' is not the one of certificate '{here}/one.crt'\n",
-                      self.said(*free, "--tls-cert", "one.crt", "--tls-key", "two.key"))
+        self.certificate("rsa", "rsa:2048")
+        for other in ("two", "rsa"):
+            self.assertIn(f"error: key '{here}/{other}.key' is not the one of certificate '{here}/one.crt'\n",
+                          self.said(*free, "--tls-cert", "one.crt", "--tls-key", f"{other}.key"))
         self.assertEqual(self.said(*free, "--htpasswd", "users"), f"error: users of '{here}/users'\n  cause: line 2 is not 'user:' and a bcrypt hash\n\n"
                                                                   "hint: `htpasswd -B FILE USER` writes such lines\n")
         self.assertEqual(self.said(*free, "--cache-of", "registry.example"),
