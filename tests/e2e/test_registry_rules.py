@@ -349,6 +349,9 @@ class Messages(RegistryTest):
                          "hint: `--cache-of https://registry.example`\n")
         self.assertEqual(self.said(*free, config="[token_server]\nrealm = 'https://a'\nservice = 's'\nissuer = 'i'\njwks = 'users'\n"),
                          "error: keys of the token server\n  cause: 'users' is not a JSON Web Key Set: {\"keys\": […]}\n")
+        bucket = "[s3]\nendpoint = 'http://127.0.0.1:1'\nbucket = 'b'\naccess_key = 'k'\nsecret_key = 's'\npart = "
+        for size, shown in (("'1 MiB'", "1.0 MB"), ("'3 GiB'", "3.2 GB")):
+            self.assertEqual(self.said(*free, config=bucket + size), f"error: [s3] 'part' is {shown}, want 5 MiB to 2.5 GiB\n")
         self.assertEqual(self.said("--listen", "5000"), "error: '5000' is not HOST:PORT\n\nhint: `--listen 127.0.0.1:5000`\n")
         with Server(self.folder) as server:
             said = self.said("--listen", f"127.0.0.1:{server.port}")
