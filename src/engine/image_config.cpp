@@ -45,13 +45,21 @@ Result<std::string> time_text(const std::string& epoch) {
   return std::string(text, length);
 }
 
+// To the second, of a time of UTC as others have written it; empty when it is none. What is no day of a calendar
+// would be the newest of all, and no program would read an image of that time.
+std::string seconds_of(const std::string& time) {
+  if (time.size() <= kSecondsLength || !(time.ends_with('Z') || time.ends_with("+00:00"))) return {};
+  std::string text = time.substr(0, kSecondsLength);
+  struct tm parts = {};
+  if (::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts) == nullptr) return {};
+  const time_t seconds = ::timegm(&parts);
+  const auto again = seconds < 0 ? Result<std::string>(std::string()) : time_text(fmt::format("{}", seconds));
+  return again && *again == text + "Z" ? text : std::string();
+}
+
 std::string newest_upload(const python::Lock& lock) {
   std::string newest;
-  const auto see = [&](const python::LockedFile& file) {
-    const std::string& time = file.upload_time;
-    if (time.size() <= kSecondsLength || !(time.ends_with('Z') || time.ends_with("+00:00"))) return;
-    newest = std::max(newest, time.substr(0, kSecondsLength));
-  };
+  const auto see = [&](const python::LockedFile& file) { newest = std::max(newest, seconds_of(file.upload_time)); };
   for (const python::LockedPackage& package : lock.packages) {
     for (const python::LockedFile& wheel : package.wheels) see(wheel);
     if (package.sdist) see(*package.sdist);
@@ -65,9 +73,8 @@ Result<std::string> created_of(const ConfigRequest& request) {
   if (epoch != request.variables.end() && !epoch->second.empty()) return time_text(epoch->second);
   std::string newest = newest_upload(request.lock);
   if (request.base == nullptr) return newest;
-  const std::string& below = request.base->config.created;
-  const bool is_utc = below.size() > kSecondsLength && below.ends_with('Z');
-  return is_utc ? std::max(newest, below.substr(0, kSecondsLength) + "Z") : newest;
+  const std::string below = seconds_of(request.base->config.created);
+  return below.empty() ? newest : std::max(newest, below + "Z");
 }
 
 // What a base image says of itself, which is not true of what stands on it.

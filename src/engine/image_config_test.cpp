@@ -136,6 +136,10 @@ TEST_F(ImageConfigTest, WhatABaseImageGivesAndWhatNot) {
   EXPECT_EQ(made.run.exposed_ports, (Texts{"80/tcp", "8888/tcp"}));
   EXPECT_FALSE(made.run.healthcheck.has_value());
   EXPECT_EQ(made.created, "2025-03-04T05:06:07Z");
+  for (const char* none : {"9999-99-99T99:99:99Z", "zzzz-zz-zzTzz:zz:zz.0Z", "2099-02-31T00:00:00Z", "2099- 1- 1T 0: 0: 0Z", "2099-01-01T00:00:00"}) {
+    base_->config.created = none;
+    EXPECT_EQ(config().created, "1980-01-01T00:00:00Z") << none;
+  }
   const auto& labels = made.run.labels;
   EXPECT_EQ(labels.at("team"), "line");
   EXPECT_EQ(labels.at("owner"), "them");

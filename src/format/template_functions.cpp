@@ -34,6 +34,15 @@ double number_of(const value& v) {
   return v.is_double() ? v.get_double() : 0;
 }
 
+// What lies beyond is the nearest that there is.
+int64_t whole_of(const value& v) {
+  constexpr double kEnd = 9223372036854775808.0;
+  if (v.is_int64()) return v.get_int64();
+  const double number = number_of(v);
+  if (number >= kEnd) return INT64_MAX;
+  return number >= -kEnd ? static_cast<int64_t>(number) : INT64_MIN;
+}
+
 // Empty when the two cannot be compared.
 std::optional<int> compare(const value& a, const value& b) {
   if (is_number(a) && is_number(b)) return number_of(a) < number_of(b) ? -1 : number_of(a) > number_of(b);
@@ -163,6 +172,17 @@ std::string hex_of(std::string_view bytes, bool upper) {
   return out;
 }
 
+// A character by its number, as Go has it: one that is none is U+FFFD.
+std::string utf8_of(int64_t rune) {
+  const bool is_none = rune < 0 || rune > 0x10ffff || (rune >= 0xd800 && rune < 0xe000);
+  const auto code = static_cast<uint32_t>(is_none ? 0xfffd : rune);
+  const auto tail = [code](int shift) { return static_cast<char>(0x80 | ((code >> shift) & 0x3f)); };
+  if (code < 0x80) return {static_cast<char>(code)};
+  if (code < 0x800) return {static_cast<char>(0xc0 | code >> 6), tail(0)};
+  if (code < 0x10000) return {static_cast<char>(0xe0 | code >> 12), tail(6), tail(0)};
+  return {static_cast<char>(0xf0 | code >> 18), tail(12), tail(6), tail(0)};
+}
+
 // One verb of printf: flags, width and precision were read.
 Result<std::string> print_one(char verb, const value& v, int precision) {
   switch (verb) {
@@ -179,14 +199,14 @@ Result<std::string> print_one(char verb, const value& v, int precision) {
     case 'x':
     case 'X': {
       if (v.is_string()) return hex_of(v.get_string(), verb == 'X');
-      const auto whole = static_cast<int64_t>(number_of(v));
+      const int64_t whole = whole_of(v);
       return verb == 'X' ? fmt::format("{:X}", whole) : fmt::format("{:x}", whole);
     }
-    case 'b': return fmt::format("{:b}", static_cast<int64_t>(number_of(v)));
-    case 'c': return std::string(1, static_cast<char>(number_of(v)));
+    case 'b': return fmt::format("{:b}", whole_of(v));
+    case 'c': return utf8_of(whole_of(v));
     case 'g': return fmt::format("{:g}", number_of(v));
     case 'e': return fmt::format("{:.{}e}", number_of(v), precision < 0 ? 6 : std::min(precision, 60));
-    case 'o': return fmt::format("{:o}", static_cast<int64_t>(number_of(v)));
+    case 'o': return fmt::format("{:o}", whole_of(v));
     case 'f': return fmt::format("{:.{}f}", number_of(v), precision < 0 ? 6 : std::min(precision, 60));
     default: return bad("printf", fmt::format("does not know %{}", verb));
   }

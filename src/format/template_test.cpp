@@ -13,7 +13,7 @@ std::string rendered(std::string_view text) {
   const json::value value = json::parse(
       R"({"ID":"abc","Names":["a","b"],"Size":12,"Empty":[],"None":null,"Ok":true,
           "Config":{"Env":["A=1"],"Labels":{"z":"1","a.b":"x y"},"Deep":{"X":1.5},"Entrypoint":null,"Volumes":null},
-          "Networks":{"lan":{"IPAddress":"10.0.0.2"}}})");
+          "Networks":{"lan":{"IPAddress":"10.0.0.2"}},"Huge":1e300})");
   const auto shape = Template::parse(text);
   if (!shape) return shape.error().message();
   const auto out = shape->render(value);
@@ -37,6 +37,8 @@ TEST(TemplateTest, RendersAsGo) {
       {"{{json .Names}} {{json .ID}} {{.Config.Deep | json}}", "[\"a\",\"b\"] \"abc\" {\"X\":1.5E0}"},
       {"{{join .Names \", \"}} {{upper .ID}} {{lower \"AB\"}} {{title \"a b\"}}", "a, b ABC ab A B"},
       {"{{printf \"%s-%5d|%-5s|%05d|%q|%%\" .ID 7 \"x\" 42 \"y\"}}", "abc-    7|x    |00042|\"y\"|%"},
+      {"{{printf \"%x %X %x %c%c%c%c %b\" 9007199254740993 255 .Huge 65 233 8364 55296 -5}}",
+       "20000000000001 FF 7fffffffffffffff Aé€\xef\xbf\xbd -101"},
       {"{{.ID | printf \"%.2s\"}}", "ab"},
       {"{{if .Ok}}yes{{else}}no{{end}}", "yes"},
       {"{{if .Empty}}a{{else if eq .Size 12}}b{{else}}c{{end}}", "b"},

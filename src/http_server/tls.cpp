@@ -36,12 +36,16 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsFiles& files
   ::SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);
   if (::SSL_CTX_use_certificate_chain_file(raw, files.certificate.c_str()) != 1)
     return Error(Code::invalid, "certificate '{}': {}", files.certificate, last_reason());
+  const auto other_key = [&files] {
+    return Error(Code::invalid, "key '{}' is not the one of certificate '{}'", files.key, files.certificate)
+        .hint("compare `openssl x509 -noout -pubkey -in CERTIFICATE` with `openssl pkey -pubout -in KEY`");
+  };
   if (::SSL_CTX_use_PrivateKey_file(raw, files.key.c_str(), SSL_FILETYPE_PEM) != 1) {
-    if (ERR_GET_REASON(::ERR_peek_error()) == X509_R_KEY_VALUES_MISMATCH)
-      return Error(Code::invalid, "key '{}' is not the one of certificate '{}'", files.key, files.certificate)
-          .hint("compare `openssl x509 -noout -pubkey -in CERTIFICATE` with `openssl pkey -pubout -in KEY`");
+    if (ERR_GET_REASON(::ERR_peek_error()) == X509_R_KEY_VALUES_MISMATCH) return other_key();
     return Error(Code::invalid, "key '{}': {}", files.key, last_reason());
   }
+  // One of another kind than the certificate's is taken without a word, and no client gets through.
+  if (::SSL_CTX_check_private_key(raw) != 1) return other_key();
   return context;
 }
 

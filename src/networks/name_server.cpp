@@ -100,8 +100,9 @@ void NameServer::handle(std::string_view message, const std::string& client) {
   if (!question) return;  // Whoever sends that wants no answer.
   if (question->of_class == kClassInternet) {
     const auto hosts = os::read_file(source_.hosts, kMostHostsBytes);
-    // A file that the container has made large counts as many questions.
-    if (hosts) heard_ += static_cast<unsigned>(hosts->size() / kHostsBytesPerQuestion);
+    // A file that the container has made large counts as many questions, also one that is too large.
+    const bool is_too_large = !hosts && hosts.error().code() == Code::invalid;
+    heard_ += static_cast<unsigned>((hosts ? hosts->size() : is_too_large ? kMostHostsBytes : 0) / kHostsBytesPerQuestion);
     const auto addresses = hosts ? addresses_in(*hosts, question->name) : std::vector<Address>();
     if (!addresses.empty()) return reply(answer_to(message, *question, addresses), client);
   }

@@ -133,8 +133,9 @@ Result<std::string> read_all(const Fd& fd, uint64_t limit_bytes) {
   if (::fstat(fd.get(), &st) != 0) return Error::from_errno(errno, "stat");
   std::string out;
   size_t used = 0;
-  // One byte more than the size, so that the end is seen without a second read.
-  out.resize(static_cast<size_t>(std::max<int64_t>(st.st_size, 0)) + 1);
+  // One byte more than the size, so that the end is seen without a second read. Never more than can be taken:
+  // whoever may write a file can give it any size, of holes.
+  out.resize(static_cast<size_t>(std::min(static_cast<uint64_t>(std::max<int64_t>(st.st_size, 0)), limit_bytes)) + 1);
   while (true) {
     if (used == out.size()) out.resize(std::max<size_t>(out.size() * 2, 4096));
     const ssize_t got = ::read(fd.get(), out.data() + used, out.size() - used);

@@ -30,6 +30,9 @@ TEST_F(FilesTest, ReadFileRefusesWhatIsLargerThanTheLimit) {
   ASSERT_FALSE(got.has_value());
   EXPECT_EQ(got.error().frames().front(), "larger than the limit of 99 B");
   EXPECT_TRUE(read_file(path("big"), 100).has_value());
+  // What it says of its size costs nothing: a terabyte of holes.
+  ASSERT_EQ(::truncate(path("big").c_str(), 1ll << 40), 0);
+  EXPECT_EQ(read_file(path("big"), 99).error().frames().front(), "larger than the limit of 99 B");
 }
 
 TEST_F(FilesTest, RemoveTreeNeverFollowsLinks) {

@@ -30,6 +30,7 @@ class Download {
   Download(OpenRange open, DownloadOf of, RangeOptions options, std::shared_ptr<Connections> connections)
       : open_(std::move(open)), of_(std::move(of)), options_(options), connections_(std::move(connections)), at_(of_.from) {
     connections_->take();
+    begun_ = Clock::now();
   }
   ~Download() {
     ranges_.reset();
@@ -141,7 +142,7 @@ class Download {
   const std::shared_ptr<Connections> connections_;
   size_t held_ = 1;  // Of the connections.
   bool has_decided_ = false;  // Whether by ranges.
-  const Clock::time_point begun_ = Clock::now();
+  Clock::time_point begun_;  // With a connection: waiting for that says nothing of who reads.
   Clock::duration waited_{0};  // For the network, by one request.
   std::unique_ptr<RangeFetcher> ranges_;
   std::optional<http::Stream> stream_;

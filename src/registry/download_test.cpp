@@ -242,7 +242,14 @@ TEST_F(DownloadTest, WhoReadsSlowlyGetsOneStreamAndWhoWaitsSeveral) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     return fmt::format("HTTP/1.1 200 OK\r\nX-Then: hang-up\r\nContent-Length: {}\r\n\r\n{}", whole.size(), whole.substr(0, 30'000));
   });
+  // That others have all connections at first does not make the reader a slow one.
+  ASSERT_EQ(connections_->take_free(8), 8u);
+  std::thread others([this] {
+    std::this_thread::sleep_for(std::chrono::seconds(2));
+    connections_->give_back(8);
+  });
   const auto got = all(open(slow, 0, options));
+  others.join();
   ASSERT_TRUE(got && *got == blob());
   EXPECT_GE(slow.asked().size(), 18u);
 }

@@ -63,7 +63,7 @@ Result<std::optional<BlobSource>> BlobFetches::open(const std::string& repositor
   const FetchPtr fetch = place;
   // Of a small one it is known soon whether it is good: who asks is then told, and not cut.
   wake_.wait(lock, [&] { return (fetch->file != nullptr && fetch->file->size_bytes() > kSmall) || fetch->is_over || is_stopping_; });
-  if (fetch->file != nullptr && !fetch->error) {
+  if (fetch->file != nullptr && !fetch->error && !fetch->is_unknown) {
     BlobSource source;
     source.size_bytes = fetch->file->size_bytes();
     source.growing = fetch->file;

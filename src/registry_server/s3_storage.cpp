@@ -14,6 +14,7 @@ namespace kist::registry_server {
 namespace {
 
 constexpr uint64_t kMinPart = 5ull << 20;    // What S3 takes, but for the last.
+constexpr uint64_t kMaxPart = 2560ull << 20; // Two go at once, and S3 takes 5 GiB so.
 constexpr uint64_t kMaxParts = 10'000;
 constexpr int kTries = 3;  // Of a part.
 constexpr std::chrono::milliseconds kBackOff{300};
@@ -62,7 +63,8 @@ std::vector<std::string> xml_texts(std::string_view xml, std::string_view elemen
 Result<std::unique_ptr<S3Storage>> S3Storage::open(S3Config config, const http::Config& network) {
   if (config.bucket.empty() || config.access_key.empty() || config.secret_key.empty())
     return Error(Code::invalid, "[s3] needs 'endpoint', 'bucket', 'access_key' and 'secret_key'");
-  if (config.part_bytes < kMinPart) return Error(Code::invalid, "[s3] 'part' is {}, want at least 5 MiB", human_bytes(config.part_bytes));
+  if (config.part_bytes < kMinPart || config.part_bytes > kMaxPart)
+    return Error(Code::invalid, "[s3] 'part' is {}, want 5 MiB to 2.5 GiB", human_bytes(config.part_bytes));
   while (config.endpoint.ends_with('/')) config.endpoint.pop_back();
   if (!config.prefix.empty() && !config.prefix.ends_with('/')) config.prefix += '/';
   auto storage = std::unique_ptr<S3Storage>(new S3Storage(std::move(config), network));

@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
+#include <openssl/pemerr.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
@@ -102,7 +103,7 @@ Result<void> check_strength(const EVP_PKEY* key) {
     if (::EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &raw) != 1) return Error(Code::invalid, "an RSA key without an exponent");
     const Number exponent(raw);
     // A long one only costs time: 65537 is what everybody has.
-    if (::BN_num_bits(raw) > 64 || ::BN_is_odd(raw) != 1 || ::BN_is_one(raw) == 1) return Error(Code::invalid, "an RSA key with an odd exponent");
+    if (::BN_num_bits(raw) > 64 || ::BN_is_odd(raw) != 1 || ::BN_is_one(raw) == 1) return Error(Code::invalid, "an RSA key with an exponent that is even, 1, or longer than 64 bits");
     return {};
   }
   char group[32] = {};
@@ -220,6 +221,7 @@ Result<void> TokenKeys::add_pem(const std::string& text, const std::string& wher
   char *name = nullptr, *header = nullptr;
   unsigned char* data = nullptr;
   long size = 0;
+  ::ERR_clear_error();
   while (::PEM_read_bio(from.get(), &name, &header, &data, &size) == 1) {
     const std::string kind(name);
     const unsigned char* at = data;
@@ -235,7 +237,11 @@ Result<void> TokenKeys::add_pem(const std::string& text, const std::string& wher
     if (certificate != nullptr) ::X509_STORE_add_cert(anchors_, certificate.get());
     TRY(add(std::move(key), "", where));
   }
+  // Else what stands behind a block that is damaged would not count, and nobody would know.
+  const unsigned long why = ::ERR_peek_last_error();
+  const bool is_end = ERR_GET_LIB(why) == ERR_LIB_PEM && ERR_GET_REASON(why) == PEM_R_NO_START_LINE;
   ::ERR_clear_error();
+  if (!is_end) return Error(Code::invalid, "block {} of '{}' is damaged", keys_.size() - before + 1, where);
   if (keys_.size() == before) return Error(Code::invalid, "'{}' has no certificate and no public key", where);
   return {};
 }
@@ -253,6 +259,8 @@ Result<void> TokenKeys::add_jwks(const std::string& text, const std::string& whe
     const std::string kind = text_of(*jwk, "kty"), use = text_of(*jwk, "use");
     // A set may have keys for other things in it.
     if ((kind != "RSA" && kind != "EC") || (!use.empty() && use != "sig")) continue;
+    const std::string curve = text_of(*jwk, "crv");
+    if (kind == "EC" && !curve.empty() && curve != "P-256") continue;
     KeyPtr key = TRY(kind == "RSA" ? rsa_key(*jwk) : ec_key(*jwk), "key '{}' of '{}'", printable(text_of(*jwk, "kid")), where);
     TRY(add(std::move(key), text_of(*jwk, "kid"), where));
   }

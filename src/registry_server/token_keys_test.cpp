@@ -213,7 +213,8 @@ TEST_F(Foreign, KeysAreKnownByTheirThumbprintAndByLibtrustsName) {
   TokenKeys keys;
   // The key and the thumbprint of RFC 7638, 3.1.
   const std::string jwks =
-      R"({"keys":[{"kty":"oct","k":"AAAA"},{"kty":"RSA","use":"enc","n":"AQAB","e":"AQAB"},{"kty":"RSA","e":"AQAB","kid":"2011-04-29","n":)"
+      R"({"keys":[{"kty":"oct","k":"AAAA"},{"kty":"RSA","use":"enc","n":"AQAB","e":"AQAB"},{"kty":"EC","crv":"P-384","x":"AA","y":"AA"},)"
+      R"({"kty":"RSA","e":"AQAB","kid":"2011-04-29","n":)"
       R"("0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W)"
       R"(-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyr)"
       R"(dkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"}]})";
@@ -236,6 +237,11 @@ TEST_F(Foreign, FilesThatHaveNoKeyAreErrors) {
   // A point that is not on the curve.
   const std::string ones = encode_base64_url(std::string(32, '\1'));
   EXPECT_FALSE(keys.add_jwks(fmt::format(R"({{"keys":[{{"kty":"EC","crv":"P-256","x":"{0}","y":"{0}"}}]}})", ones), "f"));
+  // What cannot be read is no end: the keys behind it would be left out.
+  const std::string damaged = "-----BEGIN PUBLIC KEY-----\n!\n-----END PUBLIC KEY-----\n";
+  TokenKeys some;
+  EXPECT_EQ(some.add_pem(rsa().pem + damaged + ec().pem, "f").error().message(), "block 2 of 'f' is damaged");
+  EXPECT_EQ(some.add_pem(rsa().pem + ec().pem.substr(0, ec().pem.size() / 2), "f").error().message(), "block 2 of 'f' is damaged");
   EVP_PKEY* weak = ::EVP_RSA_gen(1024);
   EXPECT_FALSE(keys.add_pem(pair_of(weak).pem, "f"));
   ::EVP_PKEY_free(weak);

@@ -527,6 +527,13 @@ class NameServer(NetworkTest):
         self.do("exec", "one", "sh", "-c", flood)
         self.until(lambda: self.ask("one", "one")[:1] == [self.address("one", "lab")])
 
+    def test_a_hosts_file_that_says_it_is_a_terabyte(self):
+        self.do("exec", "one", "sh", "-c", "dd if=/dev/zero of=/etc/hosts bs=1 seek=1000000000000 count=1 2>&1")
+        self.assertEqual(self.ask("one", "example.org"), ["192.0.2.7"], "its keeper lives")
+        # Who comes and goes writes the names of all of its network.
+        self.run_named("two")
+        self.assertEqual(self.ask("two", "one")[:1], [self.address("one", "lab")])
+
     def test_who_has_none(self):
         own = "127.0.0.11"
         self.assertNotIn(own, self.box("--network", "bridge", "--image", "box", "cat", "/etc/resolv.conf"))

@@ -319,9 +319,9 @@ class Messages(RegistryTest):
         self.assertEqual(got.stdout, "")
         return got.stderr
 
-    def certificate(self, name):
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=x",
-                        "-keyout", f"{self.folder}/{name}.key", "-out", f"{self.folder}/{name}.crt"], check=True, capture_output=True)
+    def certificate(self, name, *key):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", *(key or ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")), "-nodes", "-days", "2",
+                        "-subj", "/CN=x", "-keyout", f"{self.folder}/{name}.key", "-out", f"{self.folder}/{name}.crt"], check=True, capture_output=True)
 
     def test_what_is_wrong_is_named(self):
         here = os.path.realpath(self.folder)
@@ -338,8 +338,10 @@ class Messages(RegistryTest):
                          f"error: TLS file\n  cause: open '{here}/none': No such file or directory\n")
         self.assertEqual(self.said(*free, "--tls-cert", "users", "--tls-key", "one.key"),
                          f"error: certificate '{here}/users': is not PEM: no line '-----BEGIN …-----'\n")
-        self.assertIn(f"error: key '{here}/two.key' is not the one of certificate '{here}/one.crt'\n",
-                      self.said(*free, "--tls-cert", "one.crt", "--tls-key", "two.key"))
+        self.certificate("rsa", "rsa:2048")
+        for other in ("two", "rsa"):
+            self.assertIn(f"error: key '{here}/{other}.key' is not the one of certificate '{here}/one.crt'\n",
+                          self.said(*free, "--tls-cert", "one.crt", "--tls-key", f"{other}.key"))
         self.assertEqual(self.said(*free, "--htpasswd", "users"), f"error: users of '{here}/users'\n  cause: line 2 is not 'user:' and a bcrypt hash\n\n"
                                                                   "hint: `htpasswd -B FILE USER` writes such lines\n")
         self.assertEqual(self.said(*free, "--cache-of", "registry.example"),
@@ -347,6 +349,9 @@ class Messages(RegistryTest):
                          "hint: `--cache-of https://registry.example`\n")
         self.assertEqual(self.said(*free, config="[token_server]\nrealm = 'https://a'\nservice = 's'\nissuer = 'i'\njwks = 'users'\n"),
                          "error: keys of the token server\n  cause: 'users' is not a JSON Web Key Set: {\"keys\": […]}\n")
+        bucket = "[s3]\nendpoint = 'http://127.0.0.1:1'\nbucket = 'b'\naccess_key = 'k'\nsecret_key = 's'\npart = "
+        for size, shown in (("'1 MiB'", "1.0 MB"), ("'3 GiB'", "3.2 GB")):
+            self.assertEqual(self.said(*free, config=bucket + size), f"error: [s3] 'part' is {shown}, want 5 MiB to 2.5 GiB\n")
         self.assertEqual(self.said("--listen", "5000"), "error: '5000' is not HOST:PORT\n\nhint: `--listen 127.0.0.1:5000`\n")
         with Server(self.folder) as server:
             said = self.said("--listen", f"127.0.0.1:{server.port}")

@@ -73,6 +73,7 @@ class Upstream:
 
     def __init__(self, says_size=True):
         self.feed, self.requests, self.says_size, self.size, self.knows_ranges = queue.Queue(), [], says_size, 0, True
+        self.is_gone = False
         upstream = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -85,6 +86,9 @@ class Upstream:
             def do_GET(self):
                 wanted = self.headers.get("Range")
                 upstream.requests.append(("GET", wanted))
+                if upstream.is_gone:
+                    self.send_error(404)
+                    return
                 begin = int(wanted.split("=")[1].split("-")[0]) if wanted and upstream.knows_ranges else 0
                 self.send_response(206 if begin else 200)
                 if begin:
@@ -240,6 +244,24 @@ class Streams(RegistryTest):
             self.assertEqual(far.requests[before:], [("GET", f"bytes={self.third}-")])
         self.check_all_whole()
         self.assertEqual((len(self.blobs()), self.uploads()), (1, []))
+
+    def test_a_small_one_that_is_gone_before_it_has_come(self):
+        self.data = self.data[:1000]
+        self.path = f"/v2/a/blobs/{digest_of(self.data)}"
+        with Upstream() as far, self.cache(far) as near:
+            far.serve(self.data, self.data[:500])
+            said = []
+            asking = threading.Thread(target=lambda: said.append(near.ask("GET", self.path)))
+            asking.start()
+            deadline = time.monotonic() + 10
+            while not far.requests and time.monotonic() < deadline:
+                time.sleep(0.01)
+            far.is_gone = True
+            far.feed.put(None)
+            asking.join()
+            # Not the head of an answer whose rest does not come.
+            self.assertEqual((said[0][0], json.loads(said[0][2])["errors"][0]["code"]), (404, "BLOB_UNKNOWN"))
+        self.check_nothing_is_kept()
 
     def test_a_size_that_is_not_announced(self):
         with Upstream(says_size=False) as far, self.cache(far) as near:
