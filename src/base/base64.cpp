@@ -15,6 +15,22 @@ int base64_value(char c, char plus, char slash) {
   return -1;
 }
 
+// Without padding.
+std::string encode_64(std::string_view bytes, char plus, char slash) {
+  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+  const auto letter = [&](uint32_t value) { return value < 62 ? kAlphabet[value] : value == 62 ? plus : slash; };
+  std::string out;
+  out.reserve((bytes.size() + 2) / 3 * 4);
+  uint32_t bits = 0;
+  int held = 0;
+  for (const char c : bytes) {
+    bits = (bits << 8 | static_cast<unsigned char>(c)) & 0xffff;
+    for (held += 8; held >= 6; held -= 6) out += letter(bits >> (held - 6) & 63);
+  }
+  if (held != 0) out += letter(bits << (6 - held) & 63);
+  return out;
+}
+
 // Without padding. A last letter whose unused bits are set would be a second spelling: refused.
 std::optional<std::string> decode_64(std::string_view text, char plus, char slash) {
   if (text.size() % 4 == 1) return std::nullopt;
@@ -44,22 +60,13 @@ std::optional<std::string> decode_base64(std::string_view text) {
   return decode_64(text, '+', '/');
 }
 
-std::string encode_base64_url(std::string_view bytes) {
-  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-  std::string out;
-  uint32_t bits = 0;
-  int held = 0;
-  for (const char c : bytes) {
-    bits = bits << 8 | static_cast<unsigned char>(c);
-    held += 8;
-    while (held >= 6) {
-      held -= 6;
-      out += kAlphabet[bits >> held & 63];
-    }
-  }
-  if (held != 0) out += kAlphabet[bits << (6 - held) & 63];
+std::string encode_base64(std::string_view bytes) {
+  std::string out = encode_64(bytes, '+', '/');
+  out.append((4 - out.size() % 4) % 4, '=');
   return out;
 }
+
+std::string encode_base64_url(std::string_view bytes) { return encode_64(bytes, '-', '_'); }
 
 std::optional<std::string> decode_base64_url(std::string_view text) { return decode_64(text, '-', '_'); }
 

@@ -7,7 +7,9 @@
 
 namespace kist {
 
-/// With '+' and '/', with or without padding. Empty: it is not that.
+/// With '+' and '/', padded.
+std::string encode_base64(std::string_view bytes);
+/// The same, with or without padding. Empty: it is not that.
 std::optional<std::string> decode_base64(std::string_view text);
 /// With '-' and '_', without padding, as in a token (RFC 7515); safe as a file's name.
 std::string encode_base64_url(std::string_view bytes);

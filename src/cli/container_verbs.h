@@ -146,7 +146,11 @@ inline constexpr std::array kRemove{kForce, kVolumes, kTime, kTimeout, kEach, kI
 inline constexpr std::array kExec{kInteractive, kTty, kDetach, kUser, kVariable, kEnvFile, kWorkdir, kPrivileged, kHelp};
 inline constexpr std::array kStart{kAttach, kInteractive, kDetachKeys, kSigProxy, kHelp};
 inline constexpr std::array kAttachFlags{kNoStdin, kDetachKeys, kSigProxy, kHelp};
-inline constexpr std::array kInspect{kInspectFormat, kType, kInspectSize, kHelp};
+constexpr FlagSpec kRaw{"--raw", "", "", "image: its manifest or index, byte for byte"};
+constexpr FlagSpec kConfig{"--config", "", "", "image: its configuration, byte for byte"};
+constexpr FlagSpec kInspectInsecure{"--insecure", "", "", "docker://: accept a registry without TLS, or whose certificate cannot be checked"};
+constexpr FlagSpec kInspectPlatform{"--platform", "", "OS/ARCH", "docker://: of several platforms, this one"};
+inline constexpr std::array kInspect{kInspectFormat, kType, kInspectSize, kRaw, kConfig, kInspectPlatform, kInspectInsecure, kHelp};
 inline constexpr std::array kStats{kAll, kNoStream, kNoTrunc, kFormat, kHelp};
 inline constexpr std::array kUpdate{kMemory, kMemorySwap, kReservation, kCpus, kCpuPeriod, kCpuQuota, kCpuShares, kCpuset, kCpusetMems,
                                     kPids, kBlkio, kRestart, kHelp};
@@ -225,8 +229,10 @@ inline constexpr VerbSpec kContainerVerbs[] = {
     {"rename", "give a container another name", "CONTAINER NAME", 2, 2, false,
      "  kist rename web www", container_flags::kOnlyHelp},
     {"inspect", "show all about containers or images as JSON", "NAME…", 1, kMany, false,
-     "The shape is docker's.\n\n"
+     "The shape is docker's. docker://NAME is an image in a registry, which is not pulled for it; its\n"
+     "shape is that of `skopeo inspect`.\n\n"
      "  kist inspect web\n"
+     "  kist inspect docker://registry.example/team/tool:1.2\n"
      "  kist inspect --type image --format '{{json .Config.Env}}' busybox\n"
      "  kist inspect --format '{{.State.ExitCode}}' job", container_flags::kInspect},
     {"top", "list the processes of a container", "CONTAINER", 1, 100, true,

@@ -128,7 +128,7 @@ constexpr FlagSpec kOutput{"--output", "-o", "FILE", "write to FILE; without it,
 constexpr FlagSpec kOnePlatform{"--platform", "", "OS/ARCH", "of several platforms, this one (default: this machine's)"};
 constexpr FlagSpec kSaveFormat{"--format", "", "oci|docker", "an OCI layout (default), or docker-archive"};
 constexpr FlagSpec kFormat{"--format", "", "TEMPLATE", "print through a Go template; 'json'; 'table TEMPLATE'"};
-constexpr FlagSpec kFilter{"--filter", "-f", "KEY=VALUE", "only reference=, dangling=, label=, before=, since=", true};
+constexpr FlagSpec kFilter{"--filter", "-f", "KEY=VALUE", "only reference=, dangling=, label=, before=, since=, until=", true};
 constexpr FlagSpec kDigests{"--digests", "", "", "show digests of manifests"};
 constexpr FlagSpec kNoTrunc{"--no-trunc", "", "", "show ids and commands whole"};
 constexpr FlagSpec kOnlyIds{"--quiet", "-q", "", "print ids only"};
@@ -143,7 +143,9 @@ constexpr std::array kLoadFlags{kInput, kOnePlatform, kQuiet, kHelp};
 constexpr FlagSpec kSince{"--since", "", "IMAGE", "leave out the layers that this image has"};
 constexpr std::array kSaveFlags{kSince, kOutput, kSaveFormat, kHelp};
 constexpr std::array kImportFlags{kChange, kMessage, kOnePlatform, kQuiet, kHelp};
-constexpr std::array kRmiFlags{kForce, kHelp};
+constexpr FlagSpec kRemoveAll{"--all", "-a", "", "all images that no container uses"};
+constexpr FlagSpec kNoPrune{"--no-prune", "", "", "taken for docker's sake"};
+constexpr std::array kRmiFlags{kRemoveAll, kForce, kNoPrune, kHelp};
 constexpr std::array kHistoryFlags{kFormat, kHuman, kNoHuman, kNoTrunc, kOnlyIds, kHelp};
 
 constexpr std::array kBundleFlags{kOutput, kSince, kQuiet, kHelp};
@@ -173,10 +175,10 @@ constexpr VerbSpec kImageVerbs[] = {
      "One layer; the tar may be compressed by gzip, zstd, xz or bzip2. Prints the image's id.\n\n"
      "  kist import rootfs.tar.xz debian:mine --change 'CMD [\"bash\"]' --change 'ENV LANG=C.UTF-8'",
      kImportFlags},
-    {"tag", "give an image a further name", "IMAGE NAME", 2, 2, false,
-     "An image that had the name loses it.\n\n"
+    {"tag", "give an image further names", "IMAGE NAME…", 2, 1000, false,
+     "An image that had a name loses it.\n\n"
      "  kist tag busybox registry.example/team/busybox:1.36", kOnlyHelp},
-    {"rmi", "remove images, or names of them", "IMAGE…", 1, 1000, false,
+    {"rmi", "remove images, or names of them", "IMAGE…", 0, 1000, false,
      "By a name: that name, and the image with the last one. By an id: the image with all names.\n"
      "`kist gc` gives the disk back.\n\n"
      "  kist rmi busybox:1.35\n"
@@ -184,6 +186,9 @@ constexpr VerbSpec kImageVerbs[] = {
     {"history", "show how an image was made", "IMAGE", 1, 1, false,
      "  kist history busybox\n"
      "  kist history --no-trunc --format '{{.CreatedBy}}' busybox", kHistoryFlags},
+    {"image exists", "say by the exit status whether an image is here", "IMAGE", 1, 1, false,
+     "0: it is; 1: it is not.\n\n"
+     "  kist image exists team/tool:1 || kist load -i tool.tar", kOnlyHelp},
     {"image", "docker's other spelling of these", "ls|load|save|import|tag|rm|inspect|history …", 1, 1000, true,
      "  kist image ls\n"
      "  kist image inspect busybox", kOnlyHelp},
@@ -378,7 +383,7 @@ std::string overview() {
       "usage: kist VERB [FLAGS] [ARG…]\n\nfirst: kist run python your_script.py\n";
   for (const VerbGroup& group : kGroups) {
     out += fmt::format("\n{}:\n", group.title);
-    for (const VerbSpec& verb : group.verbs) out += fmt::format("  {:15} {}\n", verb.name, verb.summary);
+    for (const VerbSpec& verb : group.verbs) out += fmt::format("  {:18} {}\n", verb.name, verb.summary);
   }
   return out + "\n`kist VERB --help` explains a verb.\n";
 }

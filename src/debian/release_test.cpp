@@ -136,6 +136,9 @@ TEST(SignatureTest, DearmorTakesEveryBlockAndRefusesDamage) {
   EXPECT_EQ(dearmor(block + "between\n" + block).value(), "ABCDEABCDE");
   EXPECT_EQ(dearmor("nothing").error().message(), "not an armored public key");
   EXPECT_EQ(dearmor(block.substr(0, 60)).error().message(), "not an armored public key");
+  std::string damaged = block;
+  damaged.replace(damaged.find("QUJD"), 4, "QU*D");
+  EXPECT_EQ(dearmor(damaged).error().message(), "key file has a byte that is not base64");
 }
 
 TEST(ReleaseTest, ParsesDates) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/base64.h"
 #include "base/text.h"
 #include "os/child.h"
 #include "os/files.h"
@@ -15,32 +16,6 @@ constexpr std::string_view kSignatureEnd = "-----END PGP SIGNATURE-----";
 constexpr std::string_view kKey = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 constexpr std::string_view kKeyEnd = "-----END PGP PUBLIC KEY BLOCK-----";
 constexpr uint64_t kMaxKeyringBytes = 16u << 20;
-
-int base64_value(char c) {
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (c >= '0' && c <= '9') return c - '0' + 52;
-  if (c == '+') return 62;
-  if (c == '/') return 63;
-  return -1;
-}
-
-Result<std::string> base64(std::string_view text) {
-  std::string out;
-  uint32_t bits = 0;
-  int count = 0;
-  for (const char c : text) {
-    if (c == '=') break;
-    const int value = base64_value(c);
-    if (value < 0) return Error(Code::corrupt, "key file has a byte that is not base64");
-    bits = (bits << 6) | static_cast<uint32_t>(value);
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    out += static_cast<char>((bits >> count) & 0xff);
-  }
-  return out;
-}
 
 Result<std::string> load_keys(const TrustedKeys& keys) {
   std::string all;
@@ -175,7 +150,9 @@ Result<std::string> dearmor(std::string_view armored) {
       inside = in_headers = true;
       body.clear();
     } else if (line == kKeyEnd && inside) {
-      out += TRY(base64(body));
+      const auto bytes = decode_base64(body);
+      if (!bytes) return Error(Code::corrupt, "key file has a byte that is not base64");
+      out += *bytes;
       inside = false;
     } else if (inside && in_headers) {
       // Headers end at an empty line; some writers leave both out.

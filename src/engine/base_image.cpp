@@ -5,6 +5,7 @@
 #include "archive/turn_around.h"
 #include "base/text.h"
 #include "engine/image_transfer.h"
+#include "engine/remote.h"
 #include "environment/image_base.h"
 #include "environment/image_python.h"
 #include "environment/platform.h"

@@ -1,11 +1,11 @@
-// From one registry to another, through this machine's memory and past its store: everything that a name
-// stands for, of any kind, bit for bit.
+// From one registry or layout to another, through this machine's memory and past its store: everything that a
+// name stands for, of any kind, bit for bit.
 #include <atomic>
 #include <mutex>
 #include <set>
 
 #include "base/text.h"
-#include "engine/image_transfer.h"
+#include "engine/copy_place.h"
 
 namespace kist::engine {
 namespace {
@@ -16,25 +16,29 @@ constexpr size_t kMostDocuments = 20'000;
 
 class Copier {
  public:
-  Copier(const Transfer& transfer, const registry::Address& from, const registry::Address& to, const CopyOptions& options)
-      : transfer_(transfer), options_(options), from_session_(from, transfer.host, transfer.network),
-        to_session_(to, transfer.host, transfer.network), from_(from_session_, options_of(transfer, false)),
-        to_(to_session_, options_of(transfer, true)) {
-    if (from.host == to.host && from.repository != to.repository) mount_from_.push_back(from.repository);
+  Copier(const Transfer& transfer, CopySource& from, CopyTarget& to, const CopyOptions& options)
+      : transfer_(transfer), options_(options), from_(from), to_(to) {
+    const registry::Address* source = from.address();
+    const registry::Address* target = to.address();
+    if (source != nullptr && target != nullptr && source->host == target->host && source->repository != target->repository)
+      mount_from_.push_back(source->repository);
   }
 
   Result<Copied> run(const std::string& source, const std::string& target) {
     registry::Document document = TRY(from_.manifest(source));
     if (options_.platform) document = TRY(of_platform(std::move(document)));
     const auto there = TRY(to_.head_manifest(target));
-    transfer_.intake.progress.begin(kPhase, 0, 0);
+    const uint64_t before = bytes_;
     if (there != document.digest) TRY(copy_document(document, target, 0));
     // They may have come to it later.
     if (options_.referrers) TRY(copy_referrers(document.digest));
+    return Copied{.digest = document.digest, .to = to_.name(), .tag = target, .sent_bytes = bytes_ - before};
+  }
+
+  void begin() { transfer_.intake.progress.begin(kPhase, 0, 0); }
+  void end() {
     transfer_.intake.progress.end(kPhase, fmt::format("{} {} blobs, {}", options_.dry_run ? "would copy" : "copied",
                                                       blobs_.load(), human_bytes(bytes_)));
-    const registry::Address& address = to_session_.address();
-    return Copied{.digest = document.digest, .to = address.registry + "/" + address.repository, .sent_bytes = bytes_};
   }
 
  private:
@@ -93,20 +97,20 @@ class Copier {
     if (options_.dry_run) return count_blob(blob);
     const registry::Upload upload{.digest = blob.digest,
                                   .size_bytes = blob.size_bytes,
-                                  .open = [this, &blob](uint64_t begin) { return from_.blob(blob.digest, blob.size_bytes, begin); },
+                                  .open = [this, &blob](uint64_t begin) { return from_.blob(blob, begin); },
                                   .mount_from = mount_from_,
                                   .sent = [this](uint64_t bytes) {
                                     bytes_ += bytes;
                                     transfer_.intake.progress.advance(kPhase, 0, bytes);
                                   }};
-    const auto pushed = TRY(to_.push_blob(upload), "blob {}", blob.digest.hex().substr(0, 12));
+    const auto pushed = TRY(to_.put_blob(upload), "blob {}", blob.digest.hex().substr(0, 12));
     if (pushed != registry::Repository::Pushed::there) ++blobs_;
     return {};
   }
 
   // Blobs that would be mounted are counted too: only the registry knows whether it does.
   Result<void> count_blob(const oci::Descriptor& blob) {
-    const bool there = TRY(to_.has_blob(blob.digest), "blob {}", blob.digest.hex().substr(0, 12));
+    const bool there = TRY(to_.has_blob(blob), "blob {}", blob.digest.hex().substr(0, 12));
     const std::lock_guard lock(mutex_);
     if (there || !counted_.insert(blob.digest.hex()).second) return {};
     bytes_ += blob.size_bytes;
@@ -116,17 +120,15 @@ class Copier {
 
   // Signatures, bills of materials and the like.
   Result<void> copy_referrers(const oci::Digest& digest) {
-    const oci::Index index = TRY(from_.referrers(digest, ""));
+    const oci::Index index = TRY(from_.referrers(digest));
     for (const oci::Descriptor& entry : index.manifests) TRY(copy_entry(entry, 1));
     return {};
   }
 
   const Transfer& transfer_;
   const CopyOptions& options_;
-  registry::Session from_session_;
-  registry::Session to_session_;
-  registry::Repository from_;
-  registry::Repository to_;
+  CopySource& from_;
+  CopyTarget& to_;
   std::vector<std::string> mount_from_;
   std::set<std::string> seen_;
   std::mutex mutex_;  // Guards counted_.
@@ -135,21 +137,55 @@ class Copier {
   std::atomic<size_t> blobs_{0};
 };
 
-std::string word_of(const oci::Reference& reference) {
-  if (reference.digest) return reference.digest->string();
-  return reference.tag.empty() ? std::string(oci::kDefaultTag) : reference.tag;
+// What stands for an image at one end: a digest, a tag, or the name in a layout.
+std::string word_of(const CopyEnd& end) {
+  if (!end.reference) return end.name;
+  if (end.reference->digest) return end.reference->digest->string();
+  return end.reference->tag.empty() ? std::string(oci::kDefaultTag) : end.reference->tag;
+}
+
+// A layout lists an image under the name that it had, if it is given none.
+std::string target_word(const CopyEnd& from, const CopyEnd& to, const std::string& source) {
+  if (to.reference) return word_of(to);
+  if (!to.name.empty() || oci::Digest::parse(source)) return to.name;
+  return from.reference ? from.reference->repository_name() + ":" + source : source;
+}
+
+// One of many: "registry.example/team/tool:1" of a layout is the tag 1 of a registry, and the other way round.
+std::string tag_of_many(const CopyEnd& from, const CopyEnd& to, const std::string& tag) {
+  if (!to.reference) return from.reference ? from.reference->repository_name() + ":" + tag : tag;
+  const size_t colon = tag.rfind(':');
+  return colon == std::string::npos ? tag : tag.substr(colon + 1);
+}
+
+Result<std::vector<Copied>> copy_between(const Transfer& transfer, const CopyEnd& from, const CopyEnd& to,
+                                         const CopyOptions& options) {
+  const auto source = TRY(open_source(transfer, from));
+  const auto target = TRY(open_target(transfer, to, options.dry_run));
+  // One for all tags: what several of them share is copied, and counted, once.
+  Copier copier(transfer, *source, *target, options);
+  std::vector<Copied> out;
+  copier.begin();
+  if (options.all_tags) {
+    const auto tags = TRY(source->tags());
+    for (const std::string& tag : tags) {
+      Copied copied = TRY(copier.run(tag, tag_of_many(from, to, tag)), "'{}'", printable(tag));
+      out.push_back(std::move(copied));
+    }
+  } else {
+    const std::string word = word_of(from);
+    Copied copied = TRY(copier.run(word, target_word(from, to, word)));
+    out.push_back(std::move(copied));
+  }
+  copier.end();
+  return out;
 }
 
 }  // namespace
 
-Result<Copied> copy_image(const Transfer& transfer, const oci::Reference& from, const oci::Reference& to,
-                          const CopyOptions& options) {
-  const auto conf = TRY(registry::read_registries_conf(transfer.host));
-  const auto sources = TRY(registry::addresses_of(from, transfer.host, conf, true));
-  const auto targets = TRY(registry::addresses_of(to, transfer.host, conf, true));
-  Copier copier(transfer, sources.front(), targets.front(), options);
-  Copied copied = TRY(copier.run(word_of(from), word_of(to)), "cannot copy '{}' to '{}'", printable(from.string()),
-                      printable(to.string()));
+Result<std::vector<Copied>> copy_images(const Transfer& transfer, const CopyEnd& from, const CopyEnd& to,
+                                        const CopyOptions& options) {
+  auto copied = TRY(copy_between(transfer, from, to, options), "cannot copy '{}' to '{}'", printable(from.shown), printable(to.shown));
   return copied;
 }
 

@@ -22,6 +22,9 @@ struct Transfer {
   const http::Config& network;
 };
 
+/// `source` from that byte on.
+registry::Source without_first(uint64_t bytes, registry::Source source);
+
 /// For a repository to pull from or push to.
 registry::TransferOptions options_of(const Transfer& transfer, bool for_push);
 
@@ -51,11 +54,6 @@ struct Wanted {
 /// What pull_image() would do, at the first place that answers. Asks for documents only.
 Result<Wanted> preview_pull(const Transfer& transfer, const oci::Reference& reference, const oci::Platform& platform);
 
-/// All tags of the reference's repository.
-Result<std::vector<std::string>> list_tags(const Transfer& transfer, const oci::Reference& reference);
-/// The manifest or index that the reference stands for, as the registry has it.
-Result<std::string> read_manifest(const Transfer& transfer, const oci::Reference& reference);
-
 struct PushedLayer {
   oci::Digest digest;
   enum class How { there, mounted, sent } how = How::there;
@@ -76,19 +74,28 @@ Result<Pushed> push_image(const Transfer& transfer, const images::Image& image, 
 /// Puts an index whose manifests are there already under the reference's tag.
 Result<void> push_index(const Transfer& transfer, const std::string& bytes, const oci::Reference& reference);
 
+/// Where a copy comes from or goes.
+struct CopyEnd {
+  std::optional<oci::Reference> reference;  // In a registry; else what follows.
+  std::string layout = {};                  // An OCI layout: a folder, or a tar to read.
+  std::string name = {};                    // Of the image in it; may be empty.
+  std::string shown = {};                   // For messages: "oci:folder".
+};
 struct CopyOptions {
   std::optional<oci::Platform> platform;  // Of an index only this one; empty: the index with all.
+  bool all_tags = false;                  // All of the repository, or all named ones of the layout.
   bool referrers = false;                 // What refers to it, too: signatures and the like.
   bool dry_run = false;                   // Only asks what would be sent.
 };
 struct Copied {
   oci::Digest digest;
-  std::string to;
+  std::string to;   // "registry.example/team/tool", "oci:folder"
+  std::string tag;  // Or name, there; a digest; or empty.
   uint64_t sent_bytes = 0;
 };
-/// From registry to registry: images, indexes with all that they name, artifacts of any type. Blobs are
+/// Between registries and layouts: images, indexes with all that they name, artifacts of any type. Blobs are
 /// not kept here; within one registry they are mounted. Threads and errors as push_image().
-Result<Copied> copy_image(const Transfer& transfer, const oci::Reference& from, const oci::Reference& to,
-                          const CopyOptions& options);
+Result<std::vector<Copied>> copy_images(const Transfer& transfer, const CopyEnd& from, const CopyEnd& to,
+                                        const CopyOptions& options);
 
 }  // namespace kist::engine

@@ -2,49 +2,10 @@
 
 #include "base/text.h"
 #include "engine/image_transfer.h"
+#include "engine/remote.h"
 
 namespace kist::engine {
 namespace {
-
-constexpr int kMostIndexes = 4;
-
-std::string wanted_of(const oci::Reference& reference) {
-  if (reference.digest) return reference.digest->string();
-  return reference.tag.empty() ? std::string(oci::kDefaultTag) : reference.tag;
-}
-
-// The manifest for the platform, through at most a few indexes within indexes.
-Result<registry::Document> find_manifest(registry::Repository& repository, registry::Document found,
-                                         const oci::Platform& platform) {
-  for (int depth = 0; depth < kMostIndexes; ++depth) {
-    const std::string type = oci::media_type_of(found.bytes);
-    if (!oci::media::is_index(type.empty() ? found.media_type : type)) return found;
-    const oci::Index index = TRY(oci::parse_index(found.bytes, found.media_type));
-    const oci::Descriptor* chosen = images::choose_platform(index, platform);
-    if (chosen == nullptr)
-      return Error(Code::not_found, "no image for {} among {} in the index", platform.string(), index.manifests.size())
-          .hint("`kist manifest inspect NAME` shows which there are; `--platform OS/ARCH` takes another");
-    const oci::Digest wanted = chosen->digest;
-    found = TRY(repository.manifest(wanted.string()));
-  }
-  return Error(Code::invalid, "indexes within indexes, more than {} deep", kMostIndexes);
-}
-
-Result<std::string> read_config(registry::Repository& repository, const oci::Descriptor& descriptor) {
-  if (descriptor.size_bytes > oci::kMaxDocumentBytes)
-    return Error(Code::invalid, "the image's configuration has {}, want at most {}", human_bytes(descriptor.size_bytes),
-                 human_bytes(oci::kMaxDocumentBytes));
-  const registry::Source source = TRY(repository.blob(descriptor.digest, descriptor.size_bytes));
-  std::string out;
-  TRY(archive::each_piece(source, [&](std::string_view piece) -> Result<void> {
-    out += piece;
-    return {};
-  }));
-  if (oci::Sha256::of(out) != descriptor.digest)
-    return Error(Code::corrupt, "the image's configuration has the digest {}, want {}", oci::Sha256::of(out).string(),
-                 descriptor.digest.string());
-  return out;
-}
 
 Result<std::vector<images::LayerSource>> sources_of(registry::Repository& repository, const oci::Manifest& manifest,
                                                     const oci::ImageConfig& config) {
@@ -148,21 +109,6 @@ Result<Wanted> preview_pull(const Transfer& transfer, const oci::Reference& refe
     if (!address.is_mirror) return Error(found.error()).context(fmt::format("cannot pull '{}'", printable(reference.string())));
   }
   return Error(Code::internal, "a name leads to no registry");
-}
-
-Result<std::vector<std::string>> list_tags(const Transfer& transfer, const oci::Reference& reference) {
-  const auto conf = TRY(registry::read_registries_conf(transfer.host));
-  const auto addresses = TRY(registry::addresses_of(reference, transfer.host, conf, true));
-  registry::Session session(addresses.front(), transfer.host, transfer.network);
-  return registry::Repository(session).tags();
-}
-
-Result<std::string> read_manifest(const Transfer& transfer, const oci::Reference& reference) {
-  const auto conf = TRY(registry::read_registries_conf(transfer.host));
-  const auto addresses = TRY(registry::addresses_of(reference, transfer.host, conf, true));
-  registry::Session session(addresses.front(), transfer.host, transfer.network);
-  const registry::Document found = TRY(registry::Repository(session).manifest(wanted_of(reference)));
-  return found.bytes;
 }
 
 }  // namespace kist::engine

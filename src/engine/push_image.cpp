@@ -45,18 +45,6 @@ PushedLayer::How how_of(registry::Repository::Pushed pushed) {
   }
 }
 
-// A layer's bytes are written from the beginning; what is there already is not sent.
-registry::Source without(uint64_t begin, registry::Source source) {
-  return [source = std::move(source), begin]() mutable -> Result<std::string_view> {
-    while (true) {
-      std::string_view piece = TRY(source());
-      const size_t skipped = static_cast<size_t>(std::min<uint64_t>(begin, piece.size()));
-      begin -= skipped;
-      if (piece.empty() || skipped < piece.size()) return piece.substr(skipped);
-    }
-  };
-}
-
 class Pusher {
  public:
   Pusher(const Transfer& transfer, const images::Image& image, const oci::Reference& reference, bool dry_run,
@@ -122,7 +110,7 @@ class Pusher {
         .digest = layer.digest,
         .size_bytes = layer.size_bytes,
         .open = [this, &layer](uint64_t from) -> Result<registry::Source> {
-          return without(from, archive::turn_around([this, &layer](const auto& output) {
+          return without_first(from, archive::turn_around([this, &layer](const auto& output) {
             return images::write_blob(transfer_.intake.store, layer, output);
           }));
         },
@@ -161,6 +149,18 @@ class Pusher {
 };
 
 }  // namespace
+
+// A layer's bytes are written from the beginning; what is there already is not sent.
+registry::Source without_first(uint64_t bytes, registry::Source source) {
+  return [source = std::move(source), bytes]() mutable -> Result<std::string_view> {
+    while (true) {
+      const std::string_view piece = TRY(source());
+      const size_t skipped = static_cast<size_t>(std::min<uint64_t>(bytes, piece.size()));
+      bytes -= skipped;
+      if (piece.empty() || skipped < piece.size()) return piece.substr(skipped);
+    }
+  };
+}
 
 Result<void> push_index(const Transfer& transfer, const std::string& bytes, const oci::Reference& reference) {
   const auto conf = TRY(registry::read_registries_conf(transfer.host));

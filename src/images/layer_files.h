@@ -12,6 +12,9 @@ namespace kist::images {
 
 /// The entry of a blob's tree with the layer's line.
 inline constexpr std::string_view kAboutEntry = "about";
+/// One of these two has what its bytes are written from: themselves, or what makes them of a tree's contents.
+inline constexpr std::string_view kBytesEntry = "bytes";
+inline constexpr std::string_view kRecipeEntry = "recipe";
 
 store::Entry file_entry(std::string path, const store::Object& object, uint32_t mode = 0644);
 

@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 
 #include "base/text.h"
+#include "images/layout.h"
 #include "images/save.h"
 
 namespace kist::images {
@@ -13,8 +14,6 @@ namespace json = boost::json;
 
 constexpr int kMaxDepth = 4;
 constexpr size_t kMaxImages = 10'000;
-constexpr const char* kContainerdName = "io.containerd.image.name";
-constexpr const char* kRefName = "org.opencontainers.image.ref.name";
 
 std::string blob_path(const oci::Digest& digest) { return "blobs/sha256/" + digest.hex(); }
 

@@ -62,7 +62,8 @@ struct Descriptor {
   Digest digest;
   uint64_t size_bytes = 0;
   Annotations annotations;
-  std::optional<Platform> platform;  // In indexes.
+  std::optional<Platform> platform;    // In indexes.
+  std::string artifact_type = {};      // In lists of referrers: of the manifest.
 };
 
 struct Manifest {

@@ -43,6 +43,7 @@ json::object descriptor_object(const Descriptor& descriptor) {
   json::object out{{"mediaType", descriptor.media_type},
                    {"digest", descriptor.digest.string()},
                    {"size", descriptor.size_bytes}};
+  put(out, "artifactType", descriptor.artifact_type);
   put(out, "annotations", descriptor.annotations);
   if (descriptor.platform) out["platform"] = platform_object(*descriptor.platform);
   return out;

@@ -33,6 +33,7 @@ Result<Descriptor> parse_descriptor(const json::object& object, const std::strin
   if (size < 0) return fields.wrong("size", "a length");
   out.size_bytes = static_cast<uint64_t>(size);
   out.annotations = TRY(fields.map("annotations"));
+  out.artifact_type = TRY(fields.text("artifactType"));
   const json::object* const platform = TRY(fields.object("platform"));
   if (platform != nullptr) out.platform = TRY(parse_platform(*platform, what + ".platform"));
   return out;

@@ -25,6 +25,14 @@ TEST(ManifestTest, ReadsWhatItWrites) {
   EXPECT_EQ(encode(*again), text);
 }
 
+TEST(IndexTest, KeepsWhatKindOfArtifactAnEntryIs) {
+  const std::string text = R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:)" +
+                           std::string(64, '0') + R"(","size":7,"artifactType":"application/x.report","annotations":{"a":"b"}}]})";
+  const Index index = parse_index(text).value();
+  EXPECT_EQ(index.manifests.at(0).artifact_type, "application/x.report");
+  EXPECT_EQ(encode(index), text);
+}
+
 TEST(ManifestTest, RefusesWhatTwoReadersWouldTakeForTwoThings) {
   const struct {
     const char* why;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/base64.h"
 #include "base/text.h"
 
 namespace kist::python {
@@ -83,16 +84,8 @@ void append_field(std::string& out, std::string_view field) {
 }  // namespace
 
 std::string record_hash(const oci::Digest& digest) {
-  constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-  std::string out = "sha256=";
-  uint32_t bits = 0;
-  int count = 0;
-  for (const uint8_t byte : digest.bytes()) {
-    bits = bits << 8 | byte;
-    for (count += 8; count >= 6; count -= 6) out += kAlphabet[bits >> (count - 6) & 63];
-  }
-  if (count > 0) out += kAlphabet[bits << (6 - count) & 63];
-  return out;
+  const auto& bytes = digest.bytes();
+  return "sha256=" + encode_base64_url({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 Result<std::vector<RecordRow>> parse_record(std::string_view text) {

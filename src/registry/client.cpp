@@ -1,19 +1,10 @@
 #include "registry/client.h"
 
-#include <boost/json.hpp>
-#include <set>
-
 #include "base/text.h"
 #include "registry/challenge.h"
 
 namespace kist::registry {
 namespace {
-
-constexpr int kMostPages = 10'000;
-constexpr size_t kMostTags = 1'000'000;
-constexpr size_t kMostTagBytes = 128;
-constexpr uint64_t kMostPageBytes = 16u << 20;
-constexpr uint64_t kMostIndexBytes = 16u << 20;
 
 const std::vector<std::string>& accepted() {
   static const std::vector<std::string> kAll = [] {
@@ -77,7 +68,8 @@ Result<void> Repository::put_manifest(std::string_view reference, const std::str
   http::Call call{.method = "PUT", .url = session_.url(fmt::format("{}/manifests/{}", repository, reference)),
                   .headers = {fmt::format("Content-Type: {}", media_type)}, .body = bytes, .source = {}, .source_bytes = {}};
   http::Stream answer = TRY(session_.call(call, push_scope()));
-  if (answer.head().status / 100 == 2) return {};
+  // A registry that knows referrers says so; for others the list is the client's to keep.
+  if (answer.head().status / 100 == 2) return answer.head().field("oci-subject").empty() ? list_referrer(bytes, media_type) : Result<void>();
   return refusal(answer, session_.address(), fmt::format("push of the manifest to {}", printable(repository)));
 }
 
@@ -121,67 +113,6 @@ Result<bool> Repository::has_blob(const oci::Digest& digest) {
   if (answer.head().status == 200) return true;
   if (answer.head().status == 404) return false;
   return refusal(answer, session_.address(), fmt::format("blob {}", digest.hex().substr(0, 12)));
-}
-
-namespace {
-
-Result<void> add_tags(const boost::json::object& page, std::vector<std::string>& out) {
-  const auto* tags = page.if_contains("tags");
-  if (tags == nullptr || !tags->is_array()) return {};
-  for (const auto& tag : tags->get_array()) {
-    if (!tag.is_string() || tag.get_string().empty() || tag.get_string().size() > kMostTagBytes)
-      return Error(Code::corrupt, "the registry's list of tags holds something that is no tag");
-    if (out.size() >= kMostTags) return Error(Code::invalid, "the registry's list of tags is longer than the limit of {}", kMostTags);
-    out.emplace_back(std::string_view(tag.get_string()));
-  }
-  return {};
-}
-
-}  // namespace
-
-// Docker's registry pages by a Link header; the next page is told by its "last".
-Result<std::vector<std::string>> Repository::tags() {
-  const std::string& repository = session_.address().repository;
-  std::vector<std::string> out;
-  std::set<std::string> seen;
-  std::string url = session_.url(fmt::format("{}/tags/list", repository));
-  for (int page = 0; page < kMostPages; ++page) {
-    if (!seen.insert(url).second) return Error(Code::invalid, "the registry's list of tags comes back to a page before");
-    http::Call call;
-    call.url = url;
-    http::Stream answer = TRY(session_.call(call, pull_scope()));
-    if (answer.head().status != 200) return refusal(answer, session_.address(), fmt::format("tags of {}", printable(repository)));
-    const std::string link(answer.head().field("link"));
-    const std::string text = TRY(answer.read_all(kMostPageBytes));
-    boost::system::error_code failed;
-    const auto value = boost::json::parse(text, failed);
-    if (failed || !value.is_object()) return Error(Code::corrupt, "the registry's list of tags is not JSON");
-    TRY(add_tags(value.get_object(), out));
-    const size_t begin = link.find('<');
-    const size_t end = link.find('>');
-    if (begin == std::string::npos || end == std::string::npos || end < begin || link.find("next", end) == std::string::npos)
-      return out;
-    url = TRY(session_.resolve(std::string_view(link).substr(begin + 1, end - begin - 1)));
-  }
-  return Error(Code::invalid, "the registry's list of tags has more than {} pages", kMostPages);
-}
-
-Result<oci::Index> Repository::referrers(const oci::Digest& digest, std::string_view artifact_type) {
-  const std::string& repository = session_.address().repository;
-  http::Call call;
-  call.url = session_.url(fmt::format("{}/referrers/{}", repository, digest.string()));
-  if (!artifact_type.empty()) call.url += "?artifactType=" + escape(artifact_type);
-  http::Stream answer = TRY(session_.call(call, pull_scope()));
-  if (answer.head().status == 200) {
-    const std::string text = TRY(answer.read_all(kMostIndexBytes));
-    return oci::parse_index(text);
-  }
-  if (answer.head().status != 404) return refusal(answer, session_.address(), fmt::format("referrers of {}", printable(repository)));
-  // Before 1.1 a tag stood for them: the digest with a dash.
-  auto index = manifest("sha256-" + digest.hex());
-  if (!index && index.error().code() == Code::not_found) return oci::Index{.media_type = std::string(oci::media::kIndex), .manifests = {}, .annotations = {}};
-  if (!index) return index.error();
-  return oci::parse_index(index->bytes, index->media_type);
 }
 
 Result<void> check_login(Session& session) {

@@ -56,7 +56,9 @@ class Repository {
   Result<Document> manifest(std::string_view reference);
   /// What the registry says of it; empty when it is not there.
   Result<std::optional<oci::Digest>> head_manifest(std::string_view reference);
+  /// One that refers to another is put on that one's list too, where the registry does not see to it.
   Result<void> put_manifest(std::string_view reference, const std::string& bytes, std::string_view media_type);
+  /// `reference`: a tag goes alone, a digest with all tags. Errors: unsupported (registries need not do it).
   Result<void> delete_manifest(std::string_view reference);
 
   /// The blob's bytes, from `from` on, as download() brings them; this must outlive what it gives.
@@ -69,10 +71,16 @@ class Repository {
 
   /// All tags, in the registry's order. Errors: invalid (pages without end).
   Result<std::vector<std::string>> tags();
-  /// What refers to a manifest: an index, by the API, else by the tag that stands for it.
+  /// What refers to a manifest: an index, by the API, else by the tag that stands for it. `artifact_type`
+  /// empty: of any. Errors: invalid (pages without end).
   Result<oci::Index> referrers(const oci::Digest& digest, std::string_view artifact_type);
+  /// Takes what was deleted off the list that a tag stands for, if there is one.
+  Result<void> unlist_referrer(const Document& document);
 
  private:
+  Result<oci::Index> all_referrers(const oci::Digest& digest, std::string_view artifact_type);
+  Result<oci::Index> referrers_by_tag(const oci::Digest& digest);
+  Result<void> list_referrer(const std::string& bytes, std::string_view media_type);
   std::vector<std::string> pull_scope() const;
   std::vector<std::string> push_scope() const;
   Result<http::Stream> open_range(const oci::Digest& digest, uint64_t from, std::optional<uint64_t> end,

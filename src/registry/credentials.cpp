@@ -1,10 +1,10 @@
 #include "registry/credentials.h"
 
-#include <openssl/evp.h>
 #include <sys/stat.h>
 
 #include <boost/json.hpp>
 
+#include "base/base64.h"
 #include "base/text.h"
 #include "os/child.h"
 #include "os/files.h"
@@ -113,7 +113,7 @@ std::optional<Credentials> of_entry(const json::object& entry) {
   out.identity_token = http::Secret(text_at(entry, "identitytoken"));
   out.user = text_at(entry, "username");
   out.password = http::Secret(text_at(entry, "password"));
-  if (const auto both = base64_decode(text_at(entry, "auth")); both && !both->empty()) {
+  if (const auto both = decode_base64(text_at(entry, "auth")); both && !both->empty()) {
     const size_t colon = both->find(':');
     out.user = both->substr(0, colon);
     if (colon != std::string::npos) out.password = http::Secret(trim_nul(both->substr(colon + 1)));
@@ -159,25 +159,6 @@ std::string helper_for(const json::object& root, std::string_view registry) {
 
 }  // namespace
 
-std::optional<std::string> base64_decode(std::string_view text) {
-  if (text.size() % 4 != 0 || text.size() > (1 << 20)) return std::nullopt;
-  std::string out(text.size() / 4 * 3, '\0');
-  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                   reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
-  if (size < 0) return std::nullopt;
-  const size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
-  out.resize(static_cast<size_t>(size) - padding);
-  return out;
-}
-
-std::string base64_encode(std::string_view bytes) {
-  std::string out((bytes.size() + 2) / 3 * 4 + 1, '\0');
-  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                   reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
-  out.resize(static_cast<size_t>(size));
-  return out;
-}
-
 Result<std::optional<Credentials>> find_credentials(const Host& host, std::string_view registry,
                                                     std::string_view repository) {
   for (const std::string& path : files_of(host)) {
@@ -200,7 +181,7 @@ Result<std::string> store_credentials(const Host& host, const std::string& regis
   }
   if (!root["auths"].is_object()) root["auths"] = json::object();
   root["auths"].get_object()[registry] =
-      json::object{{"auth", base64_encode(credentials.user + ":" + credentials.password.reveal())}};
+      json::object{{"auth", encode_base64(credentials.user + ":" + credentials.password.reveal())}};
   TRY(write_json(path, root));
   return path;
 }

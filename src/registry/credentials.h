@@ -31,8 +31,4 @@ Result<std::string> store_credentials(const Host& host, const std::string& regis
 /// True when there were any.
 Result<bool> erase_credentials(const Host& host, const std::string& registry);
 
-/// RFC 4648. Empty: not base64.
-std::optional<std::string> base64_decode(std::string_view text);
-std::string base64_encode(std::string_view bytes);
-
 }  // namespace kist::registry

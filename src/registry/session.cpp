@@ -5,6 +5,7 @@
 #include <random>
 #include <thread>
 
+#include "base/base64.h"
 #include "base/text.h"
 #include "http/retry.h"
 #include "registry/challenge.h"
@@ -68,6 +69,7 @@ Code code_of(int status) {
     case 403: return Code::denied;
     case 404:
     case 410: return Code::not_found;
+    case 405: return Code::unsupported;
     default: return http::may_pass(status) ? Code::unavailable : Code::invalid;
   }
 }
@@ -167,7 +169,7 @@ Result<std::string> Session::ask_for_token(const std::map<std::string, std::stri
     for (const std::string& scope : scopes) call.url += "&scope=" + escape(scope);
     if (known) {
       call.url += "&account=" + escape(known->user);
-      call.headers.push_back("Authorization: Basic " + base64_encode(known->user + ":" + known->password.reveal()));
+      call.headers.push_back("Authorization: Basic " + encode_base64(known->user + ":" + known->password.reveal()));
     }
   }
   // The registry's own certificates are for itself alone.
@@ -198,7 +200,7 @@ Result<std::string> Session::answer_challenge(const http::Head& head, const std:
     if (!known || known->password.empty()) return no_credentials(address_);
     const std::lock_guard lock(mutex_);
     wants_basic_ = true;
-    return tokens_[""] = "Basic " + base64_encode(known->user + ":" + known->password.reveal());
+    return tokens_[""] = "Basic " + encode_base64(known->user + ":" + known->password.reveal());
   }
   return no_credentials(address_);
 }

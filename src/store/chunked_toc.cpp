@@ -2,12 +2,11 @@
 // whose readers compare both documents with each other, entry by entry.
 #include "store/chunked_toc.h"
 
-#include <openssl/evp.h>
-
 #include <boost/json/serialize.hpp>
 #include <boost/json/string.hpp>
 #include <chrono>
 
+#include "base/base64.h"
 #include "base/text.h"
 
 namespace kist::store {
@@ -22,15 +21,6 @@ constexpr std::string_view kFooterMagic = "GNUlInUx";
 constexpr std::string_view kAnnotations = "io.github.containers.zstd-chunked.";
 
 std::string json(std::string_view text) { return boost::json::serialize(boost::json::string(text)); }
-
-std::string base64(std::string_view bytes) {
-  std::string out((bytes.size() + 2) / 3 * 4 + 1, '\0');
-  const int size =
-      ::EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                        reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
-  out.resize(static_cast<size_t>(size));
-  return out;
-}
 
 std::string time_text(int64_t time_s) {
   const std::chrono::sys_seconds time{std::chrono::seconds(time_s)};
@@ -91,7 +81,7 @@ std::string described(const Entry& entry, const std::vector<Chunk>& chunks) {
   if (!entry.xattrs.empty()) {
     out += R"(,"xattrs":{)";
     for (size_t i = 0; i < entry.xattrs.size(); ++i)
-      out += fmt::format(R"({}{}:"{}")", i == 0 ? "" : ",", json(entry.xattrs[i].first), base64(entry.xattrs[i].second));
+      out += fmt::format(R"({}{}:"{}")", i == 0 ? "" : ",", json(entry.xattrs[i].first), encode_base64(entry.xattrs[i].second));
     out += '}';
   }
   if (chunks.empty()) return out + '}';
@@ -144,13 +134,13 @@ ChunkedToc::ChunkedToc(int level) : contents_(level), tar_split_(level) {
 }
 
 void ChunkedToc::add_segment(std::string_view bytes) {
-  tar_split_.write(fmt::format("{{\"type\":2,\"payload\":\"{}\",\"position\":{}}}\n", base64(bytes), positions_++));
+  tar_split_.write(fmt::format("{{\"type\":2,\"payload\":\"{}\",\"position\":{}}}\n", encode_base64(bytes), positions_++));
 }
 
 void ChunkedToc::add_entry(const Entry& entry, const std::vector<Chunk>& chunks, uint64_t crc64) {
   std::string line = fmt::format(R"({{"type":1,"name":{})", json(tar_name(entry)));
   add_number(line, "size", entry.size_bytes);
-  const std::string sum = chunks.empty() ? "null" : fmt::format("\"{}\"", base64(big_endian(crc64)));
+  const std::string sum = chunks.empty() ? "null" : fmt::format("\"{}\"", encode_base64(big_endian(crc64)));
   tar_split_.write(fmt::format("{},\"payload\":{},\"position\":{}}}\n", line, sum, positions_++));
   contents_.write((entries_++ == 0 ? "" : ",") + described(entry, chunks));
 }

@@ -6,13 +6,14 @@ namespace kist::verbs {
 
 bool is_image_verb(std::string_view name) {
   for (const char* known :
-       {"images", "load", "save", "bundle", "import", "tag", "rmi", "inspect", "history", "image"})
+       {"images", "image exists", "load", "save", "bundle", "import", "tag", "rmi", "inspect", "history", "image"})
     if (name == known) return true;
   return false;
 }
 
 Result<int> image_verb(std::string_view name, const cli::Parsed& parsed,
                        const environment::Context& context, cli::Terminal& terminal) {
+  if (name == "image exists") return image_exists_verb(parsed, context);
   if (name == "images") return images_verb(parsed, context, terminal);
   if (name == "load") return load_verb(parsed, context, terminal);
   if (name == "save" || name == "bundle") return save_verb(parsed, context, terminal);
@@ -21,8 +22,15 @@ Result<int> image_verb(std::string_view name, const cli::Parsed& parsed,
   if (name == "rmi") return rmi_verb(parsed, context, terminal);
   if (name == "inspect") return inspect_verb(parsed, context, terminal);
   if (name == "history") return history_verb(parsed, context, terminal);
-  return Error(Code::invalid, "kist image wants one of: ls, load, save, import, tag, rm, inspect, history, pull, push, build, prune")
+  return Error(Code::invalid, "kist image wants one of: ls, load, save, import, tag, rm, inspect, exists, history, pull, push, build, prune")
       .hint("`kist image ls`");
+}
+
+Result<int> image_exists_verb(const cli::Parsed& parsed, const environment::Context& context) {
+  const auto image = images::ImageStore(context.store).find(parsed.positionals().front());
+  if (image) return 0;
+  if (image.error().code() == Code::not_found) return 1;
+  return image.error();
 }
 
 std::vector<std::string> without_image_word(std::vector<std::string> args) {

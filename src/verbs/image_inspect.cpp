@@ -1,8 +1,11 @@
 // kist inspect IMAGE… (and kist image inspect)
+#include <algorithm>
+
 #include "base/text.h"
 #include "container_cli/inspected.h"
 #include "verbs/image_verbs.h"
 #include "verbs/json.h"
+#include "verbs/registry_verbs.h"
 
 namespace kist::verbs {
 namespace {
@@ -70,12 +73,30 @@ json::object image_json(const images::Image& image) {
   return out;
 }
 
+namespace {
+
+// What the image is made of, as it came.
+Result<int> print_documents(const cli::Parsed& parsed, const images::ImageStore& store, cli::Terminal& terminal) {
+  for (const std::string& name : parsed.positionals()) {
+    const images::Image image = TRY(store.find(name));
+    const std::string& bytes = parsed.has("--config") ? image.config_bytes : image.manifest_bytes;
+    terminal.text(bytes.ends_with('\n') ? bytes : bytes + "\n");
+  }
+  return 0;
+}
+
+}  // namespace
+
 Result<int> inspect_verb(const cli::Parsed& parsed, const environment::Context& context,
                          cli::Terminal& terminal) {
   const std::string type = parsed.value("--type");
   if (!type.empty() && type != "image")
     return Error(Code::invalid, "unknown type: \"{}\": want one of container, image, network, volume", printable(type));
+  const auto& names = parsed.positionals();
+  const auto is_remote = [](const std::string& name) { return name.starts_with(kDockerTransport); };
+  if (std::any_of(names.begin(), names.end(), is_remote)) return inspect_remote(parsed, context, terminal);
   const images::ImageStore store(context.store);
+  if (parsed.has("--raw") || parsed.has("--config")) return print_documents(parsed, store, terminal);
   const container_cli::Here here = container_cli::here_of(context.host, terminal);
   return container_cli::inspect_all(parsed, here, [&](const std::string& name) {
     return inspected(name, type, parsed.has("--size"), store, here);

@@ -2,6 +2,7 @@
 #include <fnmatch.h>
 
 #include "base/text.h"
+#include "container_cli/filters.h"
 #include "container_cli/table.h"
 #include "format/human.h"
 #include "verbs/image_verbs.h"
@@ -66,8 +67,13 @@ Result<bool> passes(const Row& row, const std::string& filter, const images::Ima
     return key == "before" ? row.image->config.created < other.config.created
                            : row.image->config.created > other.config.created;
   }
+  if (key == "until") {
+    const int64_t until = TRY(container_cli::until_of({{"until", {value}}}));
+    const auto created = format::parse_time(row.image->config.created);
+    return created && *created * 1'000'000'000 < until;
+  }
   return Error(Code::invalid, "invalid filter '{}'", printable(filter))
-      .hint("`--filter reference=PATTERN`, dangling=, label=, before=, since=");
+      .hint("`--filter reference=PATTERN`, dangling=, label=, before=, since=, until=");
 }
 
 Result<std::vector<Row>> chosen(const cli::Parsed& parsed, const std::vector<Image>& all,

@@ -1,5 +1,6 @@
 // kist pull NAME…
 #include "base/text.h"
+#include "engine/remote.h"
 #include "verbs/image_verbs.h"
 #include "verbs/registry_verbs.h"
 
@@ -8,7 +9,8 @@ namespace {
 
 Result<void> pull_one(const std::string& name, const engine::Transfer& transfer, const oci::Platform& platform,
                       bool quiet, const environment::Context& context, cli::Terminal& terminal) {
-  const oci::Reference reference = TRY(oci::Reference::parse(name));
+  const oci::Reference reference = TRY(remote_name(name));
+  if (!quiet && reference.tag.empty() && !reference.digest) terminal.line(fmt::format("Using default tag: {}", oci::kDefaultTag));
   const engine::Pulled pulled = TRY(engine::pull_image(transfer, reference, platform));
   if (pulled.is_new) note_image(context, "pull", pulled.image.id, reference.name());
   if (!quiet) {
@@ -23,7 +25,7 @@ Result<void> pull_one(const std::string& name, const engine::Transfer& transfer,
 
 Result<void> preview_one(const std::string& name, const engine::Transfer& transfer, const oci::Platform& platform,
                          cli::Terminal& terminal) {
-  const oci::Reference reference = TRY(oci::Reference::parse(name));
+  const oci::Reference reference = TRY(remote_name(name));
   const engine::Wanted wanted = TRY(engine::preview_pull(transfer, reference, platform));
   for (const engine::Wanted::Layer& layer : wanted.layers)
     terminal.line(fmt::format("{}: {}", layer.digest.hex().substr(0, 12),
@@ -43,7 +45,7 @@ Result<int> pull_verb(const cli::Parsed& parsed, const environment::Context& con
   std::vector<std::string> names = parsed.positionals();
   if (parsed.has("--all-tags")) {
     if (names.size() != 1) return Error(Code::invalid, "--all-tags wants one NAME");
-    const oci::Reference reference = TRY(oci::Reference::parse(names.front()));
+    const oci::Reference reference = TRY(remote_name(names.front()));
     if (!reference.tag.empty() || reference.digest)
       return Error(Code::invalid, "tag can't be used with --all-tags/-a");
     const auto tags = TRY(engine::list_tags(transfer, reference));

@@ -59,14 +59,29 @@ Result<void> remove_one(const std::string& text, bool is_forced,
   return {};
 }
 
+// By id, so that an image goes with all its names.
+Result<std::vector<std::string>> all_unused(const environment::Context& context) {
+  const std::vector<Image> all = TRY(images::ImageStore(context.store).list());
+  std::vector<std::string> out;
+  for (const Image& image : all) {
+    const auto users = TRY(images::containers_using(context.store, image.tree));
+    if (users.empty()) out.push_back(image.id.string());
+  }
+  return out;
+}
+
 }  // namespace
 
 // As docker: goes on after one that failed, and says so with its exit status.
 Result<int> rmi_verb(const cli::Parsed& parsed, const environment::Context& context,
                      cli::Terminal& terminal) {
+  std::vector<std::string> asked = parsed.positionals();
+  if (parsed.has("--all") == !asked.empty())
+    return Error(Code::invalid, "{}", asked.empty() ? "kist rmi needs IMAGE…" : "--all takes no IMAGE").hint("`kist rmi --help`");
+  if (parsed.has("--all")) asked = TRY(all_unused(context));
   bool has_failed = false;
-  for (const std::string& text : parsed.positionals()) {
-    const auto removed = remove_one(text, parsed.has("--force"), context, terminal);
+  for (const std::string& text : asked) {
+    const auto removed = remove_one(text, parsed.has("--force") || parsed.has("--all"), context, terminal);
     if (removed) continue;
     // Nothing there is what --force asked for.
     if (parsed.has("--force") && removed.error().code() == Code::not_found) continue;

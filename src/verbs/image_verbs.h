@@ -22,6 +22,7 @@ Result<int> image_verb(std::string_view name, const cli::Parsed& parsed,
 /// "image rm X" as "rmi X", and so on; other command lines as they are.
 std::vector<std::string> without_image_word(std::vector<std::string> args);
 
+Result<int> image_exists_verb(const cli::Parsed& parsed, const environment::Context& context);
 Result<int> images_verb(const cli::Parsed& parsed, const environment::Context& context,
                         cli::Terminal& terminal);
 Result<int> load_verb(const cli::Parsed& parsed, const environment::Context& context,

@@ -3,9 +3,9 @@
 namespace kist::verbs {
 
 bool is_transfer_verb(std::string_view name) {
-  for (const char* known : {"pull", "push", "copy", "login", "logout", "tags", "search-tags", "manifest inspect"})
+  for (const char* known : {"pull", "push", "copy", "login", "logout", "tags", "search-tags", "delete"})
     if (name == known) return true;
-  return false;
+  return name.starts_with("manifest ");
 }
 
 Result<int> transfer_verb(std::string_view name, const cli::Parsed& parsed, const environment::Context& context,
@@ -16,13 +16,21 @@ Result<int> transfer_verb(std::string_view name, const cli::Parsed& parsed, cons
   if (name == "login") return login_verb(parsed, context, terminal);
   if (name == "logout") return logout_verb(parsed, context, terminal);
   if (name == "tags" || name == "search-tags") return tags_verb(parsed, context, terminal);
-  return manifest_inspect_verb(parsed, context, terminal);
+  if (name == "delete") return delete_verb(parsed, context, terminal);
+  if (name == "manifest inspect") return manifest_inspect_verb(parsed, context, terminal);
+  if (name == "manifest referrers") return manifest_referrers_verb(parsed, context, terminal);
+  return manifest_list_verb(name.substr(name.find(' ') + 1), parsed, context, terminal);
+}
+
+Result<oci::Reference> remote_name(std::string_view text) {
+  if (text.starts_with(kDockerTransport)) text.remove_prefix(kDockerTransport.size());
+  return oci::Reference::parse(text);
 }
 
 Result<registry::Host> registry_host(const cli::Parsed& parsed, const environment::Context& context) {
   if (context.offline) return Error(Code::unavailable, "a registry cannot be asked with --offline");
   return registry::Host{.home = context.host.home, .variables = context.host.variables,
-                        .default_registry = context.default_registry, .insecure = parsed.has("--insecure")};
+                        .default_registry = context.default_registry, .insecure = parsed.has("--insecure") || parsed.off("--tls-verify")};
 }
 
 Result<oci::Platform> wanted_platform(const cli::Parsed& parsed) {

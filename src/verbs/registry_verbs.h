@@ -1,5 +1,5 @@
-// Verbs that talk to registries: pull, push, login, logout, tags, manifest. Names, flags and messages are
-// docker's, `tags` is skopeo's list-tags.
+// Verbs that talk to registries: pull, push, copy, login, logout, tags, delete, manifest. Names, flags and
+// messages are docker's; `copy`, `tags` (list-tags) and `delete` are skopeo's.
 #pragma once
 
 #include "cli/flags.h"
@@ -20,8 +20,21 @@ Result<int> copy_image_verb(const cli::Parsed& parsed, const environment::Contex
 Result<int> login_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal);
 Result<int> logout_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal);
 Result<int> tags_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal);
+Result<int> delete_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal);
 Result<int> manifest_inspect_verb(const cli::Parsed& parsed, const environment::Context& context,
                                   cli::Terminal& terminal);
+Result<int> manifest_referrers_verb(const cli::Parsed& parsed, const environment::Context& context,
+                                    cli::Terminal& terminal);
+/// manifest create, add, annotate, push, rm.
+Result<int> manifest_list_verb(std::string_view name, const cli::Parsed& parsed, const environment::Context& context,
+                               cli::Terminal& terminal);
+/// `kist inspect docker://NAME`, in skopeo's shape.
+Result<int> inspect_remote(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal);
+
+/// skopeo's word for what is in a registry; the only one that names need not have.
+inline constexpr std::string_view kDockerTransport = "docker://";
+/// With or without that word. Errors: invalid.
+Result<oci::Reference> remote_name(std::string_view text);
 
 /// What of the command line and the machine a registry needs. Errors: unavailable (--offline).
 Result<registry::Host> registry_host(const cli::Parsed& parsed, const environment::Context& context);

@@ -755,6 +755,48 @@ error: the registry '127.0.0.1:PORT' sends us to 'ftp://127.0.0.1/'
 """)
 
 
+class Referrers(HostileRegistryTest):
+    """Lists of what refers to an image."""
+
+    def listed(self, behaviour, *flags):
+        name = self.name(behaviour).removesuffix(":1") + "@sha256:" + "0" * 64
+        return self.measured("manifest", "referrers", "--json", *flags, name)
+
+    def list_fails(self, behaviour, message):
+        done = self.listed(behaviour)
+        self.assertNotIn("\x1b", done.out + done.err)
+        self.assertIn(done.status, (1, 2), done)
+        self.assert_fails(done, done.status, message)
+
+    def test_pages(self):
+        self.assertEqual(len(json.loads(self.listed("referrers-in-pages").out)["referrers"]), 40)
+
+    def test_a_registry_that_does_not_filter(self):
+        done = self.listed("referrers-in-pages", "--artifact-type", "application/x.1")
+        self.assertEqual({one["artifactType"] for one in json.loads(done.out)["referrers"]}, {"application/x.1"}, done)
+
+    def test_circle(self):
+        self.list_fails("referrers-in-a-circle", """
+error: the registry's list of referrers comes back to a page before
+""")
+
+    def test_pages_without_end(self):
+        self.list_fails("referrers-without-end", """
+error: the registry's list of referrers is longer than the limit of 100000
+""")
+
+    def test_what_is_no_list(self):
+        self.list_fails("referrers-that-are-no-list", """
+error: image index: manifests 0
+  cause: digest '../\\x1b[2J' has '.' at offset 0, not a lower-case hex digit
+""")
+
+    def test_next_page_elsewhere(self):
+        self.list_fails("referrers-elsewhere", """
+error: the registry '127.0.0.1:PORT' sends us to 'ftp://127.0.0.1/'
+""")
+
+
 class Pushes(HostileRegistryTest):
     """Registries that take what they are given in odd ways. The layer of 6 MB goes by PATCH."""
 

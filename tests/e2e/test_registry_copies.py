@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`kist copy` from registry to registry."""
+"""`kist copy` between registries, folders and files; what is asked of a registry beside."""
 import gzip
 import json
 import urllib.request
@@ -10,8 +10,8 @@ import registries
 import test_registry
 
 
-class Copies(test_registry.RegistryTest):
-    """`kist copy`: nothing is kept here, digests stay."""
+class CopyTest(test_registry.RegistryTest):
+    """Docker's registry with images in it, and one of kist's."""
 
     @classmethod
     def setUpClass(cls):
@@ -43,6 +43,18 @@ class Copies(test_registry.RegistryTest):
 
     def raw(self, name):
         return self.skopeo("inspect", "--raw", "--tls-verify=false", "docker://" + name)
+
+    def put_report(self, subject, text):
+        empty = self.blob(b"{}", "application/vnd.oci.empty.v1+json")
+        return self.put({"schemaVersion": 2, "mediaType": test_registry.MANIFEST, "artifactType": "application/x.report", "config": empty,
+                         "layers": [self.blob(text, "text/plain")], "subject": subject})
+
+    def referrers(self, name, *flags):
+        return json.loads(self.do("manifest", "referrers", "--json", *flags, name))
+
+
+class Copies(CopyTest):
+    """`kist copy`: nothing is kept here, digests stay."""
 
     def test_all_platforms(self):
         entries, digest = self.put_index()
@@ -85,11 +97,6 @@ class Copies(test_registry.RegistryTest):
         self.assertEqual([method for method, path, _ in asked if method in ("POST", "PATCH", "PUT")], ["PUT"])
         self.assertEqual(self.digest_at_registry("stable"), entry["digest"])
 
-    def put_report(self, subject, text):
-        empty = self.blob(b"{}", "application/vnd.oci.empty.v1+json")
-        return self.put({"schemaVersion": 2, "mediaType": test_registry.MANIFEST, "artifactType": "application/x.report", "config": empty,
-                         "layers": [self.blob(text, "text/plain")], "subject": subject})
-
     def test_what_refers_to_it(self):
         """Docker's registry is older than the API for referrers: there a tag stands for them."""
         image = self.put_image("amd64", "1")
@@ -109,6 +116,132 @@ class Copies(test_registry.RegistryTest):
             self.do("copy", "--referrers", target, self.name(host=third.host))
             for report in reports:
                 self.assertTrue(self.raw(f"{third.host}/{self.repository}@{report['digest']}"))
+
+    def test_a_registry_without_the_api_gets_the_list_that_stands_for_it(self):
+        """The specification gives it to clients to keep: docker's registry knows nothing of referrers."""
+        image = self.put_image("amd64", "1")
+        subject = {key: image[key] for key in ("mediaType", "digest", "size")}
+        reports = [self.put_report(subject, text) for text in (b"good", b"very good")]
+        with registries.KistRegistry(self.kist, self.work / "third") as third:
+            target = self.name(host=third.host)
+            self.do("copy", self.name(), target)
+            for report in reports:
+                self.do("copy", f"{self.registry.host}/{self.repository}@{report['digest']}", f"{third.host}/{self.repository}@{report['digest']}")
+            again = self.repository + "-again"
+            self.do("copy", "--referrers", target, self.name(repository=again))
+        listed = json.loads(self.raw(self.name(image["digest"].replace(":", "-"), repository=again)))
+        self.assertEqual(listed["mediaType"], test_registry.INDEX)
+        self.assertEqual(sorted(one["digest"] for one in listed["manifests"]), sorted(report["digest"] for report in reports))
+        self.assertEqual({one["artifactType"] for one in listed["manifests"]}, {"application/x.report"})
+        # Copied again nothing is listed twice; deleted it is listed no more.
+        self.do("copy", "--referrers", self.name(repository=again), self.name("2", repository=again))
+        self.assertEqual(len(self.referrers(self.name(repository=again))["referrers"]), 2)
+        self.do("delete", f"{self.registry.host}/{again}@{reports[0]['digest']}")
+        left = self.referrers(self.name(repository=again))
+        self.assertEqual(([one["digest"] for one in left["referrers"]], left["subject"]), ([reports[1]["digest"]], image["digest"]))
+
+    def test_what_refers_to_it_is_listed(self):
+        image = self.put_image("amd64", "1")
+        subject = {key: image[key] for key in ("mediaType", "digest", "size")}
+        target = self.name(host=self.own.host)
+        self.do("copy", self.name(), target)
+        self.assertEqual(self.do("manifest", "referrers", target).split(), ["DIGEST", "ARTIFACT", "TYPE", "CREATED"])
+        report = self.put_report(subject, b"good")
+        self.do("copy", f"{self.registry.host}/{self.repository}@{report['digest']}", f"{self.own.host}/{self.repository}@{report['digest']}")
+        found = self.referrers(target)["referrers"]
+        self.assertEqual([(one["digest"], one["artifactType"]) for one in found], [(report["digest"], "application/x.report")])
+        self.assertEqual(self.do("manifest", "referrers", "--format", "{{.Digest}} {{.Type}}", f"docker://{target}"), f"{report['digest']} application/x.report\n")
+        self.assertEqual(self.referrers(target, "--artifact-type", "application/x.other")["referrers"], [])
+        self.assertEqual(len(self.referrers(target, "--artifact-type", "application/x.report")["referrers"]), 1)
+
+    def test_folders_and_archives(self):
+        """All platforms and what refers to them, out of a registry, through a file, into another one."""
+        entries, digest = self.put_index()
+        report = self.put_report({"mediaType": test_registry.INDEX, "digest": digest, "size": len(self.raw(self.name()))}, b"good")
+        self.do("copy", f"{self.registry.host}/{self.repository}@{report['digest']}", f"{self.own.host}/{self.repository}@{report['digest']}")
+        self.do("copy", self.name(), self.name(host=self.own.host))
+        source = f"docker://{self.name(host=self.own.host)}"
+        folder, archive = self.work / "layout", self.work / "layout.tar"
+        self.assertIn("to copy: ", self.do("copy", "--dry-run", "--referrers", source, f"oci:{folder}:x"))
+        self.assertFalse(folder.exists(), "a dry run makes nothing")
+        self.assertEqual(self.do("copy", "--referrers", source, f"oci:{folder}:team/tool:7"), f"oci:{folder}:team/tool:7@{digest}\n")
+        self.assertEqual(self.do("copy", "--referrers", source, f"oci-archive:{archive}"), f"oci-archive:{archive}:{self.name(host=self.own.host)}@{digest}\n")
+        for entry in entries:
+            self.assertEqual(forge.digest((folder / "blobs/sha256" / entry["digest"][7:]).read_bytes()), entry["digest"])
+        self.assertEqual(json.loads(self.skopeo("inspect", "--raw", f"oci:{folder}:team/tool:7"))["manifests"], entries)
+        back = self.repository + "-back"
+        for number, place in enumerate((f"oci:{folder}:team/tool:7", f"oci-archive:{archive}:{self.name(host=self.own.host)}")):
+            target = self.name(repository=f"{back}/{number}")
+            self.assertEqual(self.do("copy", "--referrers", place, target), f"{target}@{digest}\n")
+            self.assertEqual(self.raw(target), self.raw(self.name()))
+            self.assertEqual([one["digest"] for one in self.referrers(target)["referrers"]], [report["digest"]])
+        self.assertIn("Loaded image: " + self.name(host=self.own.host), self.do("load", "-i", archive))
+        self.assertEqual(list((self.store / "staging").iterdir()), [], "what was put together for the archive is gone")
+
+    def test_all_tags(self):
+        self.put_index("1")
+        self.put_image("amd64", "2")
+        folder = self.work / "layout"
+        out = self.do("copy", "--all-tags", f"{self.registry.host}/{self.repository}", f"oci:{folder}")
+        self.assertEqual(sorted(line.partition("@")[0] for line in out.split()), [f"oci:{folder}:{self.name(tag)}" for tag in "12"])
+        target = f"{self.own.host}/{self.repository}-too"
+        self.do("copy", "-a", f"oci:{folder}", target)
+        self.assertEqual(sorted(self.do("tags", target).split()), ["1", "2"])
+        for tag in "12":
+            self.assertEqual(self.raw(f"{target}:{tag}"), self.raw(self.name(tag)))
+        one = self.run_kist("copy", "-a", self.name(), target)
+        self.assertEqual(one.status, 2, one)
+        self.assertIn("is one image, and --all-tags wants names without tag", one.err)
+        several = self.run_kist("copy", f"oci:{folder}", target)
+        self.assertEqual(several.status, 2, several)
+        self.assertIn(f"oci:{folder} has 2 images, and none is named; it has {self.registry.host}/", several.err)
+        self.assertIn("has no 'x', it has", self.run_kist("copy", f"oci:{folder}:x", target).err)
+
+    def test_a_layout_that_lies(self):
+        self.put_image("amd64", "1")
+        folder = self.work / "layout"
+        self.do("copy", self.name(), f"oci:{folder}:x")
+        blobs = sorted((folder / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
+        blobs[-1].write_bytes(blobs[-1].read_bytes()[:-1] + b"x")
+        refused = self.run_kist("copy", f"oci:{folder}:x", f"oci:{self.work / 'other'}:x")
+        self.assertEqual(refused.status, 1, refused)
+        self.assertIn(f"want sha256:{blobs[-1].name}", refused.err)
+        self.assertFalse((self.work / "other/index.json").exists(), "it names nothing that is not there")
+        refused = self.run_kist("copy", f"oci:{folder}:x", self.name(host=self.own.host))
+        self.assertEqual(refused.status, 1, refused)
+        self.assertIn(f"want sha256:{blobs[-1].name}", refused.err)
+
+    def test_delete(self):
+        entry = self.put_image("amd64", "1")
+        target = self.name(host=self.own.host)
+        for tag in ("1", "2"):
+            self.do("copy", self.name(), self.name(tag, host=self.own.host))
+        guessed = self.run_kist("delete", f"{self.own.host}/{self.repository}")
+        self.assertEqual(guessed.status, 2, guessed)
+        self.assertIn("names neither tag nor digest", guessed.err)
+        self.assertEqual(self.do("delete", f"docker://{target}"), f"Deleted: {target}\n")
+        self.assertEqual(self.do("tags", f"{self.own.host}/{self.repository}"), "2\n", "a tag goes alone")
+        self.do("delete", f"{self.own.host}/{self.repository}@{entry['digest']}")
+        self.assertEqual(self.run_kist("pull", self.name("2", host=self.own.host)).status, 1)
+        self.assertEqual(self.run_kist("delete", target).status, 1, "it is not there any more")
+        # Docker's registry deletes by digest only.
+        refused = self.run_kist("delete", self.name())
+        self.assertEqual(refused.status, 1, refused)
+        self.assertIn(f"`kist delete {self.registry.host}/{self.repository}@{entry['digest']}` deletes the image with all its tags", " ".join(refused.err.split()))
+        self.do("delete", f"{self.registry.host}/{self.repository}@{entry['digest']}")
+        self.assertEqual(self.run_kist("pull", self.name()).status, 1)
+
+    def test_looked_at_where_it_is(self):
+        """`kist inspect docker://…` is what skopeo says, and brings nothing here."""
+        self.put_index()
+        said = json.loads(self.do("inspect", "docker://" + self.name()))
+        wanted = json.loads(self.skopeo("inspect", "--tls-verify=false", "docker://" + self.name()))
+        self.assertEqual({key: said[key] for key in wanted}, wanted)
+        self.assertEqual(self.do("inspect", "--raw", "docker://" + self.name()).rstrip("\n"), self.raw(self.name()))
+        config = self.do("inspect", "--config", "--platform", "linux/arm64", "docker://" + self.name())
+        self.assertEqual(json.loads(config)["architecture"], "arm64")
+        self.assertEqual(self.do("inspect", "-f", "{{.Architecture}}", "--platform", "arm64", "docker://" + self.name()), "arm64\n")
+        self.assertEqual(self.do("images", "-q"), "")
 
     def test_an_artifact(self):
         config = self.blob(b"{}", "application/vnd.oci.empty.v1+json")
@@ -130,6 +263,52 @@ class Copies(test_registry.RegistryTest):
 error: cannot copy '127.0.0.1:PORT/test/test-not-there:1' to '127.0.0.1:PORT/test/test-not-there:1'
   cause: manifest 1 of test/test-not-there: the registry '127.0.0.1:PORT' answered 404: manifest unknown
 """)
+
+
+class Lists(CopyTest):
+    """`kist manifest create …`: indexes that are put together by hand."""
+
+    def test_of_images_here_and_elsewhere(self):
+        remote = self.put_image("arm64", "arm")
+        self.loaded([forge.layer(forge.entry("a", content=b"a"))], "local:1")
+        name, own = self.name("all"), self.name("all", host=self.own.host)
+        self.assertEqual(self.do("manifest", "create", name, "local:1", self.name("arm")), f"Created manifest list {name}\n")
+        again = self.run_kist("manifest", "create", name, "local:1")
+        self.assertEqual(again.status, 1, again)
+        self.assertIn("is there already", again.err)
+        self.do("manifest", "annotate", name, self.name("arm"), "--variant", "v8", "--annotation", "a=b")
+        listed = json.loads(self.do("manifest", "inspect", name))
+        self.assertEqual([one["platform"] for one in listed["manifests"]],
+                         [{"architecture": "amd64", "os": "linux"}, {"architecture": "arm64", "os": "linux", "variant": "v8"}])
+        self.assertEqual(listed["manifests"][1]["annotations"], {"a": "b"})
+        digest = self.do("manifest", "push", name).strip()
+        self.assertEqual(digest, self.digest_at_registry("all"))
+        self.assertEqual(self.do("manifest", "push", "--purge", name, own).strip(), digest, "another name, the same bytes")
+        self.assertEqual(json.loads(self.raw(own)), listed)
+        self.empty_store()
+        self.do("pull", "-q", own)
+        self.do("pull", "-q", "--platform", "linux/arm64", own)
+        self.assertEqual(self.do("images", "--format", "{{.Digest}}", own).strip(), remote["digest"])
+        self.assertEqual(self.run_kist("manifest", "push", name).status, 1, "it was purged with the other store")
+
+    def test_of_an_index_and_one_more(self):
+        self.put_index()
+        self.loaded([forge.layer(forge.entry("a", content=b"a"))], "local:1")
+        name = self.name("more")
+        self.do("manifest", "create", name, "docker://" + self.name())
+        self.do("manifest", "add", name, "local:1")
+        listed = json.loads(self.do("manifest", "inspect", name))["manifests"]
+        self.assertEqual([one["platform"]["architecture"] for one in listed], ["arm64", "amd64"], "that for amd64 made place")
+        self.do("manifest", "create", "--amend", name, self.name())
+        self.assertEqual(len(json.loads(self.do("manifest", "inspect", name))["manifests"]), 2)
+        self.do("manifest", "rm", name)
+        gone = self.run_kist("manifest", "rm", name)
+        self.assertEqual(gone.status, 1, gone)
+        self.assertIn(f"no such manifest list: {name}", gone.err)
+        missing = self.run_kist("manifest", "create", name, self.name("missing"))
+        self.assertEqual(missing.status, 1, missing)
+        self.assertIn("answered 404", missing.err)
+        self.assertEqual(self.run_kist("manifest", "rm", name).status, 1, "nothing was begun")
 
 
 if __name__ == "__main__":

@@ -794,6 +794,43 @@ def tags_elsewhere(asked):
     return asked.answer(200, encoded({"tags": ["a"]}), Link='<ftp://127.0.0.1/>; rel="next"')
 
 
+def referrer(number, **more):
+    return {"mediaType": MANIFEST, "digest": digest(str(number).encode()), "size": 7, "artifactType": f"application/x.{number % 2}", **more}
+
+
+def referrers(entries):
+    return encoded({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries})
+
+
+@on("referrers")
+def referrers_in_pages(asked):
+    """Which does not filter, as the specification allows."""
+    number = int(re.search(r"last=(\d+)", asked.query)[1]) if "last=" in asked.query else 0
+    more = {"Link": f'<{asked.path}?last={number + 10}>; rel="next"'} if number < 30 else {}
+    return asked.answer(200, referrers([referrer(number + i) for i in range(10)]), Content_Type=INDEX, **more)
+
+
+@on("referrers")
+def referrers_in_a_circle(asked):
+    return asked.answer(200, referrers([referrer(1)]), Link=f'<{asked.path}?last=a>; rel="next"')
+
+
+@on("referrers")
+def referrers_without_end(asked):
+    page = asked.registry.count("pages")
+    return asked.answer(200, referrers([referrer(page * 9_000 + i) for i in range(9_000)]), Link=f'<{asked.path}?last={page}>; rel="next"')
+
+
+@on("referrers")
+def referrers_that_are_no_list(asked):
+    return asked.answer(200, referrers([{"mediaType": MANIFEST, "digest": "sha256:../\x1b[2J", "size": 1}]))
+
+
+@on("referrers")
+def referrers_elsewhere(asked):
+    return asked.answer(200, referrers([referrer(1)]), Link='<ftp://127.0.0.1/>; rel="next"')
+
+
 # Pushes. Names begin with "push-": nothing is there.
 def pushes(method):
     def make(function):
