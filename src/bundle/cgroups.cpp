@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 
 #include "base/text.h"
 #include "bundle/cgroup_devices.h"
@@ -94,7 +95,7 @@ Result<void> make_folder(const CgroupFolder& folder, bool shared) {
     if (errno != EEXIST) return Error::from_errno(errno, "create '{}'", printable(folder.path));
     // A leftover still has its old limits, so it goes; that works only when nobody is in it.
     if (::rmdir(folder.path.c_str()) != 0 && errno == EBUSY)
-      return Error(Code::exists, "cgroup '{}' has processes or cgroups in it already",
+      return Error(Code::exists, "the container's cgroup is not empty: '{}' has processes or cgroups in it already",
                    printable(folder.path))
           .hint("give linux.cgroupsPath a name that nobody uses");
     if (::mkdir(folder.path.c_str(), 0755) != 0)
@@ -131,10 +132,18 @@ bool remove_folder(const std::string& path) {
 }
 
 Error limit_failed(const Error& cause, const CgroupSetting& setting) {
-  return Error(cause).context(fmt::format("{}: cannot be set", setting.field));
+  const bool unified = setting.field.starts_with("linux.resources.unified") && cause.code() == Code::not_found;
+  return Error(cause).context(fmt::format("{}: {}cannot be set", setting.field, unified ? "invalid configuration: " : ""));
 }
 
-// Memory and the sum of memory and swap have to be written in the order that keeps the sum above.
+// What the kernel compares with another file at each write: memory stays below its sum with swap, and
+// the share of a processor below the parent's. Where the usual order fails, the other one may not.
+const std::map<std::string_view, std::string_view> kWrittenBefore = {
+    {"memory.limit_in_bytes", "memory.memsw.limit_in_bytes"},
+    {"cpu.cfs_period_us", "cpu.cfs_quota_us"},
+    {"cpu.rt_period_us", "cpu.rt_runtime_us"},
+};
+
 Result<void> write_setting(const CgroupFolder& folder, const CgroupSetting& setting,
                            const std::vector<CgroupSetting>& all) {
   const std::string path = os::join(folder.path, setting.file);
@@ -146,15 +155,35 @@ Result<void> write_setting(const CgroupFolder& folder, const CgroupSetting& sett
   }
   Result<void> written = write_file(path, value);
   if (written) return {};
-  if (setting.file == "memory.limit_in_bytes") {
-    for (const CgroupSetting& sum : all) {
-      if (sum.file != "memory.memsw.limit_in_bytes") continue;
-      TRY(write_file(os::join(folder.path, sum.file), sum.value), "{}: cannot be set", sum.field);
-      written = write_file(path, setting.value);
-      if (written) return {};
-    }
+  const auto first = kWrittenBefore.find(setting.file);
+  for (const CgroupSetting& other : all) {
+    if (first == kWrittenBefore.end() || other.file != first->second) continue;
+    TRY(write_file(os::join(folder.path, other.file), other.value), "{}: cannot be set", other.field);
+    written = write_file(path, setting.value);
+    if (written) return {};
   }
   return limit_failed(written.error(), setting);
+}
+
+// "PATH", or "CONTROLLER[,CONTROLLER…]:PATH" where they have trees of their own; as runc.
+Result<void> add_below(const std::string& text, const std::vector<CgroupFolder>& folders,
+                       std::map<const CgroupFolder*, std::string>& out) {
+  const size_t colon = text.find(':');
+  const std::string path = colon == std::string::npos ? text : text.substr(colon + 1);
+  for (const std::string_view part : split(path, '/'))
+    if (part == "..") return Error(Code::invalid, "--cgroup: {} is not a sub cgroup path", printable(path));
+  if (colon == std::string::npos)
+    for (const CgroupFolder& folder : folders) out[&folder] = path;
+  else
+    for (const std::string_view name : split(std::string_view(text).substr(0, colon), ',')) {
+      const auto has = [&](const CgroupFolder& one) {
+        return one.version == 1 && std::find(one.controllers.begin(), one.controllers.end(), name) != one.controllers.end();
+      };
+      const auto found = std::find_if(folders.begin(), folders.end(), has);
+      if (found == folders.end()) return Error(Code::invalid, "--cgroup: unknown controller {}", printable(name));
+      out[&*found] = path;
+    }
+  return {};
 }
 
 }  // namespace
@@ -269,14 +298,20 @@ Result<void> Cgroups::apply_devices(const std::vector<DeviceRule>& rules) const 
   return {};
 }
 
-Result<std::vector<os::Fd>> Cgroups::entrances(const std::string& below) const {
+Result<std::vector<os::Fd>> Cgroups::entrances(const std::vector<std::string>& below) const {
   std::vector<os::Fd> out;
+  std::map<const CgroupFolder*, std::string> lower;
+  for (const std::string& text : below) TRY(add_below(text, folders_, lower));
   for (const CgroupFolder& folder : folders_) {
     // For "tasks" and a process that moves itself the kernel skips a lock which costs milliseconds.
-    const std::string path = below.empty() ? folder.path : folder.path + "/" + below;
+    const auto found = lower.find(&folder);
+    const std::string path = found == lower.end() ? folder.path : folder.path + "/" + found->second;
     const char* file = folder.version == 1 ? "tasks" : "cgroup.procs";
-    os::Fd entrance = TRY(os::open_file(os::join(path, file), O_WRONLY), "entering the cgroup");
-    out.push_back(std::move(entrance));
+    auto entrance = os::open_file(os::join(path, file), O_WRONLY);
+    if (!entrance && entrance.error().code() == Code::not_found)
+      return Error(Code::not_found, "adding pid {} to {}/cgroup.procs: no such file or directory", ::getpid(), printable(path));
+    os::Fd opened = TRY(std::move(entrance), "entering the cgroup");
+    out.push_back(std::move(opened));
   }
   return out;
 }

@@ -48,7 +48,7 @@ class Cgroups {
   Result<void> apply(const Resources& resources) const;
   Result<void> apply_devices(const std::vector<DeviceRule>& rules) const;
   /// Open files: writing "0" to each of them moves the writing process, which must have one thread.
-  Result<std::vector<os::Fd>> entrances(const std::string& below = {}) const;
+  Result<std::vector<os::Fd>> entrances(const std::vector<std::string>& below = {}) const;
 
   Result<std::vector<pid_t>> processes() const;
   /// Waits until it is so. Errors: unsupported (no freezer).

@@ -64,6 +64,8 @@ struct StandardStreams {
   const os::Fd* input = nullptr;
   const os::Fd* output = nullptr;
   const os::Fd* error = nullptr;
+  /// Of a terminal: what is printed comes out as it was printed, a newline without a carriage return.
+  bool plain_newlines = false;
 };
 
 struct CreateOptions {
@@ -117,13 +119,16 @@ struct ExecOptions {
   std::string pid_file;
   unsigned preserve_fds = 0;
   bool ignore_paused = false;
-  std::string cgroup;  // Relative to the container's own.
+  /// Relative to the container's own: "PATH", or "CONTROLLER[,CONTROLLER…]:PATH" with version 1.
+  std::vector<std::string> cgroups;
   StandardStreams streams;
   /// What the container was made from, where no config_bytes were kept; and the filter that it got.
   const Spec* spec = nullptr;
   const SeccompFilter* filter = nullptr;
   bool pretend_ownership = false;
 };
+/// Whether a command could not be executed, as opposed to what comes before it.
+bool is_of_execve(const Error& error);
 /// One more process in a running container. Its parent is the caller, who must wait for it.
 Result<Created> exec(const Runtime& runtime, const std::string& id, const Process& process,
                      const ExecOptions& options);

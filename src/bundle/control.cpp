@@ -105,9 +105,11 @@ Result<void> kill(const Runtime& runtime, const std::string& id, int signal,
                   const KillOptions& options) {
   const Record record = TRY(read_record(runtime.state_root, id));
   const Cgroups cgroups(record.cgroups);
-  if (options.all || (signal == SIGKILL && (record.namespaces & CLONE_NEWPID) == 0 &&
-                      !cgroups.empty())) {
-    if (is_alive(record) || !options.all) TRY(send_signal(record, 0));
+  const bool lives_on = signal == SIGKILL && (record.namespaces & CLONE_NEWPID) == 0 && !cgroups.empty();
+  if (options.all || lives_on) {
+    // Without pids of its own a container is more than its first process, and may outlive it.
+    const auto left = cgroups.processes();
+    if (is_alive(record) || (!options.all && (!left || left->empty()))) TRY(send_signal(record, 0));
     return cgroups.kill(signal);
   }
   TRY(send_signal(record, signal));

@@ -52,6 +52,20 @@ Result<void> check_preserved(unsigned count) {
   return {};
 }
 
+// Makes the owners of what is in `tree` those of the mount's maps, or of the container's where it has
+// none, which may be those of a namespace that it joins.
+Result<void> map_owners(const Spec& spec, const Mount& mount, const os::Fd& tree) {
+  const Namespace* joined = spec.find_namespace(CLONE_NEWUSER);
+  const bool own = !mount.uid_maps.empty() || joined == nullptr || joined->path.empty();
+  const os::Fd users = TRY(own ? make_user_namespace(mount.uid_maps.empty() ? spec.uid_maps : mount.uid_maps,
+                                                     mount.gid_maps.empty() ? spec.gid_maps : mount.gid_maps)
+                               : os::open_file(joined->path, O_RDONLY));
+  mount_attr change = {};
+  change.attr_set = MOUNT_ATTR_IDMAP;
+  change.userns_fd = static_cast<uint64_t>(users.get());
+  return change_mount(tree, change, mount.options.id_map_recursive);
+}
+
 // In a user namespace the host's folders may not be ours to enter any more, and only the host's root
 // may map the owners of a mount: so these are opened before.
 Result<void> open_sources(Making& making) {
@@ -63,19 +77,13 @@ Result<void> open_sources(Making& making) {
     const bool outside = making.plan.user_namespace && ::geteuid() == 0;
     if (!options.bind || options.remount || !(outside || options.id_map)) continue;
     const std::string path = source_path(making.record.state.bundle, mount);
+    // A folder of the root itself is what the mounts before it have made of it.
+    if (path.starts_with(making.record.state.root + "/") && !options.id_map) continue;
     os::Fd tree = TRY(copy_mount(nullptr, path, options.recursive), "mounts[{}].source", i);
     // A copy of a shared mount would send what is mounted on it back to the host.
     TRY(set_propagation(tree, MS_SLAVE | MS_REC), "mounts[{}]", i);
-    if (options.id_map) {
-      const auto& uids = mount.uid_maps.empty() ? spec.uid_maps : mount.uid_maps;
-      const auto& gids = mount.gid_maps.empty() ? spec.gid_maps : mount.gid_maps;
-      const os::Fd users = TRY(make_user_namespace(uids, gids), "mounts[{}].uidMappings", i);
-      mount_attr change = {};
-      change.attr_set = MOUNT_ATTR_IDMAP;
-      change.userns_fd = static_cast<uint64_t>(users.get());
-      TRY(change_mount(tree, change, options.id_map_recursive),
-          "mounts[{}]: mapping the owners of '{}'", i, printable(path));
-    }
+    if (options.id_map)
+      TRY(map_owners(spec, mount, tree), "mounts[{}]: mapping the owners of '{}'", i, printable(path));
     making.plan.sources[i] = std::move(tree);
   }
   return {};
@@ -306,7 +314,7 @@ Result<void> prepare_filter(const Runtime& runtime, const Spec& spec, ProcessPla
   plan.seccomp_metadata = spec.seccomp->listener_metadata;
   if (filter.notifies)
     plan.agent =
-        TRY(connect_to_path(spec.seccomp->listener_path), "linux.seccomp.listenerPath");
+        TRY(connect_to_path(spec.seccomp->listener_path), "linux.seccomp.listenerPath: failed to connect with seccomp agent");
   return {};
 }
 

@@ -89,12 +89,9 @@ Result<Created> exec(const Runtime& runtime, const std::string& id, const Proces
   plan.personality = spec.personality;
   plan.pretend_ownership = options.pretend_ownership;
   plan.own_program = os::own_program();
-  for (const std::string_view part : split(options.cgroup, '/'))
-    if (part == "..")
-      return Error(Code::invalid, "cgroup '{}' has '..' in it", printable(options.cgroup));
   TRY(prepare_filter(runtime, spec, plan, filter));
   if (!spec.seccomp) plan.filter = options.filter;
-  plan.cgroup_entrances = TRY(cgroups.entrances(options.cgroup));
+  plan.cgroup_entrances = TRY(cgroups.entrances(options.cgroups));
   const os::Fd proc = TRY(os::open_file("/proc", O_PATH | O_DIRECTORY));
   os::Fd root;
   if (record.chrooted)

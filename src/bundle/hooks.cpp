@@ -10,7 +10,9 @@
 
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
+#include <cctype>
 #include <cerrno>
+#include <cstring>
 
 #include "base/text.h"
 #include "os/files.h"
@@ -89,10 +91,12 @@ Result<void> run_hook(const Hook& hook, const std::string& state) {
   std::string said(kShown, '\0');
   const ssize_t got = ::pread(output.get(), said.data(), said.size(), 0);
   said.resize(got > 0 ? static_cast<size_t>(got) : 0);
-  return Error(Code::unavailable, "{} {}: {}",
-               WIFSIGNALED(status) ? "was ended by signal" : "exit status",
-               WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
-               printable(trim(said), kShown));
+  if (WIFSIGNALED(status)) {
+    std::string name = ::strsignal(WTERMSIG(status));
+    name[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(name[0])));
+    return Error(Code::unavailable, "was ended by signal {} ({}): {}", WTERMSIG(status), name, printable(trim(said), kShown));
+  }
+  return Error(Code::unavailable, "exit status {}: {}", WEXITSTATUS(status), printable(trim(said), kShown));
 }
 
 }  // namespace
@@ -116,7 +120,7 @@ Result<void> run_hooks(const std::vector<Hook>& hooks, const char* kind, const S
   if (hooks.empty()) return {};
   const std::string text = state_text(state);
   for (size_t i = 0; i < hooks.size(); ++i)
-    TRY(run_hook(hooks[i], text), "hooks.{}[{}] '{}'", kind, i, printable(hooks[i].path));
+    TRY(run_hook(hooks[i], text), "error running {} hook #{}: '{}'", kind, i, printable(hooks[i].path));
   return {};
 }
 
@@ -126,7 +130,7 @@ void run_hooks_to_the_end(const std::vector<Hook>& hooks, const char* kind, cons
   for (size_t i = 0; i < hooks.size(); ++i) {
     const auto done = run_hook(hooks[i], text);
     if (!done && runtime.warn)
-      runtime.warn(fmt::format("hooks.{}[{}] '{}': {}", kind, i, printable(hooks[i].path),
+      runtime.warn(fmt::format("error running {} hook #{}: '{}': {}", kind, i, printable(hooks[i].path),
                                done.error().message()));
   }
 }

@@ -12,9 +12,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 
 #include "base/text.h"
@@ -123,6 +125,10 @@ Result<void> place_streams(const StandardStreams& streams) {
   for (int i = 0; i < 3; ++i)
     if (wanted[i] != nullptr && wanted[i]->get() != i && ::dup2(wanted[i]->get(), i) < 0)
       return Error::from_errno(errno, "place a descriptor");
+  if (termios now = {}; streams.plain_newlines && ::tcgetattr(0, &now) == 0) {
+    now.c_oflag &= ~static_cast<tcflag_t>(ONLCR);
+    ::tcsetattr(0, TCSANOW, &now);
+  }
   return {};
 }
 
@@ -132,13 +138,15 @@ Result<void> hear_own_pid(ProcessPlan& plan, const os::Fd& socket) {
   return {};
 }
 
-Result<void> run_runtime_hooks(InitPlan& plan, const os::Fd& socket) {
+Result<void> run_runtime_hooks(InitPlan& plan, const os::Fd& root, const os::Fd& socket) {
   const Hooks& hooks = plan.spec->hooks;
   if (hooks.prestart.empty() && hooks.create_runtime.empty() && hooks.create_container.empty())
     return {};
   TRY(hear_own_pid(plan.process, socket));
   TRY(send(socket, Step::hooks));
   TRY(expect(socket, Step::hooks));
+  // runc: the root is where they begin, before it is the root.
+  if (::fchdir(root.get()) != 0) return Error::from_errno(errno, "enter the root file system");
   return run_hooks(hooks.create_container, "createContainer", plan.process.state);
 }
 
@@ -155,11 +163,14 @@ Result<void> make_file_system(InitPlan& plan, const os::Fd& socket) {
     if (process.cwd != "/")
       TRY(make_inside(root, process.cwd, true), "process.cwd: '{}'", printable(process.cwd));
   }
-  TRY(run_runtime_hooks(plan, socket));
-  if (process.terminal)
-    TRY(take_terminal(process, root, socket, true), "process.terminal");
-  else
+  TRY(run_runtime_hooks(plan, root, socket));
+  if (process.terminal) {
+    // Where nothing is mounted, the host's terminals are those of the container.
+    const os::Fd host = TRY(os::open_file("/", O_PATH | O_DIRECTORY));
+    TRY(take_terminal(process, own_mounts ? root : host, socket, own_mounts), "process.terminal");
+  } else {
     (void)::setsid();
+  }
   if (own_mounts) {
     TRY(hide_paths(plan, root));
     TRY(protect_mounts(plan, root));
@@ -183,6 +194,8 @@ Result<os::Fd> wait_to_begin(os::Fd& socket, const os::Fd* listener) {
   TRY(die_with_caller(false));
   TRY(send(socket, Step::waiting));
   socket = os::Fd();
+  // The first process of a PID namespace has no default actions, but one that has not begun should end.
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT}) std::signal(number, [](int which) { ::_exit(128 + which); });
   return wait_for_start(*listener);
 }
 
@@ -224,6 +237,7 @@ Result<void> init(InitPlan& plan, os::Fd& socket, const os::Fd* listener) {
   TRY(hear_own_pid(plan.process, socket));
   socket = TRY(wait_to_begin(socket, listener));
   plan.process.state.status = Status::created;
+  if (!spec.hooks.start_container.empty()) TRY(install_filter_early(plan.process));
   TRY(run_hooks(spec.hooks.start_container, "startContainer", plan.process.state));
   if (plan.options->reaper) TRY(put_reaper_in_front(own_program));
   return execute(plan.process, program);

@@ -89,6 +89,8 @@ Result<std::string> find_program(const ProcessPlan& plan);
 /// inside_reaper.cpp: from here on this is a child of the first process, which becomes `program` (this one)
 /// as reaper.h has it.
 Result<void> put_reaper_in_front(const os::Fd& program);
+/// For hooks that are to run under the filter too; execute() does not install it again.
+Result<void> install_filter_early(ProcessPlan& plan);
 /// Never returns if all is well. The filter is the last thing before.
 Error execute(const ProcessPlan& plan, const std::string& program);
 

@@ -84,6 +84,12 @@ Result<void> set_propagations(const os::Fd& mount, const MountOptions& options) 
   return {};
 }
 
+// runc's: a path that begins with the root's own is meant to be inside.
+std::string destination_of(const InitPlan& plan, const Mount& mount) {
+  const bool doubled = plan.root.size() > 1 && mount.destination.starts_with(plan.root + "/");
+  return doubled ? mount.destination.substr(plan.root.size()) : mount.destination;
+}
+
 Result<void> bind(const InitPlan& plan, const os::Fd& root, size_t index) {
   const Mount& mount = plan.spec->mounts[index];
   os::Fd copied;
@@ -97,7 +103,7 @@ Result<void> bind(const InitPlan& plan, const os::Fd& root, size_t index) {
   TRY(change_attributes(*tree, mount.options, false));
   TRY(change_attributes(*tree, mount.options, true));
   TRY(set_propagations(*tree, mount.options));
-  const os::Fd target = TRY(make_inside(root, mount.destination, is_folder(*tree)));
+  const os::Fd target = TRY(make_inside(root, destination_of(plan, mount), is_folder(*tree)));
   return attach_mount(*tree, target);
 }
 
@@ -127,7 +133,7 @@ Result<os::Fd> open_target(const os::Fd& root, const Mount& mount) {
     found = open_inside(root, mount.destination, O_PATH, true);
   }
   if (!found || !is_folder(*found))
-    return Error(Code::denied, "{} must be mounted on an ordinary folder, not through a link",
+    return Error(Code::denied, "{} must be mounted on ordinary directory, not through a link",
                  mount.type);
   return found;
 }
@@ -153,7 +159,28 @@ Result<void> mount_host_sysfs(const InitPlan& plan, const os::Fd& target) {
   return attach_mount(tree, target);
 }
 
+Result<void> set_mode(const os::Fd& root, const std::string& path, mode_t mode) {
+  const os::Fd top = TRY(open_inside(root, path, O_RDONLY | O_DIRECTORY));
+  if (::fchmod(top.get(), mode & 07777) == 0) return {};
+  return Error::from_errno(errno, "copy the mode of '{}'", printable(path));
+}
+
+// The empty folder's contents, mode and owner are what it covers.
+Result<void> copy_up(const os::Fd& root, const Mount& mount, const os::Fd& covered) {
+  struct stat st = {};
+  const os::Fd top = TRY(open_inside(root, mount.destination, O_RDONLY | O_DIRECTORY));
+  if (::fstat(covered.get(), &st) == 0 && mount.options.data.find("mode=") == std::string::npos &&
+      (::fchmod(top.get(), st.st_mode & 07777) != 0 || ::fchown(top.get(), st.st_uid, st.st_gid) != 0))
+    return Error::from_errno(errno, "copy the mode of '{}'", printable(mount.destination));
+  return copy_contents(covered, top, 0);
+}
+
 Result<void> mount_new(const InitPlan& plan, const os::Fd& root, const Mount& mount) {
+  const bool keeps_mode = mount.type == "tmpfs" && !mount.options.copy_up && mount.options.data.find("mode=") == std::string::npos;
+  // As runc: a folder that was there keeps its mode, one that is made for the mount has the usual one.
+  const auto before = keeps_mode ? open_inside(root, mount.destination, O_PATH) : Result<os::Fd>(os::Fd());
+  struct stat kept = {};
+  const bool has_mode = keeps_mode && before && ::fstat(before->get(), &kept) == 0;
   const os::Fd target = TRY(open_target(root, mount));
   os::Fd covered;
   if (mount.options.copy_up && mount.type == "tmpfs")
@@ -171,17 +198,8 @@ Result<void> mount_new(const InitPlan& plan, const os::Fd& root, const Mount& mo
     return mounted.error();
   }
   const os::Fd fresh = TRY(open_inside(root, mount.destination, O_PATH));
-  if (covered.is_open()) {
-    struct stat st = {};
-    if (::fstat(covered.get(), &st) == 0 && mount.options.data.find("mode=") == std::string::npos) {
-      const os::Fd top = TRY(open_inside(root, mount.destination, O_RDONLY | O_DIRECTORY));
-      if (::fchmod(top.get(), st.st_mode & 07777) != 0 ||
-          ::fchown(top.get(), st.st_uid, st.st_gid) != 0)
-        return Error::from_errno(errno, "copy the mode of '{}'", printable(mount.destination));
-    }
-    const os::Fd top = TRY(open_inside(root, mount.destination, O_RDONLY | O_DIRECTORY));
-    TRY(copy_contents(covered, top, 0), "copying what '{}' covers", printable(mount.destination));
-  }
+  if (covered.is_open()) TRY(copy_up(root, mount, covered), "copying what '{}' covers", printable(mount.destination));
+  if (has_mode) TRY(set_mode(root, mount.destination, kept.st_mode));
   TRY(change_attributes(fresh, mount.options, true));
   return set_propagations(fresh, mount.options);
 }

@@ -316,6 +316,17 @@ Result<std::string> find_program(const ProcessPlan& plan) {
   return program;
 }
 
+Result<void> install_filter_early(ProcessPlan& plan) {
+  if (plan.process->no_new_privileges) TRY(install_filter(plan));
+  plan.filter = nullptr;
+  plan.pretend_ownership = false;
+  return {};
+}
+
+bool is_of_execve(const Error& error) {
+  return error.frames().front().starts_with("exec: ") || error.frames().front().starts_with("exec ");
+}
+
 Error execute(const ProcessPlan& plan, const std::string& program) {
   const Process& process = *plan.process;
   std::vector<char*> argv;
@@ -337,10 +348,10 @@ Error execute(const ProcessPlan& plan, const std::string& program) {
   const int error = errno;
   if (error == ENOENT)
     return Error(Code::not_found,
-                 "exec: '{}': the interpreter or loader that it asks for is missing: no such file "
-                 "or directory",
+                 "exec {}: no such file or directory: the interpreter or loader that it asks for is missing",
                  printable(program));
-  return Error::from_errno(error, "exec: '{}'", printable(program));
+  if (error == ENOEXEC) return Error(Code::denied, "exec {}: exec format error", printable(program));
+  return Error::from_errno(error, "exec {}", printable(program));
 }
 
 }  // namespace kist::bundle

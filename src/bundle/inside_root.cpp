@@ -9,9 +9,11 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/text.h"
+#include "bundle/cgroup_host.h"
 #include "bundle/inside.h"
 #include "bundle/mount_calls.h"
 #include "os/files.h"
@@ -106,7 +108,8 @@ Result<os::Fd> open_root(const InitPlan& plan) {
   const bool own_mounts = plan.spec->find_namespace(CLONE_NEWNS) != nullptr;
   if (!own_mounts) return os::open_file(plan.root, O_PATH | O_DIRECTORY);
   const unsigned long wanted = plan.spec->root_propagation;
-  const bool shared = (wanted & MS_SHARED) != 0;
+  // With the host's mounts behind it, as without a pivot, nothing may come back to them.
+  const bool shared = (wanted & MS_SHARED) != 0 && !plan.options->no_pivot;
   TRY(propagate(shared ? MS_SHARED | MS_REC
                        : (wanted & (MS_PRIVATE | MS_UNBINDABLE)) != 0 ? MS_PRIVATE | MS_REC
                                                                      : MS_SLAVE | MS_REC));
@@ -119,7 +122,10 @@ Result<os::Fd> open_root(const InitPlan& plan) {
   if (shared) TRY(set_propagation(root, MS_PRIVATE));
   if (!is_folder(root))
     return Error(Code::invalid, "root.path: '{}' is not a folder", printable(plan.root));
-  if (::syscall(SYS_move_mount, root.get(), "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) != 0)
+  // Where its name says that it is: hooks that enter the namespace look for it there, and so do sources
+  // of mounts. One that is made here, or would be seen outside, has no such name.
+  const char* place = shared || plan.options->mount_root ? "/" : plan.root.c_str();
+  if (::syscall(SYS_move_mount, root.get(), "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH) != 0)
     return Error::from_errno(errno, "mount the root file system");
   return root;
 }
@@ -133,10 +139,37 @@ Result<void> hide_paths(const InitPlan& plan, const os::Fd& root) {
   return {};
 }
 
+// Without a pivot the host's mounts stay behind the root. Nobody gets there, but the kernel lets a user
+// namespace mount a whole procfs where one is to be seen, masks or not (runc's msMoveRoot).
+Result<void> take_kernel_mounts_away(const InitPlan& plan) {
+  const std::string text = TRY(os::read_file("/proc/self/mountinfo", 64 << 20));
+  std::vector<std::string> places;
+  for (const std::string_view line : lines(text)) {
+    const auto fields = split(line, ' ');
+    const auto dash = std::find(fields.begin(), fields.end(), "-");
+    if (fields.size() < 5 || dash == fields.end() || dash + 1 == fields.end()) continue;
+    if (*(dash + 1) != "proc" && *(dash + 1) != "sysfs") continue;
+    const std::string place = unescaped_path(fields[4]);
+    if (!place.starts_with(plan.root + "/")) places.push_back(place);
+  }
+  // The last first: they may lie on each other.
+  for (auto place = places.rbegin(); place != places.rend(); ++place)
+    if (::umount2(place->c_str(), MNT_DETACH) != 0 &&
+        ::mount("tmpfs", place->c_str(), "tmpfs", MS_RDONLY, "size=4k") != 0 && errno != ENOENT)
+      return Error::from_errno(errno, "cover '{}'", printable(*place));
+  return {};
+}
+
 Result<void> enter_root(const InitPlan& plan, const os::Fd& root) {
   if (::fchdir(root.get()) != 0) return Error::from_errno(errno, "enter the root file system");
   const bool own_mounts = plan.spec->find_namespace(CLONE_NEWNS) != nullptr;
   if (plan.options->no_pivot || !own_mounts) {
+    if (own_mounts) {
+      TRY(take_kernel_mounts_away(plan));
+      if (!plan.options->mount_root &&
+          ::syscall(SYS_move_mount, root.get(), "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) != 0)
+        return Error::from_errno(errno, "move the root file system");
+    }
     if (::chroot(".") != 0) return Error::from_errno(errno, "make it the root");
   } else {
     if (os::kernel::pivot_root(".", ".") != 0)

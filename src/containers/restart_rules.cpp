@@ -1,13 +1,14 @@
 // When a container is started again, and what its end means: rules without any state.
 #include <algorithm>
 
+#include "bundle/container.h"
 #include "containers/supervisor.h"
 
 namespace kist::containers {
 
 int exit_code_of(const Error& error) {
   // The runtime's word for what execve said; a missing folder to mount is another matter.
-  if (!error.frames().front().starts_with("exec: ")) return 125;
+  if (!bundle::is_of_execve(error)) return 125;
   return error.code() == Code::not_found ? 127 : 126;
 }
 

@@ -10,7 +10,7 @@ namespace kist::runtime_cli {
 namespace {
 
 Result<int> signal_number(const std::string& text) {
-  if (const auto number = parse_number(text); number && *number > 0 && *number < NSIG)
+  if (const auto number = parse_number(text); number && *number < NSIG)
     return static_cast<int>(*number);
   std::string name = text;
   for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
@@ -42,6 +42,22 @@ Result<void> take(const Arguments& arguments, const char* name, std::optional<T>
   return {};
 }
 
+// "50M" is 50 times 1024 times 1024, as docker's; "-1" is no limit.
+Result<void> take_bytes(const Arguments& arguments, const char* name, std::optional<int64_t>& out) {
+  if (!arguments.has(name)) return {};
+  const std::string text = arguments.text(name);
+  const Error wrong(Code::invalid, "--{}: want bytes, or a size such as 50M, got '{}'", name, printable(text));
+  const size_t digits = text.find_first_not_of("0123456789", text.starts_with('-') ? 1 : 0);
+  if (digits == std::string::npos) return take(arguments, name, out);
+  const auto number = parse_number(std::string_view(text).substr(0, digits));
+  const size_t power = std::string_view("bkmgtp").find(static_cast<char>(text[digits] | 0x20));
+  const std::string_view rest = std::string_view(text).substr(digits + 1);
+  const bool known = rest.empty() || (power > 0 && (rest == "b" || rest == "B" || rest == "ib" || rest == "iB"));
+  if (!number || power == std::string_view::npos || !known || *number > (uint64_t{INT64_MAX} >> (10 * power))) return wrong;
+  out = static_cast<int64_t>(*number << (10 * power));
+  return {};
+}
+
 Result<bundle::Resources> resources_of_flags(const Arguments& arguments) {
   bundle::Resources resources;
   if (arguments.has("l3-cache-schema") || arguments.has("mem-bw-schema"))
@@ -56,9 +72,9 @@ Result<bundle::Resources> resources_of_flags(const Arguments& arguments) {
   TRY(take(arguments, "cpu-idle", resources.cpu.idle));
   resources.cpu.cpus = arguments.text("cpuset-cpus");
   resources.cpu.mems = arguments.text("cpuset-mems");
-  TRY(take(arguments, "memory", resources.memory.limit));
-  TRY(take(arguments, "memory-reservation", resources.memory.reservation));
-  TRY(take(arguments, "memory-swap", resources.memory.swap));
+  TRY(take_bytes(arguments, "memory", resources.memory.limit));
+  TRY(take_bytes(arguments, "memory-reservation", resources.memory.reservation));
+  TRY(take_bytes(arguments, "memory-swap", resources.memory.swap));
   TRY(take(arguments, "pids-limit", resources.pids));
   return resources;
 }

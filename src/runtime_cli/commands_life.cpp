@@ -75,15 +75,13 @@ Result<void> add_capabilities(const std::vector<std::string>& names, bundle::Pro
 
 Result<bundle::Process> process_of_flags(const Context& context, const Arguments& arguments) {
   const auto& words = arguments.words();
-  if (words.size() < 2) return Error(Code::invalid, "exec wants a command, or --process FILE");
+  if (words.size() < 2) return Error(Code::invalid, "a command is wanted, or --process FILE");
   const bundle::Spec spec = TRY(bundle::spec_of(context.runtime, words[0]));
   if (!spec.process) return Error(Code::invalid, "the container has no process to take after");
   bundle::Process process = *spec.process;
   process.args.assign(words.begin() + 1, words.end());
   process.terminal = arguments.has("tty");
   process.console_rows = process.console_columns = 0;
-  process.scheduler.reset();
-  process.io_priority.reset();
   if (arguments.has("cwd")) process.cwd = arguments.text("cwd");
   if (!process.cwd.starts_with('/'))
     return Error(Code::invalid, "--cwd: want an absolute path, got '{}'", printable(process.cwd));
@@ -153,7 +151,7 @@ Result<int> run_create(const Context& context, const Arguments& arguments) {
 }
 
 Result<int> run_run(const Context& context, const Arguments& arguments) {
-  const Bundle bundle = TRY(read_bundle(context, arguments));
+  Bundle bundle = TRY(read_bundle(context, arguments));
   if (!shares_nothing(bundle) && context.caller->protect) context.caller->protect();
   const bool detach = arguments.has("detach");
   const std::string& id = arguments.words()[0];
@@ -161,6 +159,8 @@ Result<int> run_run(const Context& context, const Arguments& arguments) {
     return no_place_for_terminal();
   if (!detach && !arguments.has("no-subreaper")) ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   if (!detach) hold_signals();
+  // As runc, for who reads it from a pipe.
+  bundle.options.streams.plain_newlines = has_terminal(bundle.spec) && bundle.options.console_socket.empty();
   const bundle::Created created =
       TRY(bundle::create_started(context.runtime, id, bundle.spec, bundle.options));
   if (detach) return 0;
@@ -184,11 +184,12 @@ Result<int> run_exec(const Context& context, const Arguments& arguments) {
   options.pid_file = arguments.text("pid-file");
   options.preserve_fds = TRY(preserved(arguments, *context.caller));
   options.ignore_paused = arguments.has("ignore-paused");
-  options.cgroup = arguments.text("cgroup");
+  options.cgroups = arguments.all("cgroup");
   const bundle::Process process = TRY(process_of(context, arguments));
   const bool detach = arguments.has("detach");
   if (process.terminal && detach && options.console_socket.empty()) return no_place_for_terminal();
   if (!detach) hold_signals();
+  options.streams.plain_newlines = process.terminal && options.console_socket.empty();
   const bundle::Created created =
       TRY(bundle::exec(context.runtime, arguments.words()[0], process, options));
   if (detach) return 0;

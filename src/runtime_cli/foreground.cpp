@@ -61,6 +61,7 @@ class RawTerminal {
     changed_ = true;
     termios raw = before_;
     ::cfmakeraw(&raw);
+    raw.c_oflag |= OPOST;  // The container's terminal leaves newlines to this one.
     ::tcsetattr(0, TCSANOW, &raw);
   }
   ~RawTerminal() {

@@ -102,7 +102,7 @@ int status_of(const Error& error) {
   constexpr int kFailed = 1;
   constexpr int kCannotExecute = 126;
   constexpr int kNotFound = 127;
-  if (!error.frames().front().starts_with("exec: ")) return kFailed;
+  if (!bundle::is_of_execve(error)) return kFailed;
   return error.code() == Code::not_found ? kNotFound : kCannotExecute;
 }
 
@@ -153,8 +153,16 @@ int run(const std::vector<std::string>& args, const Caller& caller) {
   const auto arguments = parse(rest, options, command->stop_at_word);
   if (!arguments) return fail(*log, arguments.error());
   if (arguments->has("help")) return print_help(help_text(*command));
+  log->write(Log::Level::debug, fmt::format("{} of {}", command->name, fmt::join(rest, " ")));
   const auto status = dispatch(*command, *arguments, *global, *log, caller);
-  return status ? *status : fail(*log, status.error());
+  if (status) {
+    log->write(Log::Level::debug, fmt::format("{}: status {}", command->name, *status));
+    return *status;
+  }
+  const int failed = fail(*log, status.error());
+  // runc: what the command itself could have said must not be taken for it.
+  constexpr int kExecFailed = 255;
+  return command->name == "exec" ? kExecFailed : failed;
 }
 
 bool enters_container(const std::vector<std::string>& args) {

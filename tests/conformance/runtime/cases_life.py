@@ -232,8 +232,7 @@ def has_a_terminal(w):
 def not_found(w):
     done = w.call("exec", w.started(), "no-such-program")
     contains(done.fails(), "executable file not found in $PATH")
-    if IS_KIST:
-        check(done.status, 127)
+    check(done.status, 255)
 
 
 @case("runc exec")
