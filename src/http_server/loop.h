@@ -33,6 +33,7 @@ struct Shared {
   asio::thread_pool producing;  // ProducedBody, which may take as long as its client.
   std::atomic<size_t> connections{0};
   std::atomic<bool> is_stopping{false};
+  std::atomic<bool> has_ended{false};  // The time to finish is over, and that was told.
   std::mutex mutex;  // Guards what follows.
   std::shared_ptr<const TlsContext> tls;
 };

@@ -297,6 +297,22 @@ class Streams(RegistryTest):
             near.start()
             self.check_nothing_is_kept()
 
+    def test_who_waits_for_what_does_not_come_does_not_hold_a_registry_that_stops(self):
+        # Nobody knows how large it is, so that all of it is waited for.
+        with Upstream(says_size=False) as far, self.cache(far) as near:
+            near.config = "[server]\nshutdown = '1s'\n"
+            near.kill(signal.SIGKILL)
+            near.start()
+            far.serve(self.data, self.piece(0))
+            asking = threading.Thread(target=lambda: quietly(lambda: near.ask("GET", self.path)))
+            asking.start()
+            while not self.uploads():
+                time.sleep(0.01)
+            near.process.send_signal(signal.SIGTERM)
+            self.assertEqual(near.process.wait(8), 0)
+            asking.join()
+            self.check_nothing_is_kept()
+
     def test_a_full_disk(self):
         mount = pathlib.Path(self.folder, "small")
         mount.mkdir()
