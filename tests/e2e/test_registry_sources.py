@@ -313,6 +313,26 @@ class Streams(RegistryTest):
             asking.join()
             self.check_nothing_is_kept()
 
+    def test_what_is_here_waits_for_nobody(self):
+        with Upstream(says_size=False) as far, self.cache(far) as near:
+            far.serve(self.data, self.data)
+            self.assertEqual(near.ask("GET", self.path)[2], self.data)
+            # More than there are threads wait for what does not come.
+            waiting = [threading.Thread(target=lambda number=i: quietly(lambda: near.ask("GET", f"/v2/a/blobs/{digest_of(bytes([number]))}")))
+                       for i in range(20)]
+            for thread in waiting:
+                thread.start()
+            while len(far.requests) < 16:
+                time.sleep(0.01)
+            time.sleep(0.2)
+            began = time.monotonic()
+            self.assertEqual(near.ask("GET", self.path)[2], self.data)
+            self.assertEqual(near.ask("HEAD", self.path)[0], 200)
+            self.assertLess(time.monotonic() - began, 3)
+            near.kill(signal.SIGKILL)
+            for thread in waiting:
+                thread.join()
+
     def test_a_full_disk(self):
         mount = pathlib.Path(self.folder, "small")
         mount.mkdir()
