@@ -53,7 +53,7 @@ struct Loop {
 /// Serves one client until it leaves. Owns everything about it.
 asio::awaitable<void> serve(asio::ip::tcp::socket socket, Loop& loop, std::shared_ptr<const TlsContext> tls);
 
-/// Ends connections whose time is over, and idle ones once the server stops.
+/// Ends connections whose time is over, those that wait for nobody, and idle ones once the server stops.
 void sweep(Loop& loop);
 
 }  // namespace kist::http_server
