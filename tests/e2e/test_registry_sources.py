@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tarfile
 import threading
@@ -188,6 +189,33 @@ class Streams(RegistryTest):
             self.assertLess(near.memory_kb(), 50_000)
         self.check_all_whole()
         self.assertEqual((len(self.blobs()), self.uploads()), (1, []))
+
+    def test_by_tls_too(self):
+        key, certificate = f"{self.folder}/key.pem", f"{self.folder}/cert.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=x",
+                        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate], check=True, capture_output=True)
+        context = ssl.create_default_context(cafile=certificate)
+
+        def begin(near):
+            connection = http.client.HTTPSConnection("127.0.0.1", near.port, timeout=30, context=context)
+            self.addCleanup(connection.close)
+            connection.request("GET", self.path)
+            return connection, connection.getresponse()
+
+        with Upstream() as far, self.cache(far, "--tls-cert", certificate, "--tls-key", key) as near:
+            far.serve(self.data, self.piece(0))
+            both = [begin(near) for _ in range(5)]
+            for number in range(2):
+                for _, answer in both:
+                    self.assertEqual(answer.read(self.third), self.piece(number))
+                far.serve(self.data, self.piece(number + 1))
+            for _, answer in both:
+                self.assertEqual(answer.read(), self.piece(2))
+            # The connections are as good as before.
+            for connection, _ in both:
+                connection.request("GET", self.path)
+                self.assertEqual(connection.getresponse().read(), self.data)
+            self.assertEqual(far.requests, [("GET", None)])
 
     def test_a_wrong_blob_never_looks_whole(self):
         wrong = self.piece(2)[:-1] + bytes([self.piece(2)[-1] ^ 1])
