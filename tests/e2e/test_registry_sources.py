@@ -22,6 +22,7 @@ import unittest
 import lib  # noqa: F401: where versitygw may be.
 import registries
 from registries import free_port
+from test_registry_rules import eventually
 from test_registry_server import KIST, MANIFEST, RegistryTest, Server, digest_of
 
 
@@ -281,9 +282,7 @@ class Streams(RegistryTest):
             said = []
             asking = threading.Thread(target=lambda: said.append(near.ask("GET", self.path)))
             asking.start()
-            deadline = time.monotonic() + 10
-            while not far.requests and time.monotonic() < deadline:
-                time.sleep(0.01)
+            eventually(lambda: far.requests)
             far.is_gone = True
             far.feed.put(None)
             asking.join()
@@ -334,8 +333,7 @@ class Streams(RegistryTest):
             far.serve(self.data, self.piece(0))
             asking = threading.Thread(target=lambda: quietly(lambda: near.ask("GET", self.path)))
             asking.start()
-            while not self.uploads():
-                time.sleep(0.01)
+            eventually(self.uploads)
             near.process.send_signal(signal.SIGTERM)
             self.assertEqual(near.process.wait(8), 0)
             asking.join()
@@ -350,8 +348,7 @@ class Streams(RegistryTest):
                        for i in range(20)]
             for thread in waiting:
                 thread.start()
-            while len(far.requests) < 16:
-                time.sleep(0.01)
+            eventually(lambda: len(far.requests) >= 16)
             time.sleep(0.2)
             began = time.monotonic()
             self.assertEqual(near.ask("GET", self.path)[2], self.data)
