@@ -52,6 +52,22 @@ TEST_F(PlaceTest, ANameBelongsToOne) {
   EXPECT_TRUE(place_.make(second, status).has_value());
 }
 
+TEST_F(PlaceTest, NamesOfOlderReleasesAreReadAndFreed) {
+  Record web = made("web");
+  const std::string link = os::join(place_.folder(), "names/web");
+  EXPECT_LT(os::read_link(link)->size(), 60u);
+  ASSERT_EQ(::unlink(link.c_str()), 0);
+  ASSERT_EQ(::symlink(web.id.c_str(), link.c_str()), 0);
+  EXPECT_EQ(place_.find("web").value(), web.id);
+  Record second;
+  second.name = "web";
+  Status status;
+  EXPECT_EQ(place_.make(second, status).error().message(), "the name 'web' is in use by container " + web.short_id());
+  ASSERT_TRUE(place_.remove(web).has_value());
+  EXPECT_FALSE(os::exists(link));
+  EXPECT_NE(made("web").id, web.id);
+}
+
 TEST_F(PlaceTest, ANameOfNobodyIsTaken) {
   const Record web = made("web");
   ASSERT_TRUE(os::remove_tree(place_.folder_of(web.id)).has_value());

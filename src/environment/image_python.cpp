@@ -13,6 +13,7 @@
 #include "debian/elf.h"
 #include "environment/interpreter_layout.h"
 #include "os/files.h"
+#include "python/pylock.h"
 #include "store/tree_links.h"
 
 namespace kist::environment {
@@ -119,6 +120,9 @@ class Finder {
   Result<ImagePython> examine(const Entry& program) {
     const std::string path = "/" + program.path;
     const std::string_view name = os::name_of(path);
+    // It is written into the lock, and into files that have no way to quote it.
+    if (!python::is_program_path(path))
+      return refuse(path, "cannot be named in a lock: it lies in no folder, or its path has a blank or a byte beyond ASCII");
     if (name.starts_with("pypy")) return refuse(path, "is PyPy, and kist's environments are of CPython");
     const std::string bytes = TRY(read_bounded(request_.read, program));
     const auto elf = debian::read_elf(bytes);

@@ -1,12 +1,13 @@
 #include "environment/image_python.h"
 
 #include <elf.h>
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <cstring>
 #include <map>
 
 #include "debian/elf.h"
+#include "os/files.h"
 
 namespace kist::environment {
 namespace {
@@ -170,6 +171,13 @@ TEST(ImagePythonTest, Refusals) {
             "'/usr/bin/python3.11' is linked with no C library, so no wheel with compiled code could be used");
   FakeImage bare = FakeImage().file("usr/bin/python3.11", program("3.11.2")).file("usr/lib/python3.11/os.py", "");
   EXPECT_EQ(bare.found("", "/usr/bin/python3.11"), "there is no C library in it, neither glibc nor musl");
+  for (const char* path : {"python3.11", "opt/a b/bin/python3.11", "opt/a\nb/bin/python3.11", "opt/\xc3\xa9/bin/python3.11"}) {
+    FakeImage odd = debian();
+    odd.file(path, program("3.11.2")).file("opt/a b/lib/python3.11/os.py", "").file("opt/\xc3\xa9/lib/python3.11/os.py", "");
+    EXPECT_THAT(odd.found("", std::string("/") + path), testing::HasSubstr("cannot be named in a lock: ")) << path;
+    // Another one on the PATH is taken.
+    EXPECT_EQ(odd.found(os::parent_of(std::string("/") + path) + ":/usr/bin"), "3.11.2 at /usr/bin/python3.11, glibc 2.36") << path;
+  }
   FakeImage hidden = FakeImage()
       .file("root/python/bin/python3.11", program("3.11.2"))
       .file("root/python/lib/python3.11/os.py", "")

@@ -94,6 +94,7 @@ class Connection {
   asio::awaitable<void> run();
   bool is_idle() const { return is_idle_; }
   bool is_late(Clock::time_point now) const { return now > deadline_; }
+  bool is_left();
   void cancel();
 
  private:
@@ -136,6 +137,7 @@ class Connection {
   bool is_idle_ = false;
   bool must_close_ = false;
   bool is_cancelled_ = false;
+  bool awaits_growth_ = false;
 };
 
 Connection::Connection(tcp::socket socket, Loop& loop, std::shared_ptr<const TlsContext> tls)
@@ -164,6 +166,13 @@ void Connection::cancel() {
   socket_.cancel(error);
   growth_->cancel();
   is_cancelled_ = true;
+}
+
+// Nobody else looks at the socket while a file has to grow: who has closed would hold a place until it does.
+bool Connection::is_left() {
+  if (!awaits_growth_) return false;
+  pollfd socket{socket_.native_handle(), POLLRDHUP, 0};
+  return ::poll(&socket, 1, 0) > 0;
 }
 
 void Connection::begin_phase(std::chrono::seconds grace) {
@@ -388,7 +397,9 @@ asio::awaitable<bool> Connection::more_of(GrowingFile& file, uint64_t bytes) {
   deadline_ = Clock::time_point::max();  // Not the client's fault.
   // What wakes us is posted to this thread, so it cannot come before the wait has begun.
   const uint64_t ticket = file.when_more(bytes, [this] { asio::post(loop_.context, [timer = growth_] { timer->cancel(); }); });
+  awaits_growth_ = true;
   co_await growth_->async_wait(kAwait);
+  awaits_growth_ = false;
   file.forget(ticket);
   co_return !is_cancelled_;
 }
@@ -536,7 +547,7 @@ void sweep(Loop& loop) {
   const auto now = Clock::now();
   const bool must_end = now > loop.must_end;
   for (Connection* connection : loop.connections)
-    if (must_end || connection->is_late(now) || (loop.shared.is_stopping && connection->is_idle())) connection->cancel();
+    if (must_end || connection->is_late(now) || connection->is_left() || (loop.shared.is_stopping && connection->is_idle())) connection->cancel();
 }
 
 }  // namespace kist::http_server

@@ -33,6 +33,7 @@ struct Shared {
   asio::thread_pool producing;  // ProducedBody, which may take as long as its client.
   std::atomic<size_t> connections{0};
   std::atomic<bool> is_stopping{false};
+  std::atomic<bool> has_ended{false};  // The time to finish is over, and that was told.
   std::mutex mutex;  // Guards what follows.
   std::shared_ptr<const TlsContext> tls;
 };
@@ -52,7 +53,7 @@ struct Loop {
 /// Serves one client until it leaves. Owns everything about it.
 asio::awaitable<void> serve(asio::ip::tcp::socket socket, Loop& loop, std::shared_ptr<const TlsContext> tls);
 
-/// Ends connections whose time is over, and idle ones once the server stops.
+/// Ends connections whose time is over, those that wait for nobody, and idle ones once the server stops.
 void sweep(Loop& loop);
 
 }  // namespace kist::http_server

@@ -189,6 +189,8 @@ asio::awaitable<void> Server::State::sweep_until_done(Loop& loop) {
   while (!loop.shared.is_stopping || !loop.connections.empty()) {
     loop.date = fmt::format("Date: {}\r\n", http_date(::time(nullptr)));
     sweep(loop);
+    const bool is_over = Clock::now() > loop.must_end;
+    if (is_over && !loop.shared.has_ended.exchange(true) && loop.shared.options.on_end) loop.shared.options.on_end();
     loop.sweeper.expires_after(loop.shared.is_stopping ? std::chrono::milliseconds(20) : kSweepEvery);
     co_await loop.sweeper.async_wait(kAwait);
   }

@@ -40,6 +40,7 @@ struct Options {
   unsigned waiting_threads = 16;
   bool takes_signals = false;    // SIGTERM and SIGINT stop it, twice at once; SIGHUP reloads.
   std::function<void()> on_reload;
+  std::function<void()> on_end;  // The time to finish is over, once, on a thread of the server: who waits in a handler may go.
   std::function<void(const Error& error)> on_error;  // What has no request: files that cannot be loaded.
 };
 

@@ -287,6 +287,21 @@ TEST_F(GrowingTest, WhatTurnsOutBadIsCut) {
   EXPECT_EQ(echo.broken, 2);
 }
 
+TEST_F(GrowingTest, WhoHasLeftHoldsNoPlace) {
+  begin();
+  write("01");
+  EXPECT_TRUE(receive(whole_, "01").ends_with("01"));
+  receive(part_, "\r\n\r\n");
+  EXPECT_EQ(server_->connections(), 2u);
+  whole_ = os::Fd();
+  for (int i = 0; i < 200 && server_->connections() != 1; ++i) std::this_thread::sleep_for(10ms);
+  EXPECT_EQ(server_->connections(), 1u);
+  write("2345678");
+  echo.growing->grown(10);
+  echo.growing->end(true);
+  EXPECT_EQ(receive(part_, "456"), "456") << "the other one has stayed";
+}
+
 TEST_F(GrowingTest, WhoWaitsDoesNotHoldAServerThatStops) {
   begin();
   write("01");

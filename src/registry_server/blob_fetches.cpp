@@ -42,12 +42,16 @@ BlobFetches::BlobFetches(Options options, Ask ask, Catalog& catalog, Uploads& up
     : options_(std::move(options)), ask_(std::move(ask)), catalog_(catalog), uploads_(uploads) {}
 
 BlobFetches::~BlobFetches() {
+  stop();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void BlobFetches::stop() {
   {
     const std::scoped_lock lock(mutex_);
     is_stopping_ = true;
   }
   wake_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
 }
 
 Result<std::optional<BlobSource>> BlobFetches::open(const std::string& repository, const ContentDigest& digest) {
@@ -186,7 +190,6 @@ Result<void> BlobFetches::ask_for_rest(Fetch& fetch) {
   WebRequest request;
   request.url = fmt::format("{}/v2/{}/blobs/{}", options_.url, fetch.repository, fetch.digest.string());
   if (have != 0) request.headers.push_back(fmt::format("Range: bytes={}-", have));
-  request.is_cancelled = &is_stopping_;
   request.on_head = [&](const WebAnswer& head) -> Result<void> {
     const Announced said = TRY(announced(head));
     position = said.offset;

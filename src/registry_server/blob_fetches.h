@@ -33,7 +33,7 @@ class BlobFetches {
   };
   /// References outlive this.
   BlobFetches(Options options, Ask ask, Catalog& catalog, Uploads& uploads);
-  /// What runs is broken off.
+  /// stop(), and waits for its threads.
   ~BlobFetches();
   BlobFetches(const BlobFetches&) = delete;
   BlobFetches& operator=(const BlobFetches&) = delete;
@@ -41,6 +41,8 @@ class BlobFetches {
   /// Begins or joins. Returns when the other registry has said how large the blob is. None: it is unknown there.
   /// Errors: denied, unavailable (there, or no space here), corrupt (what came is another blob).
   Result<std::optional<BlobSource>> open(const std::string& repository, const ContentDigest& digest);
+  /// What runs is broken off; who waits is told that it is unavailable.
+  void stop();
   /// Of one that is on its way.
   std::optional<uint64_t> size_of(const std::string& repository, const ContentDigest& digest) const;
 

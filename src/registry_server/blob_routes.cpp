@@ -22,7 +22,12 @@ Answer Registry::blob(const CallPtr& call) {
   if (auto digest = ContentDigest::parse(call->route.last); !digest)
     return refusal(call->request->method == "DELETE" ? 400 : 404, "DIGEST_INVALID", digest.error().message());
   if (call->request->method == "DELETE") return waiting(call, &Registry::delete_blob);
-  if (parts_.upstream != nullptr) return waiting(call, &Registry::get_blob_upstream);
+  if (parts_.upstream != nullptr) {
+    // As for manifests.
+    if (parts_.catalog.storage().is_quick())
+      if (auto found = find_blob(*call)) return std::move(*found);
+    return waiting(call, &Registry::get_blob_upstream);
+  }
   if (parts_.local == nullptr) return when_quick(call, &Registry::get_blob_here);
   return waiting(call, &Registry::get_blob_here);
 }

@@ -63,7 +63,12 @@ Answer Registry::manifest(const CallPtr& call) {
 }
 
 Answer Registry::get_manifest(const CallPtr& call) {
-  if (parts_.upstream != nullptr) return waiting(call, &Registry::get_manifest_upstream);
+  if (parts_.upstream != nullptr) {
+    // What is here waits for nobody, however many wait for the other registry: they have all threads that may.
+    if (parts_.catalog.storage().is_quick() && is_digest_like(call->route.last))
+      if (auto found = find_manifest(*call)) return std::move(*found);
+    return waiting(call, &Registry::get_manifest_upstream);
+  }
   if (parts_.local == nullptr) return when_quick(call, &Registry::get_manifest_here);
   return waiting(call, &Registry::get_manifest_here);
 }

@@ -126,7 +126,8 @@ Result<void> Service::State::assemble(const http::Config& network) {
   if (log != nullptr) parts.log = [this](std::string_view line) { log->add(line); };
   registry = std::make_unique<Registry>(std::move(parts), config.registry);
   http_server::Options options{.addresses = config.listen, .tls = config.tls, .limits = config.limits,
-                               .takes_signals = true, .on_reload = [this] { reload(); }, .on_error = events.on_error};
+                               .takes_signals = true, .on_reload = [this] { reload(); },
+                               .on_end = [this] { if (upstream != nullptr) upstream->stop(); }, .on_error = events.on_error};
   server = TRY(http_server::Server::listen(std::move(options), *registry));
   return {};
 }

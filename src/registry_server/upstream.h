@@ -23,6 +23,8 @@ class Upstream {
   virtual Result<std::optional<BlobSource>> open_blob(const std::string& repository, const ContentDigest& digest) = 0;
   /// Without fetching it. None: it is unknown there.
   virtual Result<std::optional<uint64_t>> blob_size(const std::string& repository, const ContentDigest& digest) = 0;
+  /// Whoever waits in one of these is let go within a second or so, with unavailable; so is who comes after.
+  virtual void stop() = 0;
 };
 
 }  // namespace kist::registry_server

@@ -68,6 +68,7 @@ Result<http::Secret> UpstreamRegistry::new_token(const std::string& repository, 
   const auto realm = fields.find("realm");
   if (realm == fields.end()) return Error(Code::denied, "the upstream registry wants a login that is not known here");
   WebRequest request;
+  request.is_cancelled = &is_stopping_;
   const auto service = fields.find("service");
   request.url = fmt::format("{}?scope={}", realm->second, http_server::encode_percent(fmt::format("repository:{}:pull", repository)));
   if (service != fields.end()) request.url += "&service=" + http_server::encode_percent(service->second);
@@ -90,7 +91,13 @@ Result<http::Secret> UpstreamRegistry::new_token(const std::string& repository, 
   return Error(Code::corrupt, "the upstream registry's answer has no token");
 }
 
+void UpstreamRegistry::stop() {
+  is_stopping_ = true;
+  blobs_.stop();
+}
+
 Result<WebAnswer> UpstreamRegistry::ask(const std::string& repository, WebRequest request) {
+  request.is_cancelled = &is_stopping_;
   request.bearer = known_token(repository);
   WebAnswer answer = TRY(web_.ask(request));
   if (answer.status != 401) return answer;

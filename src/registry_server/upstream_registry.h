@@ -1,6 +1,7 @@
 // An Upstream that speaks the distribution protocol to another registry.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -20,11 +21,13 @@ class UpstreamRegistry final : public Upstream {
  public:
   /// References outlive this.
   UpstreamRegistry(UpstreamConfig config, const http::Config& network, Catalog& catalog, Uploads& uploads, uint64_t blob_bytes);
+  ~UpstreamRegistry() override { UpstreamRegistry::stop(); }
 
   Result<std::optional<ContentDigest>> refresh_tag(const std::string& repository, const std::string& tag) override;
   Result<bool> fetch_manifest(const std::string& repository, const ContentDigest& digest) override;
   Result<std::optional<BlobSource>> open_blob(const std::string& repository, const ContentDigest& digest) override;
   Result<std::optional<uint64_t>> blob_size(const std::string& repository, const ContentDigest& digest) override;
+  void stop() override;
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -43,6 +46,7 @@ class UpstreamRegistry final : public Upstream {
   Catalog& catalog_;
   Uploads& uploads_;
   Web web_;
+  std::atomic<bool> is_stopping_{false};
   std::mutex mutex_;  // Guards what follows.
   std::condition_variable wake_;
   std::map<std::string, Token> tokens_;

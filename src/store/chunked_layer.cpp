@@ -1,5 +1,5 @@
 // What a reader of zstd:chunked asks of the frames: that no frame has bytes of two files, or of a file and
-// a header. So a run of headers is a frame, and so is each chunk of a content. Chunks end where a rolling
+// a header. So a run of headers is a frame (up to 4 MiB), and so is each chunk of a content. Chunks end where a rolling
 // hash of the last 64 bytes says so (Gear: one shift, one addition, one table), hence behind an insertion
 // the cuts are the old ones again.
 #include "store/chunked_layer.h"
@@ -110,6 +110,8 @@ class Writer {
 
   Result<void> add(const Entry& entry) {
     const std::string header = TRY(tar_header(entry));
+    // Links and empty files without end must not need memory without end.
+    if (headers_.size() >= kMaxChunkBytes) TRY(end_headers());
     add_segment(header);
     std::vector<Chunk> chunks;
     uint64_t crc = 0;

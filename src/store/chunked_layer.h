@@ -11,7 +11,7 @@ namespace kist::store {
 
 /// Part of the recipe: whoever changes where frames begin or a byte of the documents behind them changes
 /// this.
-inline constexpr int kChunkedRules = 1;
+inline constexpr int kChunkedRules = 2;
 
 struct ChunkedTar {
   Tar tar;

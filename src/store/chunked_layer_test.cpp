@@ -2,6 +2,8 @@
 // of the format, which starts from the annotations alone, as those of other programs do.
 #include "store/chunked_layer.h"
 
+#include <zstd.h>
+
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
@@ -200,6 +202,21 @@ TEST(ChunkedLayerTest, DigestsAndTheFooterLeadToTheTable) {
     told.push_back(value);
   }
   EXPECT_EQ(told, (std::vector<uint64_t>{toc[0], toc[1], toc[2], 1, split_data[0], split_data[1], split_data[2]}));
+}
+
+// Goal: what has no content needs no memory for all of it at once. Method: the length that each frame says it has.
+TEST(ChunkedLayerTest, ALongRunOfHeadersIsSeveralFrames) {
+  TestContents contents;
+  std::vector<Entry> entries;
+  for (int i = 0; i < 20'000; ++i) entries.push_back(symlink(fmt::format("links/{}", i), "target"));
+  const Tree tree = must(Tree::make(std::move(entries)));
+  const Written layer = written(tree, contents);
+  uint64_t largest = 0;
+  for (std::string_view rest = layer.bytes; !rest.empty(); rest.remove_prefix(::ZSTD_findFrameCompressedSize(rest.data(), rest.size())))
+    largest = std::max<uint64_t>(largest, ::ZSTD_getFrameContentSize(rest.data(), rest.size()));
+  EXPECT_EQ(largest, 4u << 20);
+  EXPECT_EQ(plain_of(layer.bytes), written(tree, contents, "none").bytes);
+  EXPECT_EQ(tar_of(layer, files_of(layer)), plain_of(layer.bytes));
 }
 
 // Cuts depend on the bytes around them: behind an insertion they are the old ones.

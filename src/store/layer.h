@@ -57,7 +57,7 @@ struct Layer {
 };
 
 /// The tar, compressed: zstd as one frame with checksum, zstd:chunked as chunked_layer.h says, gzip as
-/// members of 2 MiB each. Memory: some 10 MB, whatever the tree.
+/// members of 2 MiB each. Memory: some 10 MB, whatever the tree; of zstd:chunked its table beside, compressed.
 Result<Layer> write_layer(const Tree& tree, const Contents& contents, const Output& output,
                           const Compression& compression = {});
 

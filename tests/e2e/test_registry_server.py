@@ -46,7 +46,7 @@ class Server:
             command += ["--config", str(self.root / "config.toml")]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         line = self.process.stderr.readline()
-        assert " at http://" in line, line + self.process.stderr.read()
+        assert " at http" in line, line + self.process.stderr.read()
         self.port = int(line.rsplit(":", 1)[1])
         self.said = self.process.stderr.readline()
 

@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tarfile
 import threading
@@ -21,6 +22,7 @@ import unittest
 import lib  # noqa: F401: where versitygw may be.
 import registries
 from registries import free_port
+from test_registry_rules import eventually
 from test_registry_server import KIST, MANIFEST, RegistryTest, Server, digest_of
 
 
@@ -189,6 +191,33 @@ class Streams(RegistryTest):
         self.check_all_whole()
         self.assertEqual((len(self.blobs()), self.uploads()), (1, []))
 
+    def test_by_tls_too(self):
+        key, certificate = f"{self.folder}/key.pem", f"{self.folder}/cert.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=x",
+                        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate], check=True, capture_output=True)
+        context = ssl.create_default_context(cafile=certificate)
+
+        def begin(near):
+            connection = http.client.HTTPSConnection("127.0.0.1", near.port, timeout=30, context=context)
+            self.addCleanup(connection.close)
+            connection.request("GET", self.path)
+            return connection, connection.getresponse()
+
+        with Upstream() as far, self.cache(far, "--tls-cert", certificate, "--tls-key", key) as near:
+            far.serve(self.data, self.piece(0))
+            both = [begin(near) for _ in range(5)]
+            for number in range(2):
+                for _, answer in both:
+                    self.assertEqual(answer.read(self.third), self.piece(number))
+                far.serve(self.data, self.piece(number + 1))
+            for _, answer in both:
+                self.assertEqual(answer.read(), self.piece(2))
+            # The connections are as good as before.
+            for connection, _ in both:
+                connection.request("GET", self.path)
+                self.assertEqual(connection.getresponse().read(), self.data)
+            self.assertEqual(far.requests, [("GET", None)])
+
     def test_a_wrong_blob_never_looks_whole(self):
         wrong = self.piece(2)[:-1] + bytes([self.piece(2)[-1] ^ 1])
         with Upstream() as far, self.cache(far) as near:
@@ -253,9 +282,7 @@ class Streams(RegistryTest):
             said = []
             asking = threading.Thread(target=lambda: said.append(near.ask("GET", self.path)))
             asking.start()
-            deadline = time.monotonic() + 10
-            while not far.requests and time.monotonic() < deadline:
-                time.sleep(0.01)
+            eventually(lambda: far.requests)
             far.is_gone = True
             far.feed.put(None)
             asking.join()
@@ -296,6 +323,40 @@ class Streams(RegistryTest):
             near.config += "upload_expiry = '0s'\n"
             near.start()
             self.check_nothing_is_kept()
+
+    def test_who_waits_for_what_does_not_come_does_not_hold_a_registry_that_stops(self):
+        # Nobody knows how large it is, so that all of it is waited for.
+        with Upstream(says_size=False) as far, self.cache(far) as near:
+            near.config = "[server]\nshutdown = '1s'\n"
+            near.kill(signal.SIGKILL)
+            near.start()
+            far.serve(self.data, self.piece(0))
+            asking = threading.Thread(target=lambda: quietly(lambda: near.ask("GET", self.path)))
+            asking.start()
+            eventually(self.uploads)
+            near.process.send_signal(signal.SIGTERM)
+            self.assertEqual(near.process.wait(8), 0)
+            asking.join()
+            self.check_nothing_is_kept()
+
+    def test_what_is_here_waits_for_nobody(self):
+        with Upstream(says_size=False) as far, self.cache(far) as near:
+            far.serve(self.data, self.data)
+            self.assertEqual(near.ask("GET", self.path)[2], self.data)
+            # More than there are threads wait for what does not come.
+            waiting = [threading.Thread(target=lambda number=i: quietly(lambda: near.ask("GET", f"/v2/a/blobs/{digest_of(bytes([number]))}")))
+                       for i in range(20)]
+            for thread in waiting:
+                thread.start()
+            eventually(lambda: len(far.requests) >= 16)
+            time.sleep(0.2)
+            began = time.monotonic()
+            self.assertEqual(near.ask("GET", self.path)[2], self.data)
+            self.assertEqual(near.ask("HEAD", self.path)[0], 200)
+            self.assertLess(time.monotonic() - began, 3)
+            near.kill(signal.SIGKILL)
+            for thread in waiting:
+                thread.join()
 
     def test_a_full_disk(self):
         mount = pathlib.Path(self.folder, "small")
