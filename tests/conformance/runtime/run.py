@@ -20,7 +20,7 @@ def main():
     if shutil.which(lib.RUNTIME[0]) is None:
         print(f"skipped: no {lib.RUNTIME[0]}", file=sys.stderr)
         return 77
-    import cases_process, cases_mounts, cases_linux, cases_life, cases_checkpoint, cases_config, cases_escape  # noqa: F401, E401
+    import cases_process, cases_mounts, cases_linux, cases_life, cases_checkpoint, cases_config, cases_control, cases_escape  # noqa: F401, E401
     words = [word for word in sys.argv[1:] if word != "--quick"]
     return lib.main(words, "--quick" in sys.argv)
 
