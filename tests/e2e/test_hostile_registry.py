@@ -554,7 +554,7 @@ error: cannot pull '127.0.0.1:PORT/realm-cut-off:1'
     def test_scheme_unknown(self):
         self.pull_fails("scheme-unknown", """
 error: cannot pull '127.0.0.1:PORT/scheme-unknown:1'
-  cause: the registry '127.0.0.1:PORT' wants other credentials
+  cause: the registry '127.0.0.1:PORT' wants other credentials than those of 'joe'
 
 hint: `kist login 127.0.0.1:PORT`
 """)
@@ -666,7 +666,7 @@ error: cannot pull '127.0.0.1:PORT/token-with-a-line-break:1'
     def test_token_refused(self):
         self.pull_fails("token-refused", """
 error: cannot pull '127.0.0.1:PORT/token-refused:1'
-  cause: the registry '127.0.0.1:PORT' wants other credentials
+  cause: the registry '127.0.0.1:PORT' wants other credentials than those of 'joe'
 
 hint: `kist login 127.0.0.1:PORT`
 """)
@@ -674,7 +674,7 @@ hint: `kist login 127.0.0.1:PORT`
     def test_token_never_good_enough(self):
         self.pull_fails("token-never-good-enough", """
 error: cannot pull '127.0.0.1:PORT/token-never-good-enough:1'
-  cause: the registry '127.0.0.1:PORT' wants other credentials
+  cause: the registry '127.0.0.1:PORT' does not let 'joe' pull from 'token-never-good-enough'
 
 hint: `kist login 127.0.0.1:PORT`
 """)

@@ -292,9 +292,11 @@ class Passwords(RegistryTest):
         self.loaded([forge.layer(forge.entry("a", content=b"a"))])
         refused = self.run_kist("push", "local:1", self.name())
         self.assertEqual(refused.status, 1, refused)
+        self.assertIn(f"the registry '{self.registry.host}' wants a login\n", refused.err)
         self.assertIn(f"`kist login {self.registry.host}`", refused.err)
         wrong = self.login("wrong")
         self.assertEqual(wrong.status, 1, wrong)
+        self.assertIn("wants other credentials than those of 'joe'", wrong.err)
         self.assertFalse((self.config / "docker/config.json").exists(), "a password that is refused is not kept")
         self.assertEqual(self.login("s:cret").out, "Login Succeeded\n")
         kept = self.config / "docker/config.json"
