@@ -49,7 +49,8 @@ Result<Pulled> pull_from(const Transfer& transfer, const registry::Address& addr
   const oci::Manifest manifest = TRY(oci::parse_manifest(found.bytes, found.media_type));
   if (!oci::media::is_config(manifest.config.media_type))
     return Error(Code::unsupported, "'{}' is an artifact of type '{}', and no image", printable(reference.string()),
-                 printable(manifest.artifact_type.empty() ? manifest.config.media_type : manifest.artifact_type));
+                 printable(manifest.artifact_type.empty() ? manifest.config.media_type : manifest.artifact_type))
+        .hint(fmt::format("`kist copy {} oci:FOLDER` brings it", printable(reference.string())));
   image.config_bytes = TRY(read_config(repository, manifest.config));
   const oci::ImageConfig config = TRY(oci::parse_image_config(image.config_bytes));
   auto layers = TRY(sources_of(repository, manifest, config));

@@ -56,7 +56,17 @@ Result<int> pull_verb(const cli::Parsed& parsed, const environment::Context& con
     for (const std::string& name : names) TRY(preview_one(name, transfer, platform, terminal));
     return 0;
   }
-  for (const std::string& name : names) TRY(pull_one(name, transfer, platform, parsed.has("--quiet"), context, terminal));
+  bool has_image = false;
+  for (const std::string& name : names) {
+    const auto pulled = pull_one(name, transfer, platform, parsed.has("--quiet"), context, terminal);
+    // Among all tags there may be signatures, charts and other platforms' images.
+    const bool is_passed_over = !pulled && parsed.has("--all-tags") &&
+                                (pulled.error().code() == Code::unsupported || pulled.error().code() == Code::not_found);
+    if (!pulled && !is_passed_over) return pulled.error();
+    if (is_passed_over) terminal.note(fmt::format("warning: left out '{}': it is no image for {}", printable(name), platform.string()));
+    has_image = has_image || pulled;
+  }
+  if (!has_image) return Error(Code::not_found, "none of {} tags is an image for {}", names.size(), platform.string());
   return 0;
 }
 

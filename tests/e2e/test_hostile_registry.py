@@ -217,6 +217,8 @@ error: cannot pull '127.0.0.1:PORT/manifest-with-too-many-layers:1'
         self.pull_fails("artifact", """
 error: cannot pull '127.0.0.1:PORT/artifact:1'
   cause: '127.0.0.1:PORT/artifact:1' is an artifact of type 'application/vnd.example.thing', and no image
+
+hint: `kist copy 127.0.0.1:PORT/artifact:1 oci:FOLDER` brings it
 """)
 
     def test_index_that_is_deep(self):

@@ -206,8 +206,20 @@ class Images(RegistryTest):
         self.assertEqual(sorted(self.do("tags", name).split()), ["a", "b"])
         self.assertEqual(json.loads(self.do("tags", "--json", name))["Repository"], name)
         self.empty_store()
-        self.do("pull", "-q", "--all-tags", name)
+        # What is no image, a signature say, is passed over.
+        config = b'{"mediaType": "none"}'
+        self.registry.put_blob(self.repository, config, forge.digest(config))
+        described = {"mediaType": "application/x.thing", "digest": forge.digest(config), "size": len(config)}
+        self.registry.put_manifest(self.repository, "aa", json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": described,
+                                                                      "layers": []}).encode(), MANIFEST)
+        done = self.run_kist("pull", "-q", "--all-tags", name)
+        self.assertEqual(done.status, 0, done)
+        self.assertIn(f"warning: left out '{name}:aa': it is no image for linux/", done.err)
         self.assertEqual(len(self.do("images", "-q").split()), 2)
+        # And all of them go back at once.
+        self.do("tag", self.name("a"), self.name("c"))
+        self.do("push", "-q", "--all-tags", name)
+        self.assertEqual(sorted(self.do("tags", name).split()), ["a", "aa", "b", "c"])
 
     def test_skopeo_agrees(self):
         self.loaded([forge.layer(forge.entry("a", content=b"a")), forge.layer(forge.entry("b", content=noise(5 << 20)))])
