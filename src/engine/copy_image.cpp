@@ -45,9 +45,7 @@ class Copier {
   Result<registry::Document> of_platform(registry::Document document) {
     for (int depth = 0; depth < kMostIndexes && is_index(document); ++depth) {
       const oci::Index index = TRY(oci::parse_index(document.bytes, document.media_type));
-      const oci::Descriptor* chosen = images::choose_platform(index, *options_.platform);
-      if (chosen == nullptr)
-        return Error(Code::not_found, "no image for {} among {} in the index", options_.platform->string(), index.manifests.size());
+      const oci::Descriptor* chosen = TRY(images::find_platform(index, *options_.platform));
       const oci::Digest wanted = chosen->digest;
       document = TRY(from_.manifest(wanted.string()));
     }

@@ -38,8 +38,10 @@ struct Pulled {
 /// Brings what `reference` stands for here, for one platform; layers that are here already are not asked
 /// for. Mirrors are tried first. The image appears whole or not at all, under `reference.name()`.
 /// Errors: those of registry::Repository, take_image(); not_found (no image for the platform),
-/// unsupported (an artifact that is no image).
-Result<Pulled> pull_image(const Transfer& transfer, const oci::Reference& reference, const oci::Platform& platform);
+/// unsupported (an artifact that is no image). `only_platform`: nor one for another platform, where the name
+/// stands for a single image.
+Result<Pulled> pull_image(const Transfer& transfer, const oci::Reference& reference, const oci::Platform& platform,
+                          bool only_platform = false);
 
 struct Wanted {
   struct Layer {

@@ -36,10 +36,7 @@ Result<registry::Document> find_manifest(registry::Repository& repository, regis
     const std::string type = oci::media_type_of(found.bytes);
     if (!oci::media::is_index(type.empty() ? found.media_type : type)) return found;
     const oci::Index index = TRY(oci::parse_index(found.bytes, found.media_type));
-    const oci::Descriptor* chosen = images::choose_platform(index, platform);
-    if (chosen == nullptr)
-      return Error(Code::not_found, "no image for {} among {} in the index", platform.string(), index.manifests.size())
-          .hint("`kist manifest inspect NAME` shows which there are; `--platform OS/ARCH` takes another");
+    const oci::Descriptor* chosen = TRY(images::find_platform(index, platform));
     const oci::Digest wanted = chosen->digest;
     found = TRY(repository.manifest(wanted.string()));
   }

@@ -8,10 +8,11 @@ namespace kist::verbs {
 namespace {
 
 Result<void> pull_one(const std::string& name, const engine::Transfer& transfer, const oci::Platform& platform,
-                      bool quiet, const environment::Context& context, cli::Terminal& terminal) {
+                      const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal) {
+  const bool quiet = parsed.has("--quiet");
   const oci::Reference reference = TRY(remote_name(name));
   if (!quiet && reference.tag.empty() && !reference.digest) terminal.line(fmt::format("Using default tag: {}", oci::kDefaultTag));
-  const engine::Pulled pulled = TRY(engine::pull_image(transfer, reference, platform));
+  const engine::Pulled pulled = TRY(engine::pull_image(transfer, reference, platform, parsed.has("--platform")));
   if (pulled.is_new) note_image(context, "pull", pulled.image.id, reference.name());
   if (!quiet) {
     terminal.line("Digest: " + pulled.digest.string());
@@ -58,7 +59,7 @@ Result<int> pull_verb(const cli::Parsed& parsed, const environment::Context& con
   }
   bool has_image = false;
   for (const std::string& name : names) {
-    const auto pulled = pull_one(name, transfer, platform, parsed.has("--quiet"), context, terminal);
+    const auto pulled = pull_one(name, transfer, platform, parsed, context, terminal);
     // Among all tags there may be signatures, charts and other platforms' images.
     const bool is_passed_over = !pulled && parsed.has("--all-tags") &&
                                 (pulled.error().code() == Code::unsupported || pulled.error().code() == Code::not_found);

@@ -236,9 +236,9 @@ error: cannot pull '127.0.0.1:PORT/index-that-is-its-own-child:1'
     def test_index_of_nothing_for_us(self):
         self.pull_fails("index-of-nothing-for-us", """
 error: cannot pull '127.0.0.1:PORT/index-of-nothing-for-us:1'
-  cause: no image for linux/amd64 among 1 in the index
+  cause: no image for linux/amd64 among 1 in the index: plan9/mips
 
-hint: `kist manifest inspect NAME` shows which there are; `--platform OS/ARCH` takes another
+hint: `--platform plan9/mips` takes that one
 """)
 
     def test_index_of_a_million(self):

@@ -158,8 +158,13 @@ class Images(RegistryTest):
             self.assertEqual(self.id_of(self.name()), ids[architecture])
         missing = self.run_kist("pull", "--platform", "linux/riscv64", self.name())
         self.assertEqual(missing.status, 1, missing)
-        self.assertIn("no image for linux/riscv64 among 2 in the index", missing.err)
+        self.assertIn("no image for linux/riscv64 among 2 in the index: linux/amd64, linux/arm64\n\nhint: `--platform linux/amd64`", missing.err)
         self.assertEqual(self.do("manifest", "inspect", self.name()).strip().encode(), index)
+        alone = f"{self.registry.host}/{self.repository}@{entries[0]['digest']}"
+        wrong = self.run_kist("pull", "--platform", "linux/arm64", alone)
+        self.assertEqual(wrong.status, 1, wrong)
+        self.assertIn("the image is for linux/amd64, want linux/arm64", wrong.err)
+        self.do("pull", alone)
 
     def test_run_pulls_what_is_not_here(self):
         self.loaded([busybox_layer(), forge.layer(forge.entry("version", content=b"one\n"))])
