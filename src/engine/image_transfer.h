@@ -20,6 +20,7 @@ struct Transfer {
   const images::Intake& intake;
   registry::Host host;
   const http::Config& network;
+  uint64_t bytes_per_second = 0;  // Of blobs, in each direction; 0: as fast as it goes.
 };
 
 /// `source` from that byte on.

@@ -70,6 +70,7 @@ Result<Pulled> pull_from(const Transfer& transfer, const registry::Address& addr
 registry::TransferOptions options_of(const Transfer& transfer, bool for_push) {
   registry::TransferOptions out;
   out.connections = registry::most_connections(transfer.host, for_push).value_or(out.connections);
+  if (transfer.bytes_per_second > 0) out.rate = std::make_shared<registry::RateLimit>(transfer.bytes_per_second);
   // Where parts of what comes lie, and where gc looks for what grew old.
   if (for_push) out.notes_folder = os::join(transfer.intake.store.home(), "cache/partial");
   return out;

@@ -102,7 +102,10 @@ Result<Source> Repository::blob(const oci::Digest& digest, uint64_t size_bytes, 
   const auto open = [this, digest](uint64_t begin, std::optional<uint64_t> end, const std::atomic<bool>* stop) {
     return open_range(digest, begin, end, stop);
   };
-  return download(open, {.size_bytes = size_bytes, .from = from, .title = digest.hex().substr(0, 12)}, options_.ranges, connections_);
+  RangeOptions ranges = options_.ranges;
+  if (options_.rate != nullptr) ranges.least_bytes = UINT64_MAX;  // Several at once would not be held back.
+  return limited(download(open, {.size_bytes = size_bytes, .from = from, .title = digest.hex().substr(0, 12)}, ranges, connections_),
+                 options_.rate);
 }
 
 Result<bool> Repository::has_blob(const oci::Digest& digest) {

@@ -76,7 +76,9 @@ void show(const engine::Copied& copied, cli::Terminal& terminal) {
 Result<int> copy_image_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal) {
   const images::Intake intake = intake_of(context);
   registry::Host host = TRY(registry_host(parsed, context));
-  const engine::Transfer transfer{.intake = intake, .host = std::move(host), .network = *context.network};
+  const uint64_t rate = TRY(rate_of(parsed));
+  const engine::Transfer transfer{.intake = intake, .host = std::move(host), .network = *context.network,
+                                  .bytes_per_second = rate};
   const End from = TRY(end_of(parsed.positionals()[0], false, context), "the first NAME");
   End to = TRY(end_of(parsed.positionals()[1], true, context), "the second NAME");
   engine::CopyOptions options{.platform = {}, .all_tags = parsed.has("--all-tags"), .referrers = parsed.has("--referrers"),

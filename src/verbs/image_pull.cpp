@@ -41,7 +41,9 @@ Result<void> preview_one(const std::string& name, const engine::Transfer& transf
 Result<int> pull_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal) {
   const images::Intake intake = intake_of(context);
   registry::Host host = TRY(registry_host(parsed, context));
-  const engine::Transfer transfer{.intake = intake, .host = std::move(host), .network = *context.network};
+  const uint64_t rate = TRY(rate_of(parsed));
+  const engine::Transfer transfer{.intake = intake, .host = std::move(host), .network = *context.network,
+                                  .bytes_per_second = rate};
   const oci::Platform platform = TRY(wanted_platform(parsed));
   std::vector<std::string> names = parsed.positionals();
   if (parsed.has("--all-tags")) {

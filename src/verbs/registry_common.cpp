@@ -1,3 +1,4 @@
+#include "launch/request.h"
 #include "verbs/registry_verbs.h"
 
 namespace kist::verbs {
@@ -31,6 +32,13 @@ Result<registry::Host> registry_host(const cli::Parsed& parsed, const environmen
   if (context.offline) return Error(Code::unavailable, "a registry cannot be asked with --offline");
   return registry::Host{.home = context.host.home, .variables = context.host.variables,
                         .default_registry = context.default_registry, .insecure = parsed.has("--insecure") || parsed.off("--tls-verify")};
+}
+
+Result<uint64_t> rate_of(const cli::Parsed& parsed) {
+  if (!parsed.has("--limit-rate")) return 0;
+  auto rate = launch::parse_size(parsed.value("--limit-rate"));
+  if (rate) return rate;
+  return std::move(rate).error().context("--limit-rate").hint("`--limit-rate 5m` is 5 MiB a second");
 }
 
 Result<oci::Platform> wanted_platform(const cli::Parsed& parsed) {

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 import image_forge as forge
@@ -225,6 +226,23 @@ class Images(RegistryTest):
         self.do("tag", self.name("a"), self.name("c"))
         self.do("push", "-q", "--all-tags", name)
         self.assertEqual(sorted(self.do("tags", name).split()), ["a", "aa", "b", "c"])
+
+    def test_not_faster_than_it_may(self):
+        self.loaded([forge.layer(forge.entry("small", content=noise(500_000, 1))), forge.layer(forge.entry("large", content=noise(6 << 20, 2)))])
+        begun = time.monotonic()
+        self.do("push", "--limit-rate", "4m", "local:1", self.name())
+        self.assertGreater(time.monotonic() - begun, 1.6)
+        self.empty_store()
+        begun = time.monotonic()
+        self.do("pull", "--limit-rate", "4m", self.name())
+        self.assertGreater(time.monotonic() - begun, 1.6)
+        begun = time.monotonic()
+        self.do("copy", "--limit-rate", "4m", self.name(), f"oci:{self.work}/layout")
+        self.assertGreater(time.monotonic() - begun, 1.6)
+        for rate, why in (("0", "size '0' is out of range"), ("fast", "`--limit-rate 5m` is 5 MiB a second")):
+            refused = self.run_kist("pull", "--limit-rate", rate, self.name())
+            self.assertEqual(refused.status, 2, refused)
+            self.assertIn(why, refused.err)
 
     def test_skopeo_agrees(self):
         self.loaded([forge.layer(forge.entry("a", content=b"a")), forge.layer(forge.entry("b", content=noise(5 << 20)))])
