@@ -12,8 +12,8 @@ namespace {
 
 class Registry : public CopySource, public CopyTarget {
  public:
-  Registry(const Transfer& transfer, const registry::Address& address, bool for_push)
-      : session_(address, transfer.host, transfer.network), repository_(session_, options_of(transfer, for_push)) {}
+  Registry(const Transfer& transfer, registry::Host host, const registry::Address& address, bool for_push)
+      : session_(address, std::move(host), transfer.network), repository_(session_, options_of(transfer, for_push)) {}
 
   std::string name() const override { return session_.address().registry + "/" + session_.address().repository; }
   const registry::Address* address() const override { return &session_.address(); }
@@ -176,13 +176,21 @@ class LayoutTarget : public CopyTarget {
   std::string shown_;
 };
 
+registry::Host host_of(const Transfer& transfer, const CopyEnd& end) {
+  registry::Host out = transfer.host;
+  if (end.user.empty()) return out;
+  out.given_user = end.user;
+  out.given_password = end.password;
+  return out;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<CopySource>> open_source(const Transfer& transfer, const CopyEnd& end) {
   if (end.reference) {
     const auto conf = TRY(registry::read_registries_conf(transfer.host));
     const auto addresses = TRY(registry::addresses_of(*end.reference, transfer.host, conf, true));
-    return std::unique_ptr<CopySource>(std::make_unique<Registry>(transfer, addresses.front(), false));
+    return std::unique_ptr<CopySource>(std::make_unique<Registry>(transfer, host_of(transfer, end), addresses.front(), false));
   }
   images::Bundle bundle = TRY(images::Bundle::open(end.layout, os::join(transfer.intake.store.home(), "staging")));
   if (!bundle.has("index.json"))
@@ -197,7 +205,7 @@ Result<std::unique_ptr<CopyTarget>> open_target(const Transfer& transfer, const 
   if (end.reference) {
     const auto conf = TRY(registry::read_registries_conf(transfer.host));
     const auto addresses = TRY(registry::addresses_of(*end.reference, transfer.host, conf, true));
-    return std::unique_ptr<CopyTarget>(std::make_unique<Registry>(transfer, addresses.front(), true));
+    return std::unique_ptr<CopyTarget>(std::make_unique<Registry>(transfer, host_of(transfer, end), addresses.front(), true));
   }
   images::LayoutFolder folder(end.layout);
   if (!dry_run) folder = TRY(images::LayoutFolder::make(end.layout));

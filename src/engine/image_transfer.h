@@ -83,6 +83,8 @@ struct CopyEnd {
   std::string layout = {};                  // An OCI layout: a folder, or a tar to read.
   std::string name = {};                    // Of the image in it; may be empty.
   std::string shown = {};                   // For messages: "oci:folder".
+  std::string user = {};                    // Instead of the kept credentials; mostly empty.
+  http::Secret password = {};
 };
 struct CopyOptions {
   std::optional<oci::Platform> platform;  // Of an index only this one; empty: the index with all.

@@ -95,7 +95,10 @@ Code code_of(int status) {
 }  // namespace
 
 Session::Session(Address address, Host host, const http::Config& network)
-    : address_(std::move(address)), host_(std::move(host)), streams_(network_for(address_, network)), scheme_("https") {}
+    : address_(std::move(address)), host_(std::move(host)), streams_(network_for(address_, network)), scheme_("https") {
+  if (!host_.given_user.empty() && !address_.is_mirror)
+    use({.user = host_.given_user, .password = host_.given_password, .identity_token = {}});
+}
 
 std::string Session::url(std::string_view rest) const {
   const std::lock_guard lock(mutex_);

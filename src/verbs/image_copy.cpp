@@ -1,4 +1,6 @@
 // kist copy FROM TO
+#include <tuple>
+
 #include "base/text.h"
 #include "images/layout.h"
 #include "launch/paths.h"
@@ -79,8 +81,10 @@ Result<int> copy_image_verb(const cli::Parsed& parsed, const environment::Contex
   const uint64_t rate = TRY(rate_of(parsed));
   const engine::Transfer transfer{.intake = intake, .host = std::move(host), .network = *context.network,
                                   .bytes_per_second = rate};
-  const End from = TRY(end_of(parsed.positionals()[0], false, context), "the first NAME");
+  End from = TRY(end_of(parsed.positionals()[0], false, context), "the first NAME");
   End to = TRY(end_of(parsed.positionals()[1], true, context), "the second NAME");
+  std::tie(from.place.user, from.place.password) = TRY(credentials_of(parsed, "--src-creds"));
+  std::tie(to.place.user, to.place.password) = TRY(credentials_of(parsed, "--dest-creds"));
   engine::CopyOptions options{.platform = {}, .all_tags = parsed.has("--all-tags"), .referrers = parsed.has("--referrers"),
                               .dry_run = parsed.has("--dry-run")};
   if (parsed.has("--platform")) options.platform = TRY(wanted_platform(parsed));

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "launch/paths.h"
 #include "os/files.h"
 #include "registry/client.h"
 #include "verbs/registry_verbs.h"
@@ -78,11 +79,19 @@ Result<registry::Credentials> credentials_asked(const cli::Parsed& parsed, cli::
   return out;
 }
 
+Result<int> show_login(const registry::Host& host, const std::string& name, cli::Terminal& terminal) {
+  const auto known = TRY(registry::find_credentials(host, name, ""));
+  if (!known) return Error(Code::not_found, "not logged in to {}", name).hint(fmt::format("`kist login {}`", name));
+  terminal.line(printable(known->user.empty() ? "<token>" : known->user));
+  return 0;
+}
+
 }  // namespace
 
 Result<int> login_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal) {
   const registry::Host host = TRY(registry_host(parsed, context));
   const std::string name = TRY(registry_named(parsed, host, "login"));
+  if (parsed.has("--get-login")) return show_login(host, name, terminal);
   const registry::Credentials credentials = TRY(credentials_asked(parsed, terminal));
   const auto conf = TRY(registry::read_registries_conf(host));
   const oci::Reference any = TRY(oci::Reference::parse(name + "/login"));
@@ -99,8 +108,18 @@ Result<int> login_verb(const cli::Parsed& parsed, const environment::Context& co
 Result<int> logout_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal) {
   registry::Host host{.home = context.host.home, .variables = context.host.variables,
                       .default_registry = context.default_registry, .insecure = false};
+  if (parsed.has("--authfile")) host.variables["REGISTRY_AUTH_FILE"] = launch::host_path(parsed.value("--authfile"), context.host.working_dir);
+  if (parsed.has("--all")) {
+    if (!parsed.positionals().empty()) return Error(Code::invalid, "--all takes no REGISTRY").hint("`kist logout --all`");
+    const size_t count = TRY(registry::erase_all_credentials(host));
+    terminal.line(count == 0 ? "Not logged in anywhere" : "Removed login credentials for all registries");
+    return 0;
+  }
   const std::string name = TRY(registry_named(parsed, host, "logout"));
   const bool was_there = TRY(registry::erase_credentials(host, name));
+  // Another tool's login still counts for kist.
+  const std::string other = TRY(registry::where_known(host, name));
+  if (!other.empty()) terminal.note(fmt::format("warning: {} still has a login for {}; `podman logout {}` removes it", printable(other), name, name));
   terminal.line(was_there ? fmt::format("Removing login credentials for {}", name) : fmt::format("Not logged in to {}", name));
   return 0;
 }

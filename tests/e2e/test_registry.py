@@ -346,6 +346,41 @@ class Passwords(RegistryTest):
         self.assertIn("Not logged in", self.do("logout", self.registry.host))
         self.assertEqual(self.run_kist("pull", self.name()).status, 1)
 
+    def test_given_on_the_command_line(self):
+        self.loaded([forge.layer(forge.entry("a", content=b"a"))])
+        self.assertEqual(self.run_kist("push", "--creds", "joe:wrong", "local:1", self.name()).status, 1)
+        self.do("push", "--creds", "joe:s:cret", "local:1", self.name())
+        self.assertEqual(self.do("tags", "--creds", "joe:s:cret", self.name().removesuffix(":1")), "1\n")
+        self.do("copy", "--src-creds", "joe:s:cret", "--dest-creds", "joe:s:cret", self.name(), self.name("2"))
+        self.assertEqual(self.run_kist("copy", "--src-creds", "joe:s:cret", self.name(), self.name("3")).status, 1)
+        self.assertEqual(json.loads(self.do("inspect", "--creds", "joe:s:cret", "docker://" + self.name()))["RepoTags"], ["1", "2"])
+        half = self.run_kist("pull", "--creds", "joe", self.name())
+        self.assertEqual(half.status, 2, half)
+        self.assertIn("--creds is not USER:PASSWORD", half.err)
+        self.assertFalse((self.config / "docker/config.json").exists(), "nothing is kept")
+
+    def test_a_file_of_ones_own(self):
+        auth = self.work / "auth.json"
+        self.assertEqual(self.run_kist("login", "--get-login", self.registry.host).status, 1)
+        self.assertEqual(self.login("s:cret").out, "Login Succeeded\n")
+        self.assertEqual(self.do("login", "--get-login", self.registry.host), "joe\n")
+        self.do("logout", "--all")
+        self.assertEqual(self.do("logout", "--all"), "Not logged in anywhere\n")
+        self.do("login", "-u", "joe", "-p", "s:cret", "--authfile", auth, self.registry.host)
+        self.assertEqual(list(json.loads(auth.read_text())["auths"]), [self.registry.host])
+        self.loaded([forge.layer(forge.entry("a", content=b"a"))])
+        self.assertEqual(self.run_kist("push", "local:1", self.name()).status, 1)
+        self.do("push", "--authfile", auth, "local:1", self.name())
+        self.assertIn("Removing login", self.do("logout", "--authfile", auth, self.registry.host))
+
+    def test_another_tools_login_is_told(self):
+        folder = self.config / "containers"
+        folder.mkdir()
+        (folder / "auth.json").write_text(json.dumps({"auths": {self.registry.host: {"auth": base64.b64encode(b"joe:s:cret").decode()}}}))
+        done = self.run_kist("logout", self.registry.host)
+        self.assertEqual((done.status, done.out), (0, f"Not logged in to {self.registry.host}\n"), done)
+        self.assertIn(f"{folder}/auth.json still has a login for {self.registry.host}", done.err)
+
     def test_podmans_file(self):
         auth = self.work / "auth.json"
         auth.write_text(json.dumps({"auths": {self.registry.host: {"auth": base64.b64encode(b"joe:s:cret").decode()}}}))
