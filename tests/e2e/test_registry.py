@@ -353,7 +353,7 @@ class Passwords(RegistryTest):
         self.assertEqual(self.do("tags", "--creds", "joe:s:cret", self.name().removesuffix(":1")), "1\n")
         self.do("copy", "--src-creds", "joe:s:cret", "--dest-creds", "joe:s:cret", self.name(), self.name("2"))
         self.assertEqual(self.run_kist("copy", "--src-creds", "joe:s:cret", self.name(), self.name("3")).status, 1)
-        self.assertEqual(json.loads(self.do("inspect", "--creds", "joe:s:cret", "docker://" + self.name()))["RepoTags"], ["1", "2"])
+        self.assertEqual(sorted(json.loads(self.do("inspect", "--creds", "joe:s:cret", "docker://" + self.name()))["RepoTags"]), ["1", "2"])
         half = self.run_kist("pull", "--creds", "joe", self.name())
         self.assertEqual(half.status, 2, half)
         self.assertIn("--creds is not USER:PASSWORD", half.err)
