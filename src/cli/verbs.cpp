@@ -345,6 +345,14 @@ bool is_group(std::string_view word) {
   return false;
 }
 
+std::span<const std::pair<std::string_view, std::string_view>> image_words() {
+  static constexpr std::pair<std::string_view, std::string_view> kWords[] = {
+      {"ls", "images"},       {"list", "images"}, {"rm", "rmi"},       {"remove", "rmi"}, {"load", "load"},
+      {"save", "save"},       {"import", "import"}, {"tag", "tag"},    {"inspect", "inspect"},
+      {"history", "history"}, {"pull", "pull"},   {"push", "push"},    {"build", "build"}};
+  return kWords;
+}
+
 std::vector<std::string> joined_words(std::vector<std::string> args) {
   if (args.size() < 2) return args;
   constexpr struct {

@@ -80,7 +80,7 @@ class BuildTest(lib.KistTest):
         path = self.folder / "saved.tar"
         self.assert_runs(self.run_kist("save", "-o", str(path), *args, name))
         with tarfile.open(path) as tar:
-            return {m.name: tar.extractfile(m).read() for m in tar}
+            return {m.name: tar.extractfile(m).read() for m in tar if m.isreg()}
 
     def files_of(self, name):
         """path → TarInfo, over all layers."""

@@ -109,7 +109,7 @@ class ImageTest(lib.KistTest):
 
     def blobs_of(self, archive):
         with tarfile.open(archive) as tar:
-            return {m.name: tar.extractfile(m).read() for m in tar if m.name.startswith("blobs/")}
+            return {m.name: tar.extractfile(m).read() for m in tar if m.isreg() and m.name.startswith("blobs/")}
 
 
 class Forged(ImageTest):
