@@ -18,7 +18,8 @@ Error cannot_delete(const oci::Reference& reference, const registry::Address& ad
   if (reference.digest)
     return std::move(error).hint("a registry need not delete; docker's does with REGISTRY_STORAGE_DELETE_ENABLED=true");
   // Some call the tag a digest that is none (400).
-  return Error(Code::unsupported, "{}", error.message()).hint(fmt::format("this registry deletes no tags; `kist delete {}/{}@{}` deletes the image with all its tags",
+  return Error(Code::unsupported, "{}", error.message())
+      .hint(fmt::format("this registry deletes no tags; `kist delete {}/{}@{}` deletes the image with all its tags",
                                            address.registry, address.repository, digest.string()));
 }
 

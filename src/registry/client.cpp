@@ -69,7 +69,8 @@ Result<void> Repository::put_manifest(std::string_view reference, const std::str
                   .headers = {fmt::format("Content-Type: {}", media_type)}, .body = bytes, .source = {}, .source_bytes = {}};
   http::Stream answer = TRY(session_.call(call, push_scope()));
   // A registry that knows referrers says so; for others the list is the client's to keep.
-  if (answer.head().status / 100 == 2) return answer.head().field("oci-subject").empty() ? list_referrer(bytes, media_type) : Result<void>();
+  if (answer.head().status / 100 == 2)
+    return answer.head().field("oci-subject").empty() ? list_referrer(bytes, media_type) : Result<void>();
   return refusal(answer, session_.address(), fmt::format("push of the manifest to {}", printable(repository)));
 }
 

@@ -19,9 +19,11 @@ constexpr std::string_view kArchive = "oci-archive:";
 Error no_transport(std::string_view word, bool is_target) {
   Error error(Code::unsupported, "'{}' cannot be copied from or to, only registries, oci:FOLDER and oci-archive:FILE", word);
   if (word == "docker-archive:")
-    return std::move(error).hint(is_target ? "`kist pull NAME && kist save --format docker -o FILE NAME`" : "`kist load -i FILE && kist push NAME`");
+    return std::move(error)
+        .hint(is_target ? "`kist pull NAME && kist save --format docker -o FILE NAME`" : "`kist load -i FILE && kist push NAME`");
   if (word == "containers-storage:")
-    return std::move(error).hint(is_target ? "`kist pull NAME && kist save NAME | podman load`" : "`podman save NAME | kist load && kist push NAME`");
+    return std::move(error)
+        .hint(is_target ? "`kist pull NAME && kist save NAME | podman load`" : "`podman save NAME | kist load && kist push NAME`");
   if (word == "docker-daemon:")
     return std::move(error).hint(is_target ? "`kist pull NAME && kist save --format docker NAME | docker load`"
                                            : "`docker save NAME | kist load && kist push NAME`");

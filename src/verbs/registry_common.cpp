@@ -34,11 +34,17 @@ Result<oci::Reference> remote_name(std::string_view text) {
 Result<registry::Host> registry_host(const cli::Parsed& parsed, const environment::Context& context) {
   if (context.offline) return Error(Code::unavailable, "a registry cannot be asked with --offline");
   registry::Host host{.home = context.host.home, .variables = context.host.variables,
-                      .default_registry = context.default_registry, .insecure = parsed.has("--insecure") || parsed.off("--tls-verify")};
-  if (parsed.has("--authfile")) host.variables["REGISTRY_AUTH_FILE"] = launch::host_path(parsed.value("--authfile"), context.host.working_dir);
+                      .default_registry = context.default_registry,
+                      .insecure = parsed.has("--insecure") || parsed.off("--tls-verify")};
+  use_authfile(parsed, context, host);
   const auto given = TRY(credentials_of(parsed, "--creds"));
   std::tie(host.given_user, host.given_password) = given;
   return host;
+}
+
+void use_authfile(const cli::Parsed& parsed, const environment::Context& context, registry::Host& host) {
+  if (!parsed.has("--authfile")) return;
+  host.variables["REGISTRY_AUTH_FILE"] = launch::host_path(parsed.value("--authfile"), context.host.working_dir);
 }
 
 Result<std::pair<std::string, http::Secret>> credentials_of(const cli::Parsed& parsed, std::string_view flag) {
@@ -46,7 +52,8 @@ Result<std::pair<std::string, http::Secret>> credentials_of(const cli::Parsed& p
   const size_t colon = text.find(':');
   if (text.empty()) return std::pair<std::string, http::Secret>();
   if (colon == 0 || colon == std::string::npos || colon + 1 == text.size())
-    return Error(Code::invalid, "{} is not USER:PASSWORD", flag).hint("`kist login REGISTRY` asks for the password, and keeps it");
+    return Error(Code::invalid, "{} is not USER:PASSWORD", flag)
+        .hint("`kist login REGISTRY` asks for the password, and keeps it");
   return std::pair(text.substr(0, colon), http::Secret(text.substr(colon + 1)));
 }
 

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "launch/paths.h"
 #include "os/files.h"
 #include "registry/client.h"
 #include "verbs/registry_verbs.h"
@@ -63,7 +62,8 @@ Result<registry::Credentials> credentials_asked(const cli::Parsed& parsed, cli::
     const os::Fd input(::dup(STDIN_FILENO));
     std::string secret = TRY(os::read_all(input, kMostSecretBytes), "the password");
     while (secret.ends_with('\n') || secret.ends_with('\r')) secret.pop_back();
-    if (secret.empty()) return Error(Code::invalid, "--password-stdin: there is no password on stdin").hint("`kist login -u NAME --password-stdin REGISTRY < FILE`");
+    if (secret.empty()) return Error(Code::invalid, "--password-stdin: there is no password on stdin")
+        .hint("`kist login -u NAME --password-stdin REGISTRY < FILE`");
     out.password = http::Secret(std::move(secret));
   } else if (parsed.has("--password")) {
     terminal.note("warning: others can see --password in the list of processes; use --password-stdin");
@@ -108,7 +108,7 @@ Result<int> login_verb(const cli::Parsed& parsed, const environment::Context& co
 Result<int> logout_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal) {
   registry::Host host{.home = context.host.home, .variables = context.host.variables,
                       .default_registry = context.default_registry, .insecure = false};
-  if (parsed.has("--authfile")) host.variables["REGISTRY_AUTH_FILE"] = launch::host_path(parsed.value("--authfile"), context.host.working_dir);
+  use_authfile(parsed, context, host);
   if (parsed.has("--all")) {
     if (!parsed.positionals().empty()) return Error(Code::invalid, "--all takes no REGISTRY").hint("`kist logout --all`");
     const size_t count = TRY(registry::erase_all_credentials(host));
@@ -119,7 +119,8 @@ Result<int> logout_verb(const cli::Parsed& parsed, const environment::Context& c
   const bool was_there = TRY(registry::erase_credentials(host, name));
   // Another tool's login still counts for kist.
   const std::string other = TRY(registry::where_known(host, name));
-  if (!other.empty()) terminal.note(fmt::format("warning: {} still has a login for {}; `podman logout {}` removes it", printable(other), name, name));
+  if (!other.empty())
+    terminal.note(fmt::format("warning: {} still has a login for {}; `podman logout {}` removes it", printable(other), name, name));
   terminal.line(was_there ? fmt::format("Removing login credentials for {}", name) : fmt::format("Not logged in to {}", name));
   return 0;
 }
