@@ -20,7 +20,17 @@ std::string words_after(std::string_view group) {
       if (std::find(out.begin(), out.end(), word) == out.end()) out.push_back(word);
     }
   }
+  if (group == "image")
+    for (const auto& [word, verb] : image_words()) out.push_back(word);
   return fmt::format("{}", fmt::join(out, " "));
+}
+
+// The verb that two words stand for, if it has another name.
+const VerbSpec* spelt(std::string_view group, std::string_view word) {
+  if (group == "image")
+    for (const auto& [other, verb] : image_words())
+      if (other == word) return find_verb(verb);
+  return find_verb(group.empty() ? std::string(word) : fmt::format("{} {}", group, word));
 }
 
 std::vector<std::string_view> groups() {
@@ -68,6 +78,8 @@ std::string bash_completion() {
   for (const VerbGroup& group : verb_groups())
     for (const VerbSpec& verb : group.verbs)
       out += fmt::format("    {}) flags=\"{}\";;\n", shell_quote(verb.name), flag_names(verb));
+  for (const auto& [word, verb] : image_words())
+    out += fmt::format("    {}) flags=\"{}\";;\n", shell_quote(fmt::format("image {}", word)), flag_names(*find_verb(verb)));
   return out + "  esac\n  case $cur in\n"
                "    -*) COMPREPLY=($(compgen -W \"$flags\" -- \"$cur\"));;\n"
                "    *) COMPREPLY=($(compgen -f -- \"$cur\"));;\n  esac\n}\n"
@@ -86,8 +98,7 @@ std::string zsh_words(std::string_view group) {
   std::string out;
   const std::string words = words_after(group);
   for (const std::string_view word : split(words, ' ')) {
-    const std::string name = group.empty() ? std::string(word) : fmt::format("{} {}", group, word);
-    const VerbSpec* verb = find_verb(name);
+    const VerbSpec* verb = spelt(group, word);
     out += " " + described(word, verb == nullptr ? "…" : verb->summary);
   }
   return out;
@@ -109,6 +120,11 @@ std::string zsh_completion() {
       for (const FlagSpec& flag : verb.flags) out += " " + described(flag.name, flag.help);
       out += " );;\n";
     }
+  for (const auto& [word, verb] : image_words()) {
+    out += fmt::format("    {}) offered=(", shell_quote(fmt::format("image {}", word)));
+    for (const FlagSpec& flag : find_verb(verb)->flags) out += " " + described(flag.name, flag.help);
+    out += " );;\n";
+  }
   return out + "  esac\n  if [[ $PREFIX == -* ]]; then _describe -o flag offered; else _files; fi\n}\n"
                // As a file of fpath it is the function's body; sourced, it registers the function.
                "if [ \"$funcstack[1]\" = _kist ]; then _kist \"$@\"; else compdef _kist kist; fi\n";
@@ -145,6 +161,12 @@ std::string fish_completion() {
         out += fmt::format("complete -c kist -n '__kist_is {}' -l {} -d {}\n", verb.name, flag.name.substr(2),
                            shell_quote(flag.help));
     }
+  }
+  for (const auto& [word, verb] : image_words()) {
+    const VerbSpec& spec = *find_verb(verb);
+    out += fmt::format("complete -c kist -n '__kist_wants image' -a {} -d {}\n", word, shell_quote(spec.summary));
+    for (const FlagSpec& flag : spec.flags)
+      out += fmt::format("complete -c kist -n '__kist_is image {}' -l {} -d {}\n", word, flag.name.substr(2), shell_quote(flag.help));
   }
   return out;
 }

@@ -149,8 +149,12 @@ inline constexpr std::array kAttachFlags{kNoStdin, kDetachKeys, kSigProxy, kHelp
 constexpr FlagSpec kRaw{"--raw", "", "", "image: its manifest or index, byte for byte"};
 constexpr FlagSpec kConfig{"--config", "", "", "image: its configuration, byte for byte"};
 constexpr FlagSpec kInspectInsecure{"--insecure", "", "", "docker://: accept a registry without TLS, or whose certificate cannot be checked"};
+constexpr FlagSpec kInspectTls{"--tls-verify", "", "", "docker://: podman's and skopeo's word: --tls-verify=false is --insecure"};
+constexpr FlagSpec kInspectCreds{"--creds", "", "USER:PASSWORD", "docker://: these instead of those that are kept"};
+constexpr FlagSpec kInspectAuth{"--authfile", "", "FILE", "docker://: credentials in this file, and no other"};
 constexpr FlagSpec kInspectPlatform{"--platform", "", "OS/ARCH", "docker://: of several platforms, this one"};
-inline constexpr std::array kInspect{kInspectFormat, kType, kInspectSize, kRaw, kConfig, kInspectPlatform, kInspectInsecure, kHelp};
+inline constexpr std::array kInspect{kInspectFormat, kType, kInspectSize, kRaw, kConfig, kInspectPlatform, kInspectInsecure, kInspectTls, kInspectCreds,
+                                     kInspectAuth, kHelp};
 inline constexpr std::array kStats{kAll, kNoStream, kNoTrunc, kFormat, kHelp};
 inline constexpr std::array kUpdate{kMemory, kMemorySwap, kReservation, kCpus, kCpuPeriod, kCpuQuota, kCpuShares, kCpuset, kCpusetMems,
                                     kPids, kBlkio, kRestart, kHelp};

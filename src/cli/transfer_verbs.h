@@ -14,6 +14,13 @@ constexpr FlagSpec kQuiet{"--quiet", "-q", "", "print no progress"};
 constexpr FlagSpec kOnePlatform{"--platform", "", "OS/ARCH", "of several platforms, this one (default: this machine's)"};
 constexpr FlagSpec kInsecure{"--insecure", "", "", "accept a registry without TLS, or whose certificate cannot be checked"};
 constexpr FlagSpec kTlsVerify{"--tls-verify", "", "", "podman's and skopeo's word: --tls-verify=false is --insecure"};
+constexpr FlagSpec kCreds{"--creds", "", "USER:PASSWORD", "these instead of those that are kept; others see them in the list of processes"};
+constexpr FlagSpec kFromCreds{"--src-creds", "", "USER:PASSWORD", "for FROM, instead of those that are kept"};
+constexpr FlagSpec kToCreds{"--dest-creds", "", "USER:PASSWORD", "for TO"};
+constexpr FlagSpec kAuthFile{"--authfile", "", "FILE", "credentials in this file, and no other: $REGISTRY_AUTH_FILE"};
+constexpr FlagSpec kGetLogin{"--get-login", "", "", "print who is logged in"};
+constexpr FlagSpec kAllLogins{"--all", "-a", "", "of all registries"};
+constexpr FlagSpec kRate{"--limit-rate", "", "SIZE", "at most so many bytes a second in each direction, for example 5m"};
 constexpr FlagSpec kAllTags{"--all-tags", "-a", "", "all tags of the repository"};
 constexpr FlagSpec kDryPush{"--dry-run", "", "", "say what would be sent"};
 constexpr FlagSpec kUsername{"--username", "-u", "NAME", "who to be there"};
@@ -21,30 +28,31 @@ constexpr FlagSpec kPassword{"--password", "-p", "SECRET", "others see it in the
 constexpr FlagSpec kPasswordStdin{"--password-stdin", "", "", "read the password from stdin"};
 constexpr FlagSpec kNameOnly{"--quiet", "-q", "", "print the name only"};
 constexpr FlagSpec kDryPull{"--dry-run", "", "", "say what would be fetched"};
-inline constexpr std::array kPullFlags{kAllTags, kDryPull, kOnePlatform, kInsecure, kTlsVerify, kNameOnly, kHelp};
+inline constexpr std::array kPullFlags{kAllTags, kDryPull, kRate, kOnePlatform, kInsecure, kTlsVerify, kCreds, kAuthFile, kNameOnly, kHelp};
 constexpr FlagSpec kPushAllTags{"--all-tags", "-a", "", "all tags that the repository has here"};
-inline constexpr std::array kPushFlags{kPushAllTags, kDryPush, kInsecure, kTlsVerify, kJson, kNameOnly, kHelp};
-inline constexpr std::array kLoginFlags{kUsername, kPassword, kPasswordStdin, kInsecure, kTlsVerify, kHelp};
+inline constexpr std::array kPushFlags{kPushAllTags, kDryPush, kRate, kInsecure, kTlsVerify, kCreds, kAuthFile, kJson, kNameOnly, kHelp};
+inline constexpr std::array kLoginFlags{kUsername, kPassword, kPasswordStdin, kGetLogin, kInsecure, kTlsVerify, kAuthFile, kHelp};
 constexpr FlagSpec kCopyPlatform{"--platform", "", "OS/ARCH", "of several platforms only this one (default: all)"};
 constexpr FlagSpec kReferrers{"--referrers", "", "", "what refers to it, too: signatures and the like"};
 constexpr FlagSpec kDryCopy{"--dry-run", "", "", "say how much would be copied"};
 constexpr FlagSpec kAllCopied{"--all-tags", "-a", "", "all tags of the repository, or all named ones of the layout"};
-inline constexpr std::array kCopyFlags{kAllCopied, kCopyPlatform, kDryCopy, kReferrers, kInsecure, kTlsVerify, kQuiet, kHelp};
-inline constexpr std::array kTagsFlags{kInsecure, kTlsVerify, kJson, kHelp};
-inline constexpr std::array kManifestFlags{kInsecure, kTlsVerify, kHelp};
+inline constexpr std::array kCopyFlags{kAllCopied, kCopyPlatform, kDryCopy, kRate, kReferrers, kInsecure, kTlsVerify, kFromCreds, kToCreds, kAuthFile, kQuiet, kHelp};
+inline constexpr std::array kLogoutFlags{kAllLogins, kAuthFile, kHelp};
+inline constexpr std::array kTagsFlags{kInsecure, kTlsVerify, kCreds, kAuthFile, kJson, kHelp};
+inline constexpr std::array kManifestFlags{kInsecure, kTlsVerify, kCreds, kAuthFile, kHelp};
 constexpr FlagSpec kArtifactType{"--artifact-type", "", "TYPE", "only of this type"};
 constexpr FlagSpec kFormat{"--format", "", "TEMPLATE", "print through a Go template; 'json'; 'table TEMPLATE'"};
-inline constexpr std::array kReferrersFlags{kArtifactType, kFormat, kInsecure, kTlsVerify, kJson, kHelp};
+inline constexpr std::array kReferrersFlags{kArtifactType, kFormat, kInsecure, kTlsVerify, kCreds, kAuthFile, kJson, kHelp};
 constexpr FlagSpec kAmend{"--amend", "-a", "", "add to the list if it is there already"};
-inline constexpr std::array kCreateListFlags{kAmend, kInsecure, kTlsVerify, kHelp};
-inline constexpr std::array kAddToListFlags{kInsecure, kTlsVerify, kHelp};
+inline constexpr std::array kCreateListFlags{kAmend, kInsecure, kTlsVerify, kCreds, kAuthFile, kHelp};
+inline constexpr std::array kAddToListFlags{kInsecure, kTlsVerify, kCreds, kAuthFile, kHelp};
 constexpr FlagSpec kArch{"--arch", "", "ARCH", "the architecture it is for"};
 constexpr FlagSpec kOs{"--os", "", "OS", "the system it is for"};
 constexpr FlagSpec kVariant{"--variant", "", "VARIANT", "of the architecture, for example v8"};
 constexpr FlagSpec kAnnotation{"--annotation", "", "KEY=VALUE", "an annotation of its entry", true};
 inline constexpr std::array kAnnotateFlags{kAnnotation, kArch, kOs, kVariant, kHelp};
 constexpr FlagSpec kPurge{"--purge", "-p", "", "forget the list afterwards"};
-inline constexpr std::array kPushListFlags{kPurge, kInsecure, kTlsVerify, kHelp};
+inline constexpr std::array kPushListFlags{kPurge, kInsecure, kTlsVerify, kCreds, kAuthFile, kHelp};
 inline constexpr std::array kOnlyHelp{kHelp};
 }  // namespace transfer_flags
 
@@ -71,7 +79,7 @@ inline constexpr VerbSpec kTransferVerbs[] = {
      "They are tried, then kept where docker and podman find them, too.\n\n"
      "  kist login registry.example\n"
      "  kist login -u ada --password-stdin registry.example < token", transfer_flags::kLoginFlags},
-    {"logout", "forget credentials of a registry", "[REGISTRY]", 0, 1, false, "  kist logout registry.example", transfer_flags::kOnlyHelp},
+    {"logout", "forget credentials of a registry", "[REGISTRY]", 0, 1, false, "  kist logout registry.example\n  kist logout --all", transfer_flags::kLogoutFlags},
     {"tags", "list the tags of a repository", "NAME", 1, 1, false,
      "`kist search-tags` is the same.\n\n"
      "  kist tags registry.example/team/tool", transfer_flags::kTagsFlags},

@@ -100,7 +100,7 @@ constexpr FlagSpec kBuildPlatform{"--platform", "", "OS/ARCH[,…]", "for these 
 constexpr FlagSpec kBuildLabel{"--label", "", "KEY=VALUE", "a label of the image", true};
 constexpr FlagSpec kCompression{"--compression", "", "zstd|zstd:chunked|gzip|none[:LEVEL]",
                                 "of the layers (default zstd:3; gzip:6)"};
-constexpr FlagSpec kBuildOutput{"--output", "-o", "KIND:PATH", "write it too: oci:FOLDER, oci-archive:FILE, docker-archive:FILE"};
+constexpr FlagSpec kBuildOutput{"--output", "-o", "KIND:PATH", "write it too: oci:FOLDER, oci-archive:FILE, docker-archive:FILE; registry is --push"};
 constexpr FlagSpec kDev{"--dev", "", "", "with all that `kist run` has; of the environment `dev`, if there is one"};
 constexpr FlagSpec kPush{"--push", "", "", "push it to the registry of each NAME; of several platforms as one index"};
 constexpr std::array kBuildFlags{kTag,  kPush, transfer_flags::kInsecure, kBuildPlatform, kBuildLabel, kCompression, kBuildOutput, kDev,   kEnv,
@@ -343,6 +343,14 @@ bool is_group(std::string_view word) {
     for (const VerbSpec& verb : group.verbs)
       if (verb.name.starts_with(word) && verb.name.substr(word.size()).starts_with(' ')) return true;
   return false;
+}
+
+std::span<const std::pair<std::string_view, std::string_view>> image_words() {
+  static constexpr std::pair<std::string_view, std::string_view> kWords[] = {
+      {"ls", "images"},       {"list", "images"}, {"rm", "rmi"},       {"remove", "rmi"}, {"load", "load"},
+      {"save", "save"},       {"import", "import"}, {"tag", "tag"},    {"inspect", "inspect"},
+      {"history", "history"}, {"pull", "pull"},   {"push", "push"},    {"build", "build"}};
+  return kWords;
 }
 
 std::vector<std::string> joined_words(std::vector<std::string> args) {

@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cli/flags.h"
@@ -23,6 +24,8 @@ bool is_group(std::string_view word);
 /// A command line whose verb has two words as one whose first argument is the verb: "volume ls -q" as
 /// {"volume ls", "-q"}. docker's other spellings too: "container ls" as "ps".
 std::vector<std::string> joined_words(std::vector<std::string> args);
+/// What may follow the word "image", and the verb that it stands for: "rm" is "rmi".
+std::span<const std::pair<std::string_view, std::string_view>> image_words();
 /// The text of `kist help`.
 std::string overview();
 /// The text of `kist help volume`: the verbs that begin with this word.

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "engine/image_transfer.h"
 #include "engine/remote.h"
+#include "environment/foreign_compiler.h"
 #include "environment/image_base.h"
 #include "environment/image_python.h"
 #include "environment/platform.h"
@@ -236,6 +237,27 @@ Result<std::optional<Image>> bring_base_image(const Context& context, const pyth
   return std::optional(std::move(image));
 }
 
+namespace {
+
+// Over the same image for this machine.
+std::optional<python::Lock> compiler_lock(const python::Lock& lock, const std::string& lock_folder) {
+  if (!lock.kist || !lock.kist->image || lock.kist->platform == environment::host_platform()) return std::nullopt;
+  auto own = environment::lock_of_this_machine(lock, lock_folder);
+  const bool is_same = own && own->kist->image && own->kist->base == lock.kist->base;
+  return is_same ? std::move(own) : std::nullopt;
+}
+
+}  // namespace
+
+Result<void> bring_compiler_image(const Context& context, const python::Lock& lock, const std::string& lock_folder) {
+  const auto own = compiler_lock(lock, lock_folder);
+  if (!own) return {};
+  const auto known = TRY(context.store.find(environment::image_base_name(*own->kist->image)));
+  if (known && context.store.tree(*known).has_value()) return {};
+  const auto brought = bring_base_image(context, *own);
+  return brought || brought.error().code() == Code::not_found ? Result<void>() : brought.error();
+}
+
 Result<void> warn_of_missing(const Context& context, const environment::ChosenImage& image,
                              const std::vector<std::string>& libraries) {
   const Image found = TRY(environment::locked_image(context, image.base, image.locked));
@@ -270,6 +292,12 @@ Result<void> copy_base_image(const Context& from, const Context& to, const pytho
                       }});
   TRY(images::take_image(intake_for(to), std::move(image), std::move(layers)));
   return {};
+}
+
+Result<void> copy_compiler_image(const Context& from, const Context& to, const python::Lock& lock,
+                                 const std::string& lock_folder) {
+  const auto own = compiler_lock(lock, lock_folder);
+  return own ? copy_base_image(from, to, *own) : Result<void>();
 }
 
 std::vector<std::string> pins_of(const Image& image) {

@@ -29,6 +29,11 @@ Result<std::optional<environment::ChosenImage>> choose_base_image(const environm
 Result<std::optional<images::Image>> bring_base_image(const environment::Context& context,
                                                       const python::Lock& lock);
 
+/// Of another platform's lock also the image that compiles for it, if there is one and its tree was never made
+/// here. Errors: as before; not for an image that is nowhere any more (then there is no byte-code).
+Result<void> bring_compiler_image(const environment::Context& context, const python::Lock& lock,
+                                  const std::string& lock_folder);
+
 /// Warns of libraries ("libffi.so.8") that an interpreter of the project's own needs and the image lacks.
 Result<void> warn_of_missing(const environment::Context& context, const environment::ChosenImage& image,
                              const std::vector<std::string>& libraries);
@@ -36,6 +41,9 @@ Result<void> warn_of_missing(const environment::Context& context, const environm
 /// Puts the lock's image, if it has one, into another store, from the bytes of its layers.
 Result<void> copy_base_image(const environment::Context& from, const environment::Context& to,
                              const python::Lock& lock);
+
+Result<void> copy_compiler_image(const environment::Context& from, const environment::Context& to,
+                                 const python::Lock& lock, const std::string& lock_folder);
 
 /// The digests that keep an image's contents when its name is gone: for a project's list of roots.
 std::vector<std::string> pins_of(const images::Image& image);

@@ -326,6 +326,7 @@ Result<BuiltImage> build_image(const Context& context, const BuildRequest& reque
   const std::string platform = lock.kist->platform;
   const std::string lock_text = python::write_lock(lock);
   auto base = TRY(bring_base_image(context, lock));
+  TRY(bring_compiler_image(context, lock, os::parent_of(project.lock_path)));
   if (base && inputs.project.image.is_minimal && !request.is_development)
     return Error(Code::unsupported, "`minimal` cannot take anything out of the base image '{}'",
                  printable(lock.kist->base))

@@ -31,7 +31,7 @@ class Copier {
     const uint64_t before = bytes_;
     if (there != document.digest) TRY(copy_document(document, target, 0));
     // They may have come to it later.
-    if (options_.referrers) TRY(copy_referrers(document.digest));
+    if (options_.referrers) TRY(copy_all_referrers(document));
     return Copied{.digest = document.digest, .to = to_.name(), .tag = target, .sent_bytes = bytes_ - before};
   }
 
@@ -45,9 +45,7 @@ class Copier {
   Result<registry::Document> of_platform(registry::Document document) {
     for (int depth = 0; depth < kMostIndexes && is_index(document); ++depth) {
       const oci::Index index = TRY(oci::parse_index(document.bytes, document.media_type));
-      const oci::Descriptor* chosen = images::choose_platform(index, *options_.platform);
-      if (chosen == nullptr)
-        return Error(Code::not_found, "no image for {} among {} in the index", options_.platform->string(), index.manifests.size());
+      const oci::Descriptor* chosen = TRY(images::find_platform(index, *options_.platform));
       const oci::Digest wanted = chosen->digest;
       document = TRY(from_.manifest(wanted.string()));
     }
@@ -118,10 +116,22 @@ class Copier {
     return {};
   }
 
-  // Signatures, bills of materials and the like.
-  Result<void> copy_referrers(const oci::Digest& digest) {
+  // Signatures, bills of materials and the like: of the whole, of each platform's image, and of themselves.
+  Result<void> copy_all_referrers(const registry::Document& document) {
+    TRY(copy_referrers(document.digest, 0));
+    if (!is_index(document)) return {};
+    const oci::Index index = TRY(oci::parse_index(document.bytes, document.media_type));
+    for (const oci::Descriptor& entry : index.manifests) TRY(copy_referrers(entry.digest, 0));
+    return {};
+  }
+
+  Result<void> copy_referrers(const oci::Digest& digest, int depth) {
+    if (depth > kMostIndexes || !referred_.insert(digest.hex()).second) return {};
     const oci::Index index = TRY(from_.referrers(digest));
-    for (const oci::Descriptor& entry : index.manifests) TRY(copy_entry(entry, 1));
+    for (const oci::Descriptor& entry : index.manifests) {
+      TRY(copy_entry(entry, 1));
+      TRY(copy_referrers(entry.digest, depth + 1));
+    }
     return {};
   }
 
@@ -131,6 +141,7 @@ class Copier {
   CopyTarget& to_;
   std::vector<std::string> mount_from_;
   std::set<std::string> seen_;
+  std::set<std::string> referred_;  // Whose referrers were copied.
   std::mutex mutex_;  // Guards counted_.
   std::set<std::string> counted_;
   std::atomic<uint64_t> bytes_{0};

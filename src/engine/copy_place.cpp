@@ -1,6 +1,7 @@
 #include "engine/copy_place.h"
 
 #include <algorithm>
+#include <map>
 
 #include "base/text.h"
 #include "images/bundle.h"
@@ -12,8 +13,8 @@ namespace {
 
 class Registry : public CopySource, public CopyTarget {
  public:
-  Registry(const Transfer& transfer, const registry::Address& address, bool for_push)
-      : session_(address, transfer.host, transfer.network), repository_(session_, options_of(transfer, for_push)) {}
+  Registry(const Transfer& transfer, registry::Host host, const registry::Address& address, bool for_push)
+      : session_(address, std::move(host), transfer.network), repository_(session_, options_of(transfer, for_push)) {}
 
   std::string name() const override { return session_.address().registry + "/" + session_.address().repository; }
   const registry::Address* address() const override { return &session_.address(); }
@@ -44,14 +45,9 @@ std::string name_in(const oci::Descriptor& entry) {
   return found == entry.annotations.end() ? "" : found->second;
 }
 
-bool refers_to(const std::string& bytes, const oci::Digest& digest) {
+std::optional<oci::Digest> subject_of(const std::string& bytes) {
   const auto manifest = oci::parse_manifest(bytes);
-  return manifest && manifest->subject && manifest->subject->digest == digest;
-}
-
-bool refers_to_something(const std::string& bytes) {
-  const auto manifest = oci::parse_manifest(bytes);
-  return manifest && manifest->subject;
+  return manifest && manifest->subject ? std::optional(manifest->subject->digest) : std::nullopt;
 }
 
 // Fails at the end if it was another's content: a registry would say so in words of its own, if at all.
@@ -86,11 +82,10 @@ class LayoutSource : public CopySource {
 
   // Those that the index lists: as other tools, and LayoutTarget below, write them.
   Result<oci::Index> referrers(const oci::Digest& digest) override {
+    if (!by_subject_) read_subjects();
     oci::Index out{.media_type = std::string(oci::media::kIndex), .manifests = {}, .annotations = {}};
-    for (const oci::Descriptor& entry : index_.manifests) {
-      const auto bytes = bundle_.read_member(blob_path(entry.digest), registry::kMaxManifestBytes);
-      if (bytes && refers_to(*bytes, digest)) out.manifests.push_back(entry);
-    }
+    const auto [begin, end] = by_subject_->equal_range(digest.hex());
+    for (auto one = begin; one != end; ++one) out.manifests.push_back(*one->second);
     return out;
   }
 
@@ -107,6 +102,15 @@ class LayoutSource : public CopySource {
     const oci::Digest got = oci::Sha256::of(bytes);
     if (got != digest) return Error(Code::corrupt, "the manifest in {} has the digest {}, want {}", shown_, got.string(), digest.string());
     return registry::Document{.bytes = std::move(bytes), .media_type = media_type, .digest = digest};
+  }
+
+  void read_subjects() {
+    by_subject_.emplace();
+    for (const oci::Descriptor& entry : index_.manifests) {
+      const auto bytes = bundle_.read_member(blob_path(entry.digest), registry::kMaxManifestBytes);
+      const auto subject = bytes ? subject_of(*bytes) : std::nullopt;
+      if (subject) by_subject_->emplace(subject->hex(), &entry);
+    }
   }
 
   Result<const oci::Descriptor*> find(std::string_view name) const {
@@ -129,6 +133,7 @@ class LayoutSource : public CopySource {
   images::Bundle bundle_;
   oci::Index index_;
   std::string shown_;
+  std::optional<std::multimap<std::string, const oci::Descriptor*>> by_subject_;  // Once somebody asked.
 };
 
 class LayoutTarget : public CopyTarget {
@@ -165,7 +170,7 @@ class LayoutTarget : public CopyTarget {
                                    .size_bytes = bytes.size(), .annotations = {}, .platform = {}};
     TRY(folder_.put(document.digest, bytes));
     // What an index lists is found through it; what refers to something has to be listed itself.
-    if (oci::Digest::parse(reference) && !refers_to_something(bytes)) return {};
+    if (oci::Digest::parse(reference) && !subject_of(bytes)) return {};
     std::vector<std::string> names;
     if (!reference.empty() && !oci::Digest::parse(reference)) names.emplace_back(reference);
     return folder_.name(document, names);
@@ -176,13 +181,21 @@ class LayoutTarget : public CopyTarget {
   std::string shown_;
 };
 
+registry::Host host_of(const Transfer& transfer, const CopyEnd& end) {
+  registry::Host out = transfer.host;
+  if (end.user.empty()) return out;
+  out.given_user = end.user;
+  out.given_password = end.password;
+  return out;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<CopySource>> open_source(const Transfer& transfer, const CopyEnd& end) {
   if (end.reference) {
     const auto conf = TRY(registry::read_registries_conf(transfer.host));
     const auto addresses = TRY(registry::addresses_of(*end.reference, transfer.host, conf, true));
-    return std::unique_ptr<CopySource>(std::make_unique<Registry>(transfer, addresses.front(), false));
+    return std::unique_ptr<CopySource>(std::make_unique<Registry>(transfer, host_of(transfer, end), addresses.front(), false));
   }
   images::Bundle bundle = TRY(images::Bundle::open(end.layout, os::join(transfer.intake.store.home(), "staging")));
   if (!bundle.has("index.json"))
@@ -197,7 +210,7 @@ Result<std::unique_ptr<CopyTarget>> open_target(const Transfer& transfer, const 
   if (end.reference) {
     const auto conf = TRY(registry::read_registries_conf(transfer.host));
     const auto addresses = TRY(registry::addresses_of(*end.reference, transfer.host, conf, true));
-    return std::unique_ptr<CopyTarget>(std::make_unique<Registry>(transfer, addresses.front(), true));
+    return std::unique_ptr<CopyTarget>(std::make_unique<Registry>(transfer, host_of(transfer, end), addresses.front(), true));
   }
   images::LayoutFolder folder(end.layout);
   if (!dry_run) folder = TRY(images::LayoutFolder::make(end.layout));

@@ -20,6 +20,7 @@ struct Transfer {
   const images::Intake& intake;
   registry::Host host;
   const http::Config& network;
+  uint64_t bytes_per_second = 0;  // Of blobs, in each direction; 0: as fast as it goes.
 };
 
 /// `source` from that byte on.
@@ -38,8 +39,10 @@ struct Pulled {
 /// Brings what `reference` stands for here, for one platform; layers that are here already are not asked
 /// for. Mirrors are tried first. The image appears whole or not at all, under `reference.name()`.
 /// Errors: those of registry::Repository, take_image(); not_found (no image for the platform),
-/// unsupported (an artifact that is no image).
-Result<Pulled> pull_image(const Transfer& transfer, const oci::Reference& reference, const oci::Platform& platform);
+/// unsupported (an artifact that is no image). `only_platform`: nor one for another platform, where the name
+/// stands for a single image.
+Result<Pulled> pull_image(const Transfer& transfer, const oci::Reference& reference, const oci::Platform& platform,
+                          bool only_platform = false);
 
 struct Wanted {
   struct Layer {
@@ -80,6 +83,8 @@ struct CopyEnd {
   std::string layout = {};                  // An OCI layout: a folder, or a tar to read.
   std::string name = {};                    // Of the image in it; may be empty.
   std::string shown = {};                   // For messages: "oci:folder".
+  std::string user = {};                    // Instead of the kept credentials; mostly empty.
+  http::Secret password = {};
 };
 struct CopyOptions {
   std::optional<oci::Platform> platform;  // Of an index only this one; empty: the index with all.

@@ -64,7 +64,8 @@ Result<void> add_remote(const Transfer& transfer, ManifestList& list, const oci:
   return {};
 }
 
-Result<void> push_entry(const Transfer& transfer, const ManifestList& list, const oci::Descriptor& entry, const oci::Reference& target) {
+Result<void> push_entry(const Transfer& transfer, const ManifestList& list, const oci::Descriptor& entry,
+                        const oci::Reference& target) {
   oci::Reference to = target;
   to.tag.clear();
   to.digest = entry.digest;
@@ -89,14 +90,16 @@ Result<ManifestList> read_manifest_list(const std::string& home, const std::stri
   const std::string path = list_path(home, name);
   const auto text = os::read_file(path, oci::kMaxDocumentBytes);
   if (!text && text.error().code() == Code::not_found)
-    return Error(Code::not_found, "no such manifest list: {}", printable(name)).hint(fmt::format("`kist manifest create {} IMAGE…`", printable(name)));
+    return Error(Code::not_found, "no such manifest list: {}", printable(name))
+        .hint(fmt::format("`kist manifest create {} IMAGE…`", printable(name)));
   if (!text) return text.error();
   boost::system::error_code failed;
   const json::value value = json::parse(*text, failed);
   const auto* index = failed || !value.is_object() ? nullptr : value.get_object().if_contains("index");
   const auto* sources = failed || !value.is_object() ? nullptr : value.get_object().if_contains("sources");
   if (index == nullptr || sources == nullptr || !sources->is_object())
-    return Error(Code::corrupt, "'{}' is not a manifest list", printable(path)).hint(fmt::format("`kist manifest rm {}`", printable(name)));
+    return Error(Code::corrupt, "'{}' is not a manifest list", printable(path))
+        .hint(fmt::format("`kist manifest rm {}`", printable(name)));
   ManifestList out{.name = name, .index = {}, .sources = {}};
   out.index = TRY(oci::parse_index(json::serialize(*index)), "'{}'", printable(path));
   for (const auto& [digest, source] : sources->get_object())
@@ -147,7 +150,8 @@ Result<oci::Descriptor*> find_in_list(ManifestList& list, const std::string& ima
 
 Result<oci::Digest> push_manifest_list(const Transfer& transfer, const ManifestList& list, const oci::Reference& target) {
   if (list.index.manifests.empty())
-    return Error(Code::invalid, "the manifest list {} is empty", printable(list.name)).hint(fmt::format("`kist manifest add {} IMAGE`", printable(list.name)));
+    return Error(Code::invalid, "the manifest list {} is empty", printable(list.name))
+        .hint(fmt::format("`kist manifest add {} IMAGE`", printable(list.name)));
   for (const oci::Descriptor& entry : list.index.manifests)
     TRY(push_entry(transfer, list, entry, target), "{}", entry.platform ? entry.platform->string() : entry.digest.string());
   const std::string bytes = oci::encode(list.index);

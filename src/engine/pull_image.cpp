@@ -28,8 +28,13 @@ Result<std::vector<images::LayerSource>> sources_of(registry::Repository& reposi
   return out;
 }
 
+Result<void> check_platform(const oci::ImageConfig& config, const oci::Platform& wanted) {
+  if (config.platform.os == wanted.os && config.platform.architecture == wanted.architecture) return {};
+  return Error(Code::not_found, "the image is for {}, want {}", printable(config.platform.string()), wanted.string());
+}
+
 Result<Pulled> pull_from(const Transfer& transfer, const registry::Address& address, const oci::Reference& reference,
-                         const oci::Platform& platform) {
+                         const oci::Platform& platform, bool only_platform) {
   registry::Session session(address, transfer.host, transfer.network);
   registry::Repository repository(session, options_of(transfer, false));
   const registry::Document named = TRY(repository.manifest(wanted_of(reference)));
@@ -40,6 +45,7 @@ Result<Pulled> pull_from(const Transfer& transfer, const registry::Address& addr
   if (!reference.tag.empty() || !reference.digest) names.push_back(reference.name());
   const std::string from = address.registry + "/" + address.repository;
   const auto known = store.read(found.digest);
+  if (known && only_platform) TRY(check_platform(known->config, platform));
   if (known && (names.empty() || store.digest_of(names.front()) == found.digest))
     return Pulled{.image = *known, .digest = named.digest, .is_new = false, .from = from};
   images::NewImage image;
@@ -49,9 +55,11 @@ Result<Pulled> pull_from(const Transfer& transfer, const registry::Address& addr
   const oci::Manifest manifest = TRY(oci::parse_manifest(found.bytes, found.media_type));
   if (!oci::media::is_config(manifest.config.media_type))
     return Error(Code::unsupported, "'{}' is an artifact of type '{}', and no image", printable(reference.string()),
-                 printable(manifest.artifact_type.empty() ? manifest.config.media_type : manifest.artifact_type));
+                 printable(manifest.artifact_type.empty() ? manifest.config.media_type : manifest.artifact_type))
+        .hint(fmt::format("`kist copy {} oci:FOLDER` brings it", printable(reference.string())));
   image.config_bytes = TRY(read_config(repository, manifest.config));
   const oci::ImageConfig config = TRY(oci::parse_image_config(image.config_bytes));
+  if (only_platform) TRY(check_platform(config, platform));
   auto layers = TRY(sources_of(repository, manifest, config));
   images::Image taken = TRY(images::take_image(transfer.intake, std::move(image), std::move(layers)));
   return Pulled{.image = std::move(taken), .digest = named.digest, .is_new = true, .from = from};
@@ -62,16 +70,18 @@ Result<Pulled> pull_from(const Transfer& transfer, const registry::Address& addr
 registry::TransferOptions options_of(const Transfer& transfer, bool for_push) {
   registry::TransferOptions out;
   out.connections = registry::most_connections(transfer.host, for_push).value_or(out.connections);
+  if (transfer.bytes_per_second > 0) out.rate = std::make_shared<registry::RateLimit>(transfer.bytes_per_second);
   // Where parts of what comes lie, and where gc looks for what grew old.
   if (for_push) out.notes_folder = os::join(transfer.intake.store.home(), "cache/partial");
   return out;
 }
 
-Result<Pulled> pull_image(const Transfer& transfer, const oci::Reference& reference, const oci::Platform& platform) {
+Result<Pulled> pull_image(const Transfer& transfer, const oci::Reference& reference, const oci::Platform& platform,
+                          bool only_platform) {
   const auto conf = TRY(registry::read_registries_conf(transfer.host));
   const auto addresses = TRY(registry::addresses_of(reference, transfer.host, conf, false));
   for (const registry::Address& address : addresses) {
-    auto pulled = pull_from(transfer, address, reference, platform);
+    auto pulled = pull_from(transfer, address, reference, platform, only_platform);
     if (pulled) return pulled;
     if (!address.is_mirror) return Error(pulled.error()).context(fmt::format("cannot pull '{}'", printable(reference.string())));
     transfer.intake.progress.warn(fmt::format("the mirror '{}' does not help: {}", printable(address.host), pulled.error().message()));

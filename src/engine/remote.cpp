@@ -18,7 +18,8 @@ Error cannot_delete(const oci::Reference& reference, const registry::Address& ad
   if (reference.digest)
     return std::move(error).hint("a registry need not delete; docker's does with REGISTRY_STORAGE_DELETE_ENABLED=true");
   // Some call the tag a digest that is none (400).
-  return Error(Code::unsupported, "{}", error.message()).hint(fmt::format("this registry deletes no tags; `kist delete {}/{}@{}` deletes the image with all its tags",
+  return Error(Code::unsupported, "{}", error.message())
+      .hint(fmt::format("this registry deletes no tags; `kist delete {}/{}@{}` deletes the image with all its tags",
                                            address.registry, address.repository, digest.string()));
 }
 
@@ -36,10 +37,7 @@ Result<registry::Document> find_manifest(registry::Repository& repository, regis
     const std::string type = oci::media_type_of(found.bytes);
     if (!oci::media::is_index(type.empty() ? found.media_type : type)) return found;
     const oci::Index index = TRY(oci::parse_index(found.bytes, found.media_type));
-    const oci::Descriptor* chosen = images::choose_platform(index, platform);
-    if (chosen == nullptr)
-      return Error(Code::not_found, "no image for {} among {} in the index", platform.string(), index.manifests.size())
-          .hint("`kist manifest inspect NAME` shows which there are; `--platform OS/ARCH` takes another");
+    const oci::Descriptor* chosen = TRY(images::find_platform(index, platform));
     const oci::Digest wanted = chosen->digest;
     found = TRY(repository.manifest(wanted.string()));
   }

@@ -29,6 +29,7 @@ struct Made {
 Result<Made> make(const Context& context, const python::Lock& lock, const std::string& lock_folder) {
   Made made;
   TRY(bring_base_image(context, lock));
+  TRY(bring_compiler_image(context, lock, lock_folder));
   store::Transaction tx = TRY(context.store.begin());
   environment::Environment environment =
       TRY(environment::assemble(context, lock, lock_folder, tx));
@@ -197,6 +198,7 @@ Result<Verification> verify(const Context& context, const launch::RunRequest& re
                       .now_s = context.now_s,
                       .offline = context.offline};
   TRY(copy_base_image(context, clean, lock), "unpacking the base image anew");
+  TRY(copy_compiler_image(context, clean, lock, lock_folder), "unpacking the image that compiles for it anew");
   const Made anew = TRY(make(clean, lock, lock_folder), "assembling it anew");
 
   Verification out;

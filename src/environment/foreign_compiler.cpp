@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "environment/image_base.h"
 #include "environment/interpreter.h"
 #include "environment/platform.h"
 #include "environment/suite.h"
@@ -23,30 +24,25 @@ std::string revision_of(const std::vector<LockedDebianPackage>& packages, const 
   return "";
 }
 
-// The lock of the same environment for this machine, if there is one that can be read.
-std::optional<python::Lock> neighbour(const python::Lock& lock, const std::string& lock_folder) {
-  for (const std::string& platform : {std::string(), host_platform()}) {
-    const std::string name = python::lock_file_name(lock.kist->environment, platform);
-    const auto text = os::read_file(os::join(lock_folder, name), kMaxLockBytes);
-    if (!text) continue;
-    std::vector<std::string> warnings;
-    auto other = python::parse_lock(*text, name, warnings);
-    if (other && other->kist && other->kist->platform == host_platform()) return std::move(*other);
-  }
-  return std::nullopt;
+// Builds of one version, in archives and in images, differ in how they were linked, not in what they compile to.
+bool has_same_version(const python::Lock& a, const python::Lock& b) {
+  return a.kist->python == b.kist->python && split(a.kist->python, '.').size() > 2;
 }
 
 bool has_same_python(const python::Lock& a, const python::Lock& b, const std::string& minor) {
   if (a.kist->interpreter.has_value() != b.kist->interpreter.has_value()) return false;
-  // Standalone builds of one version differ in how they were linked, not in what they compile to.
-  if (a.kist->interpreter) return a.kist->python == b.kist->python && split(a.kist->python, '.').size() > 2;
+  if (a.kist->image.has_value() != b.kist->image.has_value()) return false;
+  if (a.kist->image && a.kist->image->python != b.kist->image->python) return false;
+  if (a.kist->interpreter || a.kist->image) return has_same_version(a, b);
   const std::string revision = revision_of(a.kist->debian, minor);
   return !revision.empty() && revision == revision_of(b.kist->debian, minor);
 }
 
+// `suite`: of Debian's packages; over an image it is not looked at.
 Result<oci::Digest> tree_of(const Context& context, const python::Lock& own, const std::string& suite,
                             const std::string& lock_folder, store::Transaction& tx) {
-  const Base base = TRY(assemble_debian(context, own.kist->debian, suite, host_architecture(), tx));
+  const Base base = TRY(own.kist->image ? assemble_image(context, own.kist->base, *own.kist->image, tx)
+                                        : assemble_debian(context, own.kist->debian, suite, host_architecture(), tx));
   if (!own.kist->interpreter) return base.digest;
   const Interpreter interpreter =
       TRY(bring_interpreter(context, *own.kist->interpreter, host_platform(), lock_folder, tx));
@@ -56,25 +52,37 @@ Result<oci::Digest> tree_of(const Context& context, const python::Lock& own, con
 }
 
 Error no_interpreter(const python::Lock& lock, const std::string& minor, const std::string& there_is) {
-  const std::string wanted =
-      lock.kist->interpreter ? lock.kist->python : revision_of(lock.kist->debian, minor);
+  const bool is_by_version = lock.kist->interpreter || lock.kist->image;
+  const std::string wanted = is_by_version ? lock.kist->python : revision_of(lock.kist->debian, minor);
   Error error(Code::unsupported, "byte-code for {} needs Python {} for {}, there is {}",
               printable(lock.kist->platform), printable(wanted), host_platform(),
               there_is.empty() ? "none" : printable(there_is));
   if (lock.kist->interpreter)
     return std::move(error).hint(fmt::format("name that version's archive for {} in kist.toml too, then `kist lock`",
                                              host_platform()));
-  return std::move(error).hint(fmt::format("`kist lock --upgrade --platform {}`", printable(lock.kist->platform)));
+  return std::move(error).hint(fmt::format("`kist lock --upgrade --platform {}{}`", printable(lock.kist->platform),
+                                           lock.kist->image ? " --platform " + host_platform() : ""));
+}
+
+// Which image has the same Python for this machine, the project's lock for it knows.
+Result<oci::Digest> compiler_of_image(const Context& context, const python::Lock& lock, const std::string& lock_folder,
+                                      const std::string& minor, store::Transaction& tx) {
+  const auto own = lock_of_this_machine(lock, lock_folder);
+  if (!own || own->kist->base != lock.kist->base || !has_same_python(*own, lock, minor))
+    return no_interpreter(lock, minor, own ? own->kist->python : "");
+  auto tree = tree_of(context, *own, "", lock_folder, tx);
+  if (tree || tree.error().code() != Code::not_found) return tree;
+  return Error(Code::unsupported, "byte-code for {} needs the base image '{}' for {}, which is not here",
+               printable(lock.kist->platform), printable(own->kist->base), host_platform())
+      .hint("`kist lock --upgrade`");
 }
 
 Result<oci::Digest> make_compiler(const Context& context, const python::Lock& lock, const std::string& lock_folder,
                                   store::Transaction& tx) {
-  if (lock.kist->image)
-    return Error(Code::unsupported, "byte-code of an environment over an image is compiled on {} alone",
-                 printable(lock.kist->platform));
-  const Suite suite = TRY(suite_of_base(lock.kist->base));
   const std::string minor = TRY(target_of(lock)).python();
-  const auto own = neighbour(lock, lock_folder);
+  if (lock.kist->image) return compiler_of_image(context, lock, lock_folder, minor, tx);
+  const Suite suite = TRY(suite_of_base(lock.kist->base));
+  const auto own = lock_of_this_machine(lock, lock_folder);
   const bool fits = own && own->kist->base == lock.kist->base && has_same_python(*own, lock, minor);
   if (fits) {
     const auto known = TRY(find_name(context.store, tx, base_name(own->kist->debian, suite.name, host_architecture())));
@@ -103,13 +111,26 @@ Result<oci::Digest> make_compiler(const Context& context, const python::Lock& lo
 // The store's name for a compiler of this lock.
 Result<std::string> compiler_name(const python::Lock& lock) {
   const std::string minor = TRY(target_of(lock)).python();
-  const std::string revision = lock.kist->interpreter ? lock.kist->python : revision_of(lock.kist->debian, minor);
+  const bool is_by_version = lock.kist->interpreter || lock.kist->image;
+  const std::string revision = is_by_version ? lock.kist->python : revision_of(lock.kist->debian, minor);
   const std::string text = fmt::format("{}\n{}\n{}\n{}\n", host_platform(), lock.kist->base, revision,
                                        lock.kist->interpreter.has_value());
   return "compiler/" + oci::Sha256::of(text).hex();
 }
 
 }  // namespace
+
+std::optional<python::Lock> lock_of_this_machine(const python::Lock& lock, const std::string& lock_folder) {
+  for (const std::string& platform : {std::string(), host_platform()}) {
+    const std::string name = python::lock_file_name(lock.kist->environment, platform);
+    const auto text = os::read_file(os::join(lock_folder, name), kMaxLockBytes);
+    if (!text) continue;
+    std::vector<std::string> warnings;
+    auto other = python::parse_lock(*text, name, warnings);
+    if (other && other->kist && other->kist->platform == host_platform()) return std::move(*other);
+  }
+  return std::nullopt;
+}
 
 Result<oci::Digest> foreign_compiler(const Context& context, const python::Lock& lock,
                                      const std::string& lock_folder, store::Transaction& tx) {

@@ -2,6 +2,7 @@
 // the same on every 64 bit little endian machine, so this machine's build of the same version compiles it.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "environment/assemble.h"
@@ -10,8 +11,12 @@
 
 namespace kist::environment {
 
+/// The lock of the same environment for this machine, if there is one that can be read.
+std::optional<python::Lock> lock_of_this_machine(const python::Lock& lock, const std::string& lock_folder);
+
 /// The tree of this machine's platform that has the lock's interpreter, to the revision: from the lock
 /// that the project has for this machine, else from the packages of the suite as its index has them now.
+/// Over an image it is what that lock stands on, which has to be in the store (engine/base_image.h).
 /// Python lies at the same path as in the lock's own environment.
 /// Errors: unsupported (there is no such interpreter; says which there is, hint: how to get one),
 /// those of lock_debian() and assemble_debian().

@@ -172,16 +172,38 @@ Result<Image> take_bare_image(const Intake& intake, std::string config_bytes,
   return ImageStore(intake.store).add(std::move(tx), image, intake.variant);
 }
 
+namespace {
+
+// Some write the only variant that there is, others do not.
+std::string variant_of(const oci::Platform& platform) {
+  return platform.architecture == "arm64" && platform.variant == "v8" ? "" : platform.variant;
+}
+
+}  // namespace
+
 const oci::Descriptor* choose_platform(const oci::Index& index, const oci::Platform& platform) {
   const oci::Descriptor* near = nullptr;
   for (const oci::Descriptor& entry : index.manifests) {
     if (!entry.platform || entry.platform->os != platform.os ||
         entry.platform->architecture != platform.architecture)
       continue;
-    if (entry.platform->variant == platform.variant) return &entry;
+    if (variant_of(*entry.platform) == variant_of(platform)) return &entry;
     if (near == nullptr && platform.variant.empty()) near = &entry;
   }
   return near;
+}
+
+Result<const oci::Descriptor*> find_platform(const oci::Index& index, const oci::Platform& platform) {
+  constexpr size_t kMostShown = 12;
+  if (const oci::Descriptor* chosen = choose_platform(index, platform)) return chosen;
+  std::vector<std::string> others;
+  for (const oci::Descriptor& entry : index.manifests)
+    if (entry.platform && others.size() <= kMostShown) others.push_back(entry.platform->string());
+  Error error(Code::not_found, "no image for {} among {} in the index{}", platform.string(), index.manifests.size(),
+              others.empty() || others.size() > kMostShown ? ""
+                  : printable(fmt::format(": {}", fmt::join(others, ", "))));
+  if (others.empty()) return error;
+  return std::move(error).hint(fmt::format("`--platform {}` takes that one", printable(others.front())));
 }
 
 }  // namespace kist::images

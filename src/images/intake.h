@@ -47,5 +47,7 @@ std::string make_manifest(std::string_view config_bytes, const std::vector<Layer
 /// The one entry for this platform; empty when there is none. Without variants an exact match of
 /// system and architecture wins; entries for no platform (attestations) never do.
 const oci::Descriptor* choose_platform(const oci::Index& index, const oci::Platform& platform);
+/// The same. Errors: not_found (says which platforms there are, if they are few).
+Result<const oci::Descriptor*> find_platform(const oci::Index& index, const oci::Platform& platform);
 
 }  // namespace kist::images

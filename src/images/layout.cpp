@@ -123,6 +123,7 @@ Result<void> write_layout_tar(const std::string& folder, const store::Output& ou
   TarFile tar(output);
   TRY(add_file(tar, folder, "oci-layout"));
   TRY(add_file(tar, folder, "index.json"));
+  for (const char* above : {"blobs", "blobs/sha256"}) TRY(tar.add_folder(above));
   auto blobs = TRY(os::list_folder(os::join(folder, "blobs/sha256")));
   std::sort(blobs.begin(), blobs.end());
   for (const std::string& blob : blobs) TRY(add_file(tar, folder, "blobs/sha256/" + blob));

@@ -30,6 +30,10 @@ std::vector<std::string> names_of(const oci::Descriptor& descriptor, const LoadO
   return {};
 }
 
+bool fits(const oci::ImageConfig& config, const oci::Platform& platform) {
+  return config.platform.os == platform.os && config.platform.architecture == platform.architecture;
+}
+
 class LayoutLoader {
  public:
   LayoutLoader(const Intake& intake, const Bundle& bundle, const LoadOptions& options)
@@ -64,6 +68,11 @@ class LayoutLoader {
     const oci::Manifest manifest = TRY(oci::parse_manifest(bytes, entry.media_type));
     // Signatures, attestations and other artifacts are no images.
     if (!oci::media::is_config(manifest.config.media_type)) return {};
+    if (options_.only_platform) {
+      const std::string config_bytes = TRY(read_blob(manifest.config), "image configuration");
+      const oci::ImageConfig config = TRY(oci::parse_image_config(config_bytes));
+      if (!fits(config, options_.platform)) return {};
+    }
     return load_image(bytes, manifest, std::move(names));
   }
 
@@ -207,9 +216,16 @@ Result<std::vector<Loaded>> load(const Intake& intake, const Bundle& bundle,
   const std::vector<SavedImage> saved = TRY(parse_saved(text));
   std::vector<Loaded> images;
   for (const SavedImage& one : saved) {
+    if (options.only_platform) {
+      const std::string config_bytes = TRY(bundle.read_member(one.config, oci::kMaxDocumentBytes));
+      const oci::ImageConfig config = TRY(oci::parse_image_config(config_bytes));
+      if (!fits(config, options.platform)) continue;
+    }
     Loaded image = TRY(load_saved(intake, bundle, one, options));
     images.push_back(std::move(image));
   }
+  if (images.empty() && !saved.empty())
+    return Error(Code::not_found, "no image for {} in {} entries of manifest.json", options.platform.string(), saved.size());
   if (images.empty()) return Error(Code::not_found, "manifest.json lists no image");
   return images;
 }

@@ -12,6 +12,7 @@ namespace kist::images {
 struct LoadOptions {
   /// Of an index with several platforms, the one to take.
   oci::Platform platform = oci::Platform::host();
+  bool only_platform = false;  // Nothing for others, either.
   std::string default_registry;
 };
 

@@ -44,6 +44,7 @@ Result<void> save_oci(const store::Store& store, std::span<const SaveItem> items
                       TarFile& tar) {
   TRY(tar.add("oci-layout", R"({"imageLayoutVersion":"1.0.0"})"));
   TRY(tar.add("index.json", index_of(items, options)));
+  for (const char* folder : {"blobs", "blobs/sha256"}) TRY(tar.add_folder(folder));
   for (const SaveItem& item : items) {
     const Image& image = *item.image;
     TRY(tar.add(blob_path(image.digest), image.manifest_bytes));

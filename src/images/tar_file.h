@@ -28,6 +28,16 @@ class TarFile {
     return true;
   }
 
+  /// skopeo, run by a plain user, wants to own the folders that no member stands for.
+  Result<void> add_folder(const std::string& name) {
+    store::Entry entry;
+    entry.path = name;
+    entry.kind = store::Kind::folder;
+    entry.mode = 0755;
+    const std::string header = TRY(store::tar_header(entry));
+    return output_(header);
+  }
+
   Result<void> write(std::string_view bytes) {
     if (bytes.size() > left_)
       return Error(Code::corrupt, "a layer is longer than its record says").hint("`kist fsck --full`");

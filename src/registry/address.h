@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "http/secret.h"
 #include "http/stream.h"
 #include "oci/reference.h"
 
@@ -24,6 +25,8 @@ struct Host {
   std::map<std::string, std::string> variables;  // The environment.
   std::string default_registry;                  // Of the build; may be empty.
   bool insecure = false;                         // --insecure: every registry named on the command line.
+  std::string given_user = {};                   // --creds: for those, but not for their mirrors; mostly empty.
+  http::Secret given_password = {};
 
   std::string variable(const std::string& name) const;
 };

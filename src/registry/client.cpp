@@ -69,7 +69,8 @@ Result<void> Repository::put_manifest(std::string_view reference, const std::str
                   .headers = {fmt::format("Content-Type: {}", media_type)}, .body = bytes, .source = {}, .source_bytes = {}};
   http::Stream answer = TRY(session_.call(call, push_scope()));
   // A registry that knows referrers says so; for others the list is the client's to keep.
-  if (answer.head().status / 100 == 2) return answer.head().field("oci-subject").empty() ? list_referrer(bytes, media_type) : Result<void>();
+  if (answer.head().status / 100 == 2)
+    return answer.head().field("oci-subject").empty() ? list_referrer(bytes, media_type) : Result<void>();
   return refusal(answer, session_.address(), fmt::format("push of the manifest to {}", printable(repository)));
 }
 
@@ -102,7 +103,10 @@ Result<Source> Repository::blob(const oci::Digest& digest, uint64_t size_bytes, 
   const auto open = [this, digest](uint64_t begin, std::optional<uint64_t> end, const std::atomic<bool>* stop) {
     return open_range(digest, begin, end, stop);
   };
-  return download(open, {.size_bytes = size_bytes, .from = from, .title = digest.hex().substr(0, 12)}, options_.ranges, connections_);
+  RangeOptions ranges = options_.ranges;
+  if (options_.rate != nullptr) ranges.least_bytes = UINT64_MAX;  // Several at once would not be held back.
+  return limited(download(open, {.size_bytes = size_bytes, .from = from, .title = digest.hex().substr(0, 12)}, ranges, connections_),
+                 options_.rate);
 }
 
 Result<bool> Repository::has_blob(const oci::Digest& digest) {

@@ -13,6 +13,7 @@
 
 #include "oci/image.h"
 #include "registry/download.h"
+#include "registry/rate_limit.h"
 #include "registry/session.h"
 
 namespace kist::registry {
@@ -41,6 +42,7 @@ struct TransferOptions {
   size_t connections = 8;  // That fetch or send blobs at once.
   RangeOptions ranges = {};
   std::string notes_folder = {};  // Of uploads that another process may take up; empty: nowhere.
+  std::shared_ptr<RateLimit> rate = {};  // Of all blobs together; null: none.
 };
 
 class UploadNote;

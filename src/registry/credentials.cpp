@@ -205,4 +205,23 @@ Result<bool> erase_credentials(const Host& host, const std::string& registry) {
   return !keys.empty();
 }
 
+Result<size_t> erase_all_credentials(const Host& host) {
+  const std::string path = file_to_write(host);
+  json::object root = TRY(read_json(path));
+  const json::object* all = object_at(root, "auths");
+  const size_t count = all == nullptr ? 0 : all->size();
+  if (count == 0) return size_t{0};
+  root["auths"] = json::object();
+  TRY(write_json(path, root));
+  return count;
+}
+
+Result<std::string> where_known(const Host& host, std::string_view registry) {
+  for (const std::string& path : files_of(host)) {
+    const auto found = TRY(in_file(host, path, registry, ""));
+    if (found) return path;
+  }
+  return std::string();
+}
+
 }  // namespace kist::registry

@@ -28,7 +28,11 @@ Result<std::optional<Credentials>> find_credentials(const Host& host, std::strin
                                                     std::string_view repository);
 /// Where it went, for people. Durability: atomic for readers, mode 0600.
 Result<std::string> store_credentials(const Host& host, const std::string& registry, const Credentials& credentials);
-/// True when there were any.
+/// True when there were any, where store_credentials() puts them.
 Result<bool> erase_credentials(const Host& host, const std::string& registry);
+/// All that were put into that file. How many; helpers keep theirs.
+Result<size_t> erase_all_credentials(const Host& host);
+/// The file by which a registry is known; empty: none.
+Result<std::string> where_known(const Host& host, std::string_view registry);
 
 }  // namespace kist::registry

@@ -109,6 +109,17 @@ TEST_F(CredentialsTest, PodmansFilesComeBeforeDockers) {
   EXPECT_EQ(find("reg.example"), "named:x");
 }
 
+TEST_F(CredentialsTest, AllAreErasedWhereTheyAreWritten) {
+  write("docker/config.json", R"({"detachKeys":"ctrl-x","auths":{"reg.example":)" + auth_of("a", "x") + R"(,"other.example":)" + auth_of("b", "x") + "}}");
+  write(".config/containers/auth.json", R"({"auths":{"podman.example":)" + auth_of("podman", "x") + "}}");
+  EXPECT_EQ(where_known(host_, "reg.example").value(), os::join(dir_.path(), "docker/config.json"));
+  EXPECT_EQ(erase_all_credentials(host_).value(), 2U);
+  EXPECT_EQ(erase_all_credentials(host_).value(), 0U);
+  EXPECT_EQ(read("docker/config.json"), "{\"detachKeys\":\"ctrl-x\",\"auths\":{}}\n");
+  EXPECT_EQ(where_known(host_, "reg.example").value(), "");
+  EXPECT_EQ(where_known(host_, "podman.example").value(), os::join(dir_.path(), ".config/containers/auth.json"));
+}
+
 TEST_F(CredentialsTest, Helpers) {
   write_helper("fake");
   write("docker/config.json", R"({"credsStore":"fake","auths":{"known.example":{},"own.example":)" + auth_of("own", "1") + "}}");

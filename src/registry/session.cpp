@@ -42,9 +42,27 @@ std::chrono::milliseconds wait_before(const http::Config& config, const http::He
   return http::back_off(config.first_back_off, tries + 1, std::random_device{}());
 }
 
-Error no_credentials(const Address& address) {
-  return Error(Code::denied, "the registry '{}' wants other credentials", printable(address.registry))
-      .hint(fmt::format("`kist login {}`", printable(address.registry)));
+Error with_login(Error error, const Address& address) {
+  return std::move(error).hint(fmt::format("`kist login {}`", printable(address.registry)));
+}
+
+// What was shown did not do, or there was nothing to show.
+Error no_credentials(const Address& address, const std::optional<Credentials>& known) {
+  if (!known) return with_login(Error(Code::denied, "the registry '{}' wants a login", printable(address.registry)), address);
+  const std::string whose = known->user.empty() ? "" : fmt::format(" than those of '{}'", printable(known->user));
+  return with_login(Error(Code::denied, "the registry '{}' wants other credentials{}", printable(address.registry), whose), address);
+}
+
+// There was a token, and it does not allow this.
+Error no_right(const Address& address, const std::optional<Credentials>& known, const std::vector<std::string>& scopes) {
+  if (!known) return no_credentials(address, known);
+  const std::string all = joined(scopes);
+  const std::string_view what = all.find(":delete") != std::string::npos ? "delete in"
+                                : all.find("push") != std::string::npos  ? "push to"
+                                                                         : "pull from";
+  const std::string who = known->user.empty() ? "you" : fmt::format("'{}'", printable(known->user));
+  return with_login(Error(Code::denied, "the registry '{}' does not let {} {} '{}'", printable(address.registry), who, what,
+                          printable(address.repository)), address);
 }
 
 // {"errors":[{"code":"DENIED","message":"…"}]}, of the specification.
@@ -77,7 +95,10 @@ Code code_of(int status) {
 }  // namespace
 
 Session::Session(Address address, Host host, const http::Config& network)
-    : address_(std::move(address)), host_(std::move(host)), streams_(network_for(address_, network)), scheme_("https") {}
+    : address_(std::move(address)), host_(std::move(host)), streams_(network_for(address_, network)), scheme_("https") {
+  if (!host_.given_user.empty() && !address_.is_mirror)
+    use({.user = host_.given_user, .password = host_.given_password, .identity_token = {}});
+}
 
 std::string Session::url(std::string_view rest) const {
   const std::lock_guard lock(mutex_);
@@ -175,7 +196,7 @@ Result<std::string> Session::ask_for_token(const std::map<std::string, std::stri
   // The registry's own certificates are for itself alone.
   const bool is_same_host = http::origin_of(realm->second) == http::origin_of(url(""));
   http::Stream answer = TRY(streams_.open(call, is_same_host ? &address_.tls : nullptr), "asking for a token");
-  if (answer.head().status == 401 || answer.head().status == 403) return no_credentials(address_);
+  if (answer.head().status == 401 || answer.head().status == 403) return no_credentials(address_, known);
   if (answer.head().status / 100 != 2) return refusal(answer, address_, "asking for a token");
   const std::string text = TRY(answer.read_all(kMostAnswerBytes));
   const http::Secret token = TRY(parse_token(text));
@@ -197,12 +218,13 @@ Result<std::string> Session::answer_challenge(const http::Head& head, const std:
   for (const Challenge& challenge : all) {
     if (challenge.scheme != "basic") continue;
     const auto known = TRY(credentials());
-    if (!known || known->password.empty()) return no_credentials(address_);
+    if (!known || known->password.empty()) return no_credentials(address_, known);
     const std::lock_guard lock(mutex_);
     wants_basic_ = true;
     return tokens_[""] = "Basic " + encode_base64(known->user + ":" + known->password.reveal());
   }
-  return no_credentials(address_);
+  const auto known = TRY(credentials());
+  return no_credentials(address_, known);
 }
 
 Result<http::Stream> Session::call(const http::Call& given, const std::vector<std::string>& scopes) {
@@ -224,7 +246,10 @@ Result<http::Stream> Session::call(const http::Call& given, const std::vector<st
     // Who else wants a password, behind a redirect, gets none.
     if (status == 401 && is_own(call.url) && is_own(answer->effective_url())) {
       // A token that is not good any more is asked for anew, once.
-      if (has_answered || call.source) return no_credentials(address_);
+      if (has_answered || call.source) {
+        const auto known = TRY(credentials());
+        return authorization.starts_with("Bearer ") ? no_right(address_, known, scopes) : no_credentials(address_, known);
+      }
       has_answered = true;
       authorization = TRY(answer_challenge(answer->head(), scopes));
       --tries;

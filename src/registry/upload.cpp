@@ -77,7 +77,7 @@ Result<uint64_t> Repository::place_of(const Upload& upload, std::string& locatio
 Result<std::string> Repository::send(const Upload& upload, const std::string& location, uint64_t from) {
   Source source = TRY(upload.open(from));
   http::Call call{.method = "PATCH", .url = location, .headers = {"Content-Type: application/octet-stream"}, .body = {},
-                  .source = counted(std::move(source), upload.sent), .source_bytes = upload.size_bytes - from};
+                  .source = counted(limited(std::move(source), options_.rate), upload.sent), .source_bytes = upload.size_bytes - from};
   if (from > 0) call.headers.push_back(fmt::format("Content-Range: {}-{}", from, upload.size_bytes - 1));
   http::Stream answer = TRY(session_.call(call, push_scope()));
   if (answer.head().status / 100 != 2) return refusal(answer, session_.address(), "the upload");
@@ -107,6 +107,7 @@ Result<Repository::Pushed> Repository::push_small(const Upload& upload) {
     if (piece.empty()) break;
     body += piece;
   }
+  if (options_.rate != nullptr) options_.rate->take(body.size());
   if (upload.sent) upload.sent(body.size());
   return end_upload(upload, location, std::move(body));
 }

@@ -1,4 +1,4 @@
-// kist build [-t NAME]… [--platform LIST] [--push] [--output oci:DIR|docker-archive:FILE|oci-archive:FILE]
+// kist build [-t NAME]… [--platform LIST] [--push] [--output oci:DIR|docker-archive:FILE|oci-archive:FILE|registry]
 #include "engine/build_image.h"
 
 #include <algorithm>
@@ -25,7 +25,7 @@ struct Output {
 
 Result<Output> output_of(const cli::Parsed& parsed, const launch::Host& host) {
   const std::string text = parsed.value("--output");
-  if (text.empty()) return Output();
+  if (text.empty() || text == "registry") return Output();
   const size_t colon = text.find(':');
   const std::string kind = text.substr(0, colon);
   const std::string path = colon == std::string::npos ? "" : text.substr(colon + 1);
@@ -34,7 +34,7 @@ Result<Output> output_of(const cli::Parsed& parsed, const launch::Host& host) {
   if (kind == "oci-archive") out.kind = Output::Kind::oci_archive;
   if (kind == "docker-archive") out.kind = Output::Kind::docker_archive;
   if (out.kind == Output::Kind::none || path.empty())
-    return Error(Code::invalid, "--output: '{}' is none of oci:FOLDER, oci-archive:FILE, docker-archive:FILE",
+    return Error(Code::invalid, "--output: '{}' is none of oci:FOLDER, oci-archive:FILE, docker-archive:FILE, registry",
                  printable(text))
         .hint("`kist build --output oci:image`");
   out.path = launch::host_path(path, host.working_dir);
@@ -168,7 +168,8 @@ Result<int> build_verb(const cli::Parsed& parsed, const environment::Context& co
   engine::BuildRequest request = TRY(request_for(parsed, output));
   const std::vector<std::string> platforms = TRY(platforms_of(parsed));
   const std::vector<std::string> names = TRY(names_of(parsed));
-  if (parsed.has("--push") && names.empty())
+  const bool is_pushed = parsed.has("--push") || parsed.value("--output") == "registry";
+  if (is_pushed && names.empty())
     return Error(Code::invalid, "--push needs a name").hint("`kist build --push -t REGISTRY/NAME:TAG`");
   std::vector<engine::BuiltImage> built;
   for (const std::string& platform : platforms) {
@@ -182,7 +183,7 @@ Result<int> build_verb(const cli::Parsed& parsed, const environment::Context& co
     built.push_back(std::move(one));
   }
   TRY(write_output(context, output, built, names), "writing '{}'", printable(output.path));
-  if (parsed.has("--push")) TRY(push_all(parsed, context, built, names));
+  if (is_pushed) TRY(push_all(parsed, context, built, names));
   for (const engine::BuiltImage& one : built)
     terminal.line(parsed.has("--json") ? json_line(json_of(one)) : one.image.id.string());
   return 0;

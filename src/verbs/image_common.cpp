@@ -1,3 +1,4 @@
+#include "cli/verbs.h"
 #include "environment/root_variant.h"
 #include "events/events.h"
 #include "verbs/image_verbs.h"
@@ -35,13 +36,7 @@ Result<int> image_exists_verb(const cli::Parsed& parsed, const environment::Cont
 
 std::vector<std::string> without_image_word(std::vector<std::string> args) {
   if (args.size() < 2 || args[0] != "image") return args;
-  const std::pair<std::string_view, std::string_view> words[] = {
-      {"ls", "images"},     {"list", "images"},     {"rm", "rmi"},
-      {"remove", "rmi"},    {"load", "load"},       {"save", "save"},
-      {"import", "import"}, {"tag", "tag"},         {"inspect", "inspect"},
-      {"history", "history"}, {"pull", "pull"},     {"push", "push"},
-      {"build", "build"}};
-  for (const auto& [word, verb] : words) {
+  for (const auto& [word, verb] : cli::image_words()) {
     if (args[1] != word) continue;
     args.erase(args.begin());
     args[0] = verb;

@@ -1,4 +1,6 @@
 // kist copy FROM TO
+#include <tuple>
+
 #include "base/text.h"
 #include "images/layout.h"
 #include "launch/paths.h"
@@ -17,9 +19,11 @@ constexpr std::string_view kArchive = "oci-archive:";
 Error no_transport(std::string_view word, bool is_target) {
   Error error(Code::unsupported, "'{}' cannot be copied from or to, only registries, oci:FOLDER and oci-archive:FILE", word);
   if (word == "docker-archive:")
-    return std::move(error).hint(is_target ? "`kist pull NAME && kist save --format docker -o FILE NAME`" : "`kist load -i FILE && kist push NAME`");
+    return std::move(error)
+        .hint(is_target ? "`kist pull NAME && kist save --format docker -o FILE NAME`" : "`kist load -i FILE && kist push NAME`");
   if (word == "containers-storage:")
-    return std::move(error).hint(is_target ? "`kist pull NAME && kist save NAME | podman load`" : "`podman save NAME | kist load && kist push NAME`");
+    return std::move(error)
+        .hint(is_target ? "`kist pull NAME && kist save NAME | podman load`" : "`podman save NAME | kist load && kist push NAME`");
   if (word == "docker-daemon:")
     return std::move(error).hint(is_target ? "`kist pull NAME && kist save --format docker NAME | docker load`"
                                            : "`docker save NAME | kist load && kist push NAME`");
@@ -76,9 +80,13 @@ void show(const engine::Copied& copied, cli::Terminal& terminal) {
 Result<int> copy_image_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal) {
   const images::Intake intake = intake_of(context);
   registry::Host host = TRY(registry_host(parsed, context));
-  const engine::Transfer transfer{.intake = intake, .host = std::move(host), .network = *context.network};
-  const End from = TRY(end_of(parsed.positionals()[0], false, context), "the first NAME");
+  const uint64_t rate = TRY(rate_of(parsed));
+  const engine::Transfer transfer{.intake = intake, .host = std::move(host), .network = *context.network,
+                                  .bytes_per_second = rate};
+  End from = TRY(end_of(parsed.positionals()[0], false, context), "the first NAME");
   End to = TRY(end_of(parsed.positionals()[1], true, context), "the second NAME");
+  std::tie(from.place.user, from.place.password) = TRY(credentials_of(parsed, "--src-creds"));
+  std::tie(to.place.user, to.place.password) = TRY(credentials_of(parsed, "--dest-creds"));
   engine::CopyOptions options{.platform = {}, .all_tags = parsed.has("--all-tags"), .referrers = parsed.has("--referrers"),
                               .dry_run = parsed.has("--dry-run")};
   if (parsed.has("--platform")) options.platform = TRY(wanted_platform(parsed));

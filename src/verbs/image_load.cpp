@@ -5,6 +5,7 @@
 #include "images/load.h"
 #include "launch/paths.h"
 #include "verbs/image_verbs.h"
+#include "verbs/registry_verbs.h"
 
 namespace kist::verbs {
 namespace {
@@ -27,8 +28,8 @@ Result<int> load_verb(const cli::Parsed& parsed, const environment::Context& con
   const std::string input = parsed.value("--input");
   const std::string shown = input.empty() ? "stdin" : printable(input);
   images::LoadOptions options;
-  const std::string platform = parsed.value("--platform");
-  if (!platform.empty()) options.platform = TRY(oci::Platform::parse(platform), "--platform");
+  options.platform = TRY(wanted_platform(parsed));
+  options.only_platform = parsed.has("--platform");
   const images::Bundle bundle = TRY(open_bundle(input, context), "cannot load '{}'", shown);
   const images::Intake intake = intake_of(context);
   const std::vector<images::Loaded> loaded =

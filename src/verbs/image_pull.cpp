@@ -8,10 +8,11 @@ namespace kist::verbs {
 namespace {
 
 Result<void> pull_one(const std::string& name, const engine::Transfer& transfer, const oci::Platform& platform,
-                      bool quiet, const environment::Context& context, cli::Terminal& terminal) {
+                      const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal) {
+  const bool quiet = parsed.has("--quiet");
   const oci::Reference reference = TRY(remote_name(name));
   if (!quiet && reference.tag.empty() && !reference.digest) terminal.line(fmt::format("Using default tag: {}", oci::kDefaultTag));
-  const engine::Pulled pulled = TRY(engine::pull_image(transfer, reference, platform));
+  const engine::Pulled pulled = TRY(engine::pull_image(transfer, reference, platform, parsed.has("--platform")));
   if (pulled.is_new) note_image(context, "pull", pulled.image.id, reference.name());
   if (!quiet) {
     terminal.line("Digest: " + pulled.digest.string());
@@ -40,7 +41,9 @@ Result<void> preview_one(const std::string& name, const engine::Transfer& transf
 Result<int> pull_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal) {
   const images::Intake intake = intake_of(context);
   registry::Host host = TRY(registry_host(parsed, context));
-  const engine::Transfer transfer{.intake = intake, .host = std::move(host), .network = *context.network};
+  const uint64_t rate = TRY(rate_of(parsed));
+  const engine::Transfer transfer{.intake = intake, .host = std::move(host), .network = *context.network,
+                                  .bytes_per_second = rate};
   const oci::Platform platform = TRY(wanted_platform(parsed));
   std::vector<std::string> names = parsed.positionals();
   if (parsed.has("--all-tags")) {
@@ -56,7 +59,17 @@ Result<int> pull_verb(const cli::Parsed& parsed, const environment::Context& con
     for (const std::string& name : names) TRY(preview_one(name, transfer, platform, terminal));
     return 0;
   }
-  for (const std::string& name : names) TRY(pull_one(name, transfer, platform, parsed.has("--quiet"), context, terminal));
+  bool has_image = false;
+  for (const std::string& name : names) {
+    const auto pulled = pull_one(name, transfer, platform, parsed, context, terminal);
+    // Among all tags there may be signatures, charts and other platforms' images.
+    const bool is_passed_over = !pulled && parsed.has("--all-tags") &&
+                                (pulled.error().code() == Code::unsupported || pulled.error().code() == Code::not_found);
+    if (!pulled && !is_passed_over) return pulled.error();
+    if (is_passed_over) terminal.note(fmt::format("warning: left out '{}': it is no image for {}", printable(name), platform.string()));
+    has_image = has_image || pulled;
+  }
+  if (!has_image) return Error(Code::not_found, "none of {} tags is an image for {}", names.size(), platform.string());
   return 0;
 }
 

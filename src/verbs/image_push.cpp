@@ -73,7 +73,9 @@ Result<std::vector<Target>> targets_of(const cli::Parsed& parsed, const environm
 Result<int> push_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal) {
   const images::Intake intake = intake_of(context);
   registry::Host host = TRY(registry_host(parsed, context));
-  const engine::Transfer transfer{.intake = intake, .host = std::move(host), .network = *context.network};
+  const uint64_t rate = TRY(rate_of(parsed));
+  const engine::Transfer transfer{.intake = intake, .host = std::move(host), .network = *context.network,
+                                  .bytes_per_second = rate};
   const std::vector<Target> targets = TRY(targets_of(parsed, context, terminal));
   const bool says_where = !parsed.has("--quiet") && !parsed.has("--json");
   for (const Target& target : targets) {

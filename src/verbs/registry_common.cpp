@@ -1,3 +1,7 @@
+#include <tuple>
+
+#include "launch/paths.h"
+#include "launch/request.h"
 #include "verbs/registry_verbs.h"
 
 namespace kist::verbs {
@@ -29,8 +33,35 @@ Result<oci::Reference> remote_name(std::string_view text) {
 
 Result<registry::Host> registry_host(const cli::Parsed& parsed, const environment::Context& context) {
   if (context.offline) return Error(Code::unavailable, "a registry cannot be asked with --offline");
-  return registry::Host{.home = context.host.home, .variables = context.host.variables,
-                        .default_registry = context.default_registry, .insecure = parsed.has("--insecure") || parsed.off("--tls-verify")};
+  registry::Host host{.home = context.host.home, .variables = context.host.variables,
+                      .default_registry = context.default_registry,
+                      .insecure = parsed.has("--insecure") || parsed.off("--tls-verify")};
+  use_authfile(parsed, context, host);
+  const auto given = TRY(credentials_of(parsed, "--creds"));
+  std::tie(host.given_user, host.given_password) = given;
+  return host;
+}
+
+void use_authfile(const cli::Parsed& parsed, const environment::Context& context, registry::Host& host) {
+  if (!parsed.has("--authfile")) return;
+  host.variables["REGISTRY_AUTH_FILE"] = launch::host_path(parsed.value("--authfile"), context.host.working_dir);
+}
+
+Result<std::pair<std::string, http::Secret>> credentials_of(const cli::Parsed& parsed, std::string_view flag) {
+  const std::string text = parsed.value(flag);
+  const size_t colon = text.find(':');
+  if (text.empty()) return std::pair<std::string, http::Secret>();
+  if (colon == 0 || colon == std::string::npos || colon + 1 == text.size())
+    return Error(Code::invalid, "{} is not USER:PASSWORD", flag)
+        .hint("`kist login REGISTRY` asks for the password, and keeps it");
+  return std::pair(text.substr(0, colon), http::Secret(text.substr(colon + 1)));
+}
+
+Result<uint64_t> rate_of(const cli::Parsed& parsed) {
+  if (!parsed.has("--limit-rate")) return 0;
+  auto rate = launch::parse_size(parsed.value("--limit-rate"));
+  if (rate) return rate;
+  return std::move(rate).error().context("--limit-rate").hint("`--limit-rate 5m` is 5 MiB a second");
 }
 
 Result<oci::Platform> wanted_platform(const cli::Parsed& parsed) {

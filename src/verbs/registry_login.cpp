@@ -12,7 +12,7 @@ namespace {
 
 constexpr size_t kMostSecretBytes = 64 << 10;
 
-Result<std::string> registry_named(const cli::Parsed& parsed, const registry::Host& host) {
+Result<std::string> registry_named(const cli::Parsed& parsed, const registry::Host& host, std::string_view verb) {
   std::string name;
   if (!parsed.positionals().empty()) {
     name = parsed.positionals().front();
@@ -24,7 +24,7 @@ Result<std::string> registry_named(const cli::Parsed& parsed, const registry::Ho
     if (name.starts_with(scheme)) name.erase(0, scheme.size());
   name = name.substr(0, name.find('/'));
   if (name.empty())
-    return Error(Code::invalid, "no registry is named, and none is configured").hint("`kist login REGISTRY`");
+    return Error(Code::invalid, "no registry is named, and none is configured").hint(fmt::format("`kist {} REGISTRY`", verb));
   // Its grammar is that of a name's first part.
   TRY(oci::Reference::parse(name + "/x"), "the registry '{}'", printable(name));
   return name;
@@ -62,6 +62,8 @@ Result<registry::Credentials> credentials_asked(const cli::Parsed& parsed, cli::
     const os::Fd input(::dup(STDIN_FILENO));
     std::string secret = TRY(os::read_all(input, kMostSecretBytes), "the password");
     while (secret.ends_with('\n') || secret.ends_with('\r')) secret.pop_back();
+    if (secret.empty()) return Error(Code::invalid, "--password-stdin: there is no password on stdin")
+        .hint("`kist login -u NAME --password-stdin REGISTRY < FILE`");
     out.password = http::Secret(std::move(secret));
   } else if (parsed.has("--password")) {
     terminal.note("warning: others can see --password in the list of processes; use --password-stdin");
@@ -77,11 +79,19 @@ Result<registry::Credentials> credentials_asked(const cli::Parsed& parsed, cli::
   return out;
 }
 
+Result<int> show_login(const registry::Host& host, const std::string& name, cli::Terminal& terminal) {
+  const auto known = TRY(registry::find_credentials(host, name, ""));
+  if (!known) return Error(Code::not_found, "not logged in to {}", name).hint(fmt::format("`kist login {}`", name));
+  terminal.line(printable(known->user.empty() ? "<token>" : known->user));
+  return 0;
+}
+
 }  // namespace
 
 Result<int> login_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal) {
   const registry::Host host = TRY(registry_host(parsed, context));
-  const std::string name = TRY(registry_named(parsed, host));
+  const std::string name = TRY(registry_named(parsed, host, "login"));
+  if (parsed.has("--get-login")) return show_login(host, name, terminal);
   const registry::Credentials credentials = TRY(credentials_asked(parsed, terminal));
   const auto conf = TRY(registry::read_registries_conf(host));
   const oci::Reference any = TRY(oci::Reference::parse(name + "/login"));
@@ -98,8 +108,19 @@ Result<int> login_verb(const cli::Parsed& parsed, const environment::Context& co
 Result<int> logout_verb(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal) {
   registry::Host host{.home = context.host.home, .variables = context.host.variables,
                       .default_registry = context.default_registry, .insecure = false};
-  const std::string name = TRY(registry_named(parsed, host));
+  use_authfile(parsed, context, host);
+  if (parsed.has("--all")) {
+    if (!parsed.positionals().empty()) return Error(Code::invalid, "--all takes no REGISTRY").hint("`kist logout --all`");
+    const size_t count = TRY(registry::erase_all_credentials(host));
+    terminal.line(count == 0 ? "Not logged in anywhere" : "Removed login credentials for all registries");
+    return 0;
+  }
+  const std::string name = TRY(registry_named(parsed, host, "logout"));
   const bool was_there = TRY(registry::erase_credentials(host, name));
+  // Another tool's login still counts for kist.
+  const std::string other = TRY(registry::where_known(host, name));
+  if (!other.empty())
+    terminal.note(fmt::format("warning: {} still has a login for {}; `podman logout {}` removes it", printable(other), name, name));
   terminal.line(was_there ? fmt::format("Removing login credentials for {}", name) : fmt::format("Not logged in to {}", name));
   return 0;
 }

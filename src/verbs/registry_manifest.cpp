@@ -16,7 +16,8 @@ struct Call {
 
 Result<std::string> list_name(const std::string& text) {
   const oci::Reference name = TRY(oci::Reference::parse(text), "LIST");
-  if (name.digest) return Error(Code::invalid, "a manifest list has a name, not a digest").hint("write it as `[REGISTRY/]NAME[:TAG]`");
+  if (name.digest) return Error(Code::invalid, "a manifest list has a name, not a digest")
+      .hint("write it as `[REGISTRY/]NAME[:TAG]`");
   return name.name();
 }
 
@@ -66,7 +67,8 @@ Result<int> annotate(const Call& call) {
   for (const std::string& text : call.parsed.values("--annotation")) {
     const size_t equals = text.find('=');
     if (equals == std::string::npos || equals == 0)
-      return Error(Code::invalid, "--annotation '{}' is not KEY=VALUE", printable(text)).hint("`--annotation org.example.key=value`");
+      return Error(Code::invalid, "--annotation '{}' is not KEY=VALUE", printable(text))
+          .hint("`--annotation org.example.key=value`");
     entry->annotations[text.substr(0, equals)] = text.substr(equals + 1);
   }
   TRY(engine::write_manifest_list(call.home(), list));

@@ -90,7 +90,8 @@ Result<int> delete_verb(const cli::Parsed& parsed, const environment::Context& c
     const oci::Reference reference = TRY(remote_name(name));
     // Without a tag it would be "latest": too much to guess at where something goes for good.
     if (reference.tag.empty() && !reference.digest)
-      return Error(Code::invalid, "'{}' names neither tag nor digest", printable(name)).hint(fmt::format("`kist delete {}:TAG`", printable(name)));
+      return Error(Code::invalid, "'{}' names neither tag nor digest", printable(name))
+          .hint(fmt::format("`kist delete {}:TAG`", printable(name)));
     TRY(engine::delete_remote(transfer, reference));
     terminal.line("Deleted: " + reference.string());
   }
@@ -140,7 +141,10 @@ Result<int> manifest_referrers_verb(const cli::Parsed& parsed, const environment
                     {}});
   }
   const format::Listing listing{.usual = "{{.Digest}}\t{{.Type}}\t{{.Created}}",
-                                .titles = {{"Digest", "DIGEST"}, {"Type", "ARTIFACT TYPE"}, {"Created", "CREATED"}, {"Size", "MANIFEST SIZE"}}};
+                                .titles = {{"Digest", "DIGEST"},
+                                           {"Type", "ARTIFACT TYPE"},
+                                           {"Created", "CREATED"},
+                                           {"Size", "MANIFEST SIZE"}}};
   TRY(container_cli::print_listing(listing, rows, parsed.value("--format"), terminal));
   return 0;
 }
@@ -152,7 +156,8 @@ Result<int> inspect_remote(const cli::Parsed& parsed, const environment::Context
   const oci::Platform platform = TRY(wanted_platform(parsed));
   for (const std::string& name : parsed.positionals()) {
     if (!name.starts_with(kDockerTransport))
-      return Error(Code::invalid, "'{}' is not in a registry as the others are", printable(name)).hint(fmt::format("`kist inspect {}{}`", kDockerTransport, printable(name)));
+      return Error(Code::invalid, "'{}' is not in a registry as the others are", printable(name))
+          .hint(fmt::format("`kist inspect {}{}`", kDockerTransport, printable(name)));
     const oci::Reference reference = TRY(remote_name(name));
     if (parsed.has("--raw") && !parsed.has("--config")) {
       const std::string bytes = TRY(engine::read_manifest(transfer, reference));

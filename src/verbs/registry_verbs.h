@@ -38,6 +38,12 @@ Result<oci::Reference> remote_name(std::string_view text);
 
 /// What of the command line and the machine a registry needs. Errors: unavailable (--offline).
 Result<registry::Host> registry_host(const cli::Parsed& parsed, const environment::Context& context);
+/// --authfile takes the place of the person's variable.
+void use_authfile(const cli::Parsed& parsed, const environment::Context& context, registry::Host& host);
+/// "USER:PASSWORD"; empty without the flag. Errors: invalid.
+Result<std::pair<std::string, http::Secret>> credentials_of(const cli::Parsed& parsed, std::string_view flag);
+/// --limit-rate, in bytes a second; 0: none. Errors: invalid.
+Result<uint64_t> rate_of(const cli::Parsed& parsed);
 /// --platform, or this machine's.
 Result<oci::Platform> wanted_platform(const cli::Parsed& parsed);
 

@@ -124,6 +124,15 @@ def packed_trees():
     return dict(zip(forms, wanted))
 
 
+def members(archive):
+    """Names in all layers of what `docker save` would write."""
+    with tarfile.open(archive) as whole:
+        for name in whole.getnames():
+            if name.endswith(".tar"):
+                with tarfile.open(fileobj=io.BytesIO(whole.extractfile(name).read())) as layer:
+                    yield from layer.getnames()
+
+
 class BaseImageTest(lib.KistTest):
     @classmethod
     def setUpClass(cls):
@@ -359,6 +368,22 @@ class Platforms(BaseImageTest):
             below = self.registry.manifest("team/both", architecture)["layers"]
             layers = json.loads(line)["layers"]
             self.assertEqual([layer["digest"] for layer in layers[:len(below)]], [layer["digest"] for layer in below])
+        # This machine's image compiles for the other: what is in it beside the base is the same, byte-code too.
+        self.assertNotIn("byte-code for", built.err)
+        above = [{layer["name"]: layer["digest"] for layer in json.loads(line)["layers"][1:]} for line in built.out.splitlines()]
+        packages = [{name: digest for name, digest in one.items() if name.startswith(("python/", "application"))} for one in above]
+        self.assertTrue(packages[0])
+        self.assertEqual(packages[0], packages[1])
+        saved = self.run_kist("save", "--format", "docker", "-o", str(self.folder / "both.tar"), "both:1-linux-arm64")
+        self.assertEqual(saved.status, 0, saved)
+        self.assertTrue([name for name in members(self.folder / "both.tar") if name.endswith(".pyc") and "/site-packages/" in name])
+        # Alone it is the same, also where the image for this machine is gone.
+        digest = json.loads(built.out.splitlines()[1])["digest"]
+        self.assert_runs(self.run_kist("rmi", "-f", "both:1", "both:1-linux-arm64", f"{repository}:1", f"{repository}:amd64"))
+        alone = self.run_kist("build", "--json", "-t", "arm:1", "--platform", "linux/arm64", timeout=900)
+        self.assertEqual(json.loads(alone.out)["digest"], digest, alone)
+        verified = self.run_kist("verify", "--platform", "linux/arm64", timeout=900)
+        self.assertEqual(verified.status, 0, verified)
 
 
 class Kept(BaseImageTest):

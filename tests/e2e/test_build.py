@@ -20,6 +20,7 @@ import time
 import unittest
 
 import lib
+import registries
 
 MB = 1_000_000
 SERVE = """\
@@ -79,7 +80,7 @@ class BuildTest(lib.KistTest):
         path = self.folder / "saved.tar"
         self.assert_runs(self.run_kist("save", "-o", str(path), *args, name))
         with tarfile.open(path) as tar:
-            return {m.name: tar.extractfile(m).read() for m in tar}
+            return {m.name: tar.extractfile(m).read() for m in tar if m.isreg()}
 
     def files_of(self, name):
         """path → TarInfo, over all layers."""
@@ -252,6 +253,26 @@ error: image.include: '../x' leads out of the project
         more = json.loads(blobs["blobs/sha256/" + digest[7:]])
         self.assertEqual(more["layers"][:-1], manifest["layers"])
 
+    def test_pushed(self):
+        """To the registry of each name; `--output registry` is the same."""
+        with registries.KistRegistry(self.kist, self.folder / "registry") as registry:
+            name = f"{registry.host}/team/model"
+            built = self.one("--push", "-t", f"{name}:1", "-t", f"{name}:latest")
+            self.assertEqual(self.run_kist("tags", name).out.split(), ["1", "latest"])
+            for tag in ("1", "latest"):
+                at = json.loads(self.run_kist("inspect", f"docker://{name}:{tag}").out)
+                self.assertEqual(at["Digest"], built["digest"])
+            self.write({"serve.py": SERVE + "# changed\n"})
+            again = self.one("--output", "registry", "-t", f"{name}:2")
+            self.assertNotEqual(again["digest"], built["digest"])
+            self.assertEqual(json.loads(self.run_kist("inspect", f"docker://{name}:2").out)["Digest"], again["digest"])
+            env = {"KIST_HOME": str(self.folder / "another-store")}
+            run = self.run_kist("run", "--rm", "--network", "none", "--image", f"{name}:2", env=env)
+            self.assertEqual((run.status, run.out), (0, "1.0 10001 /app --by-default\n"), run)
+        nameless = self.run_kist("build", "--push")
+        self.assertEqual(nameless.status, 2, nameless)
+        self.assertIn("--push needs a name", nameless.err)
+
     def test_wrong_usage(self):
         self.assert_fails(self.run_kist("build", "--compression", "xz"), 2, """
 error: --compression
@@ -260,7 +281,7 @@ error: --compression
 hint: `--compression zstd:3`
 """)
         self.assert_fails(self.run_kist("build", "--output", "image.tar"), 2, """
-error: --output: 'image.tar' is none of oci:FOLDER, oci-archive:FILE, docker-archive:FILE
+error: --output: 'image.tar' is none of oci:FOLDER, oci-archive:FILE, docker-archive:FILE, registry
 
 hint: `kist build --output oci:image`
 """)
@@ -363,6 +384,16 @@ class Elsewhere(BuildTest):
         self.assertEqual([path for path in compiled & here.keys() if here[path] != there[path]], [])
         self.assertEqual({path for path in compiled if "_sysconfigdata_" not in path},
                          {path for path in here if path.endswith(".pyc") and "_sysconfigdata_" not in path})
+
+    def test_platforms_are_pushed_as_one_index(self):
+        platforms = ("linux/amd64", "linux/arm64")
+        self.assert_runs(self.run_kist("lock", *(word for one in platforms for word in ("--platform", one)), timeout=900))
+        with registries.KistRegistry(self.kist, self.folder / "registry-of-platforms") as registry:
+            name = f"{registry.host}/team/model:1"
+            built = self.build("--push", "-t", name, "--platform", ",".join(platforms), timeout=900)
+            index = json.loads(self.run_kist("manifest", "inspect", name).out)
+            self.assertEqual([one["digest"] for one in index["manifests"]], [one["digest"] for one in built])
+            self.assertEqual([f"{one['platform']['os']}/{one['platform']['architecture']}" for one in index["manifests"]], list(platforms))
 
     def test_byte_code_that_nothing_here_can_compile_is_told(self):
         self.assert_runs(self.run_kist("lock", "--platform", "linux/arm64"))

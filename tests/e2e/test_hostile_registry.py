@@ -217,6 +217,8 @@ error: cannot pull '127.0.0.1:PORT/manifest-with-too-many-layers:1'
         self.pull_fails("artifact", """
 error: cannot pull '127.0.0.1:PORT/artifact:1'
   cause: '127.0.0.1:PORT/artifact:1' is an artifact of type 'application/vnd.example.thing', and no image
+
+hint: `kist copy 127.0.0.1:PORT/artifact:1 oci:FOLDER` brings it
 """)
 
     def test_index_that_is_deep(self):
@@ -234,9 +236,9 @@ error: cannot pull '127.0.0.1:PORT/index-that-is-its-own-child:1'
     def test_index_of_nothing_for_us(self):
         self.pull_fails("index-of-nothing-for-us", """
 error: cannot pull '127.0.0.1:PORT/index-of-nothing-for-us:1'
-  cause: no image for linux/amd64 among 1 in the index
+  cause: no image for linux/amd64 among 1 in the index: plan9/mips
 
-hint: `kist manifest inspect NAME` shows which there are; `--platform OS/ARCH` takes another
+hint: `--platform plan9/mips` takes that one
 """)
 
     def test_index_of_a_million(self):
@@ -554,7 +556,7 @@ error: cannot pull '127.0.0.1:PORT/realm-cut-off:1'
     def test_scheme_unknown(self):
         self.pull_fails("scheme-unknown", """
 error: cannot pull '127.0.0.1:PORT/scheme-unknown:1'
-  cause: the registry '127.0.0.1:PORT' wants other credentials
+  cause: the registry '127.0.0.1:PORT' wants other credentials than those of 'joe'
 
 hint: `kist login 127.0.0.1:PORT`
 """)
@@ -666,7 +668,7 @@ error: cannot pull '127.0.0.1:PORT/token-with-a-line-break:1'
     def test_token_refused(self):
         self.pull_fails("token-refused", """
 error: cannot pull '127.0.0.1:PORT/token-refused:1'
-  cause: the registry '127.0.0.1:PORT' wants other credentials
+  cause: the registry '127.0.0.1:PORT' wants other credentials than those of 'joe'
 
 hint: `kist login 127.0.0.1:PORT`
 """)
@@ -674,7 +676,7 @@ hint: `kist login 127.0.0.1:PORT`
     def test_token_never_good_enough(self):
         self.pull_fails("token-never-good-enough", """
 error: cannot pull '127.0.0.1:PORT/token-never-good-enough:1'
-  cause: the registry '127.0.0.1:PORT' wants other credentials
+  cause: the registry '127.0.0.1:PORT' does not let 'joe' pull from 'token-never-good-enough'
 
 hint: `kist login 127.0.0.1:PORT`
 """)

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 import image_forge as forge
@@ -158,8 +159,13 @@ class Images(RegistryTest):
             self.assertEqual(self.id_of(self.name()), ids[architecture])
         missing = self.run_kist("pull", "--platform", "linux/riscv64", self.name())
         self.assertEqual(missing.status, 1, missing)
-        self.assertIn("no image for linux/riscv64 among 2 in the index", missing.err)
+        self.assertIn("no image for linux/riscv64 among 2 in the index: linux/amd64, linux/arm64\n\nhint: `--platform linux/amd64`", missing.err)
         self.assertEqual(self.do("manifest", "inspect", self.name()).strip().encode(), index)
+        alone = f"{self.registry.host}/{self.repository}@{entries[0]['digest']}"
+        wrong = self.run_kist("pull", "--platform", "linux/arm64", alone)
+        self.assertEqual(wrong.status, 1, wrong)
+        self.assertIn("the image is for linux/amd64, want linux/arm64", wrong.err)
+        self.do("pull", alone)
 
     def test_run_pulls_what_is_not_here(self):
         self.loaded([busybox_layer(), forge.layer(forge.entry("version", content=b"one\n"))])
@@ -206,8 +212,37 @@ class Images(RegistryTest):
         self.assertEqual(sorted(self.do("tags", name).split()), ["a", "b"])
         self.assertEqual(json.loads(self.do("tags", "--json", name))["Repository"], name)
         self.empty_store()
-        self.do("pull", "-q", "--all-tags", name)
+        # What is no image, a signature say, is passed over.
+        config = b'{"mediaType": "none"}'
+        self.registry.put_blob(self.repository, config, forge.digest(config))
+        described = {"mediaType": "application/x.thing", "digest": forge.digest(config), "size": len(config)}
+        self.registry.put_manifest(self.repository, "aa", json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": described,
+                                                                      "layers": []}).encode(), MANIFEST)
+        done = self.run_kist("pull", "-q", "--all-tags", name)
+        self.assertEqual(done.status, 0, done)
+        self.assertIn(f"warning: left out '{name}:aa': it is no image for linux/", done.err)
         self.assertEqual(len(self.do("images", "-q").split()), 2)
+        # And all of them go back at once.
+        self.do("tag", self.name("a"), self.name("c"))
+        self.do("push", "-q", "--all-tags", name)
+        self.assertEqual(sorted(self.do("tags", name).split()), ["a", "aa", "b", "c"])
+
+    def test_not_faster_than_it_may(self):
+        self.loaded([forge.layer(forge.entry("small", content=noise(500_000, 1))), forge.layer(forge.entry("large", content=noise(6 << 20, 2)))])
+        begun = time.monotonic()
+        self.do("push", "--limit-rate", "4m", "local:1", self.name())
+        self.assertGreater(time.monotonic() - begun, 1.6)
+        self.empty_store()
+        begun = time.monotonic()
+        self.do("pull", "--limit-rate", "4m", self.name())
+        self.assertGreater(time.monotonic() - begun, 1.6)
+        begun = time.monotonic()
+        self.do("copy", "--limit-rate", "4m", self.name(), f"oci:{self.work}/layout")
+        self.assertGreater(time.monotonic() - begun, 1.6)
+        for rate, why in (("0", "size '0' is out of range"), ("fast", "`--limit-rate 5m` is 5 MiB a second")):
+            refused = self.run_kist("pull", "--limit-rate", rate, self.name())
+            self.assertEqual(refused.status, 2, refused)
+            self.assertIn(why, refused.err)
 
     def test_skopeo_agrees(self):
         self.loaded([forge.layer(forge.entry("a", content=b"a")), forge.layer(forge.entry("b", content=noise(5 << 20)))])
@@ -292,9 +327,11 @@ class Passwords(RegistryTest):
         self.loaded([forge.layer(forge.entry("a", content=b"a"))])
         refused = self.run_kist("push", "local:1", self.name())
         self.assertEqual(refused.status, 1, refused)
+        self.assertIn(f"the registry '{self.registry.host}' wants a login\n", refused.err)
         self.assertIn(f"`kist login {self.registry.host}`", refused.err)
         wrong = self.login("wrong")
         self.assertEqual(wrong.status, 1, wrong)
+        self.assertIn("wants other credentials than those of 'joe'", wrong.err)
         self.assertFalse((self.config / "docker/config.json").exists(), "a password that is refused is not kept")
         self.assertEqual(self.login("s:cret").out, "Login Succeeded\n")
         kept = self.config / "docker/config.json"
@@ -308,6 +345,41 @@ class Passwords(RegistryTest):
         self.assertIn("Removing login", self.do("logout", self.registry.host))
         self.assertIn("Not logged in", self.do("logout", self.registry.host))
         self.assertEqual(self.run_kist("pull", self.name()).status, 1)
+
+    def test_given_on_the_command_line(self):
+        self.loaded([forge.layer(forge.entry("a", content=b"a"))])
+        self.assertEqual(self.run_kist("push", "--creds", "joe:wrong", "local:1", self.name()).status, 1)
+        self.do("push", "--creds", "joe:s:cret", "local:1", self.name())
+        self.assertEqual(self.do("tags", "--creds", "joe:s:cret", self.name().removesuffix(":1")), "1\n")
+        self.do("copy", "--src-creds", "joe:s:cret", "--dest-creds", "joe:s:cret", self.name(), self.name("2"))
+        self.assertEqual(self.run_kist("copy", "--src-creds", "joe:s:cret", self.name(), self.name("3")).status, 1)
+        self.assertEqual(sorted(json.loads(self.do("inspect", "--creds", "joe:s:cret", "docker://" + self.name()))["RepoTags"]), ["1", "2"])
+        half = self.run_kist("pull", "--creds", "joe", self.name())
+        self.assertEqual(half.status, 2, half)
+        self.assertIn("--creds is not USER:PASSWORD", half.err)
+        self.assertFalse((self.config / "docker/config.json").exists(), "nothing is kept")
+
+    def test_a_file_of_ones_own(self):
+        auth = self.work / "auth.json"
+        self.assertEqual(self.run_kist("login", "--get-login", self.registry.host).status, 1)
+        self.assertEqual(self.login("s:cret").out, "Login Succeeded\n")
+        self.assertEqual(self.do("login", "--get-login", self.registry.host), "joe\n")
+        self.do("logout", "--all")
+        self.assertEqual(self.do("logout", "--all"), "Not logged in anywhere\n")
+        self.do("login", "-u", "joe", "-p", "s:cret", "--authfile", auth, self.registry.host)
+        self.assertEqual(list(json.loads(auth.read_text())["auths"]), [self.registry.host])
+        self.loaded([forge.layer(forge.entry("a", content=b"a"))])
+        self.assertEqual(self.run_kist("push", "local:1", self.name()).status, 1)
+        self.do("push", "--authfile", auth, "local:1", self.name())
+        self.assertIn("Removing login", self.do("logout", "--authfile", auth, self.registry.host))
+
+    def test_another_tools_login_is_told(self):
+        folder = self.config / "containers"
+        folder.mkdir()
+        (folder / "auth.json").write_text(json.dumps({"auths": {self.registry.host: {"auth": base64.b64encode(b"joe:s:cret").decode()}}}))
+        done = self.run_kist("logout", self.registry.host)
+        self.assertEqual((done.status, done.out), (0, f"Not logged in to {self.registry.host}\n"), done)
+        self.assertIn(f"{folder}/auth.json still has a login for {self.registry.host}", done.err)
 
     def test_podmans_file(self):
         auth = self.work / "auth.json"

@@ -49,6 +49,9 @@ class CopyTest(test_registry.RegistryTest):
         return self.put({"schemaVersion": 2, "mediaType": test_registry.MANIFEST, "artifactType": "application/x.report", "config": empty,
                          "layers": [self.blob(text, "text/plain")], "subject": subject})
 
+    def subject(self, entry):
+        return {key: entry[key] for key in ("mediaType", "digest", "size")}
+
     def referrers(self, name, *flags):
         return json.loads(self.do("manifest", "referrers", "--json", *flags, name))
 
@@ -153,6 +156,22 @@ class Copies(CopyTest):
         self.assertEqual(self.do("manifest", "referrers", "--format", "{{.Digest}} {{.Type}}", f"docker://{target}"), f"{report['digest']} application/x.report\n")
         self.assertEqual(self.referrers(target, "--artifact-type", "application/x.other")["referrers"], [])
         self.assertEqual(len(self.referrers(target, "--artifact-type", "application/x.report")["referrers"]), 1)
+
+    def test_what_refers_to_each_platform_and_to_that(self):
+        entries, digest = self.put_index()
+        of_arm = self.put_report(self.subject(entries[1]), b"of arm")
+        of_that = self.put_report(self.subject(of_arm), b"a signature of the report")
+        first, second = self.name(host=self.own.host), self.name(repository=self.repository + "-too", host=self.own.host)
+        self.do("copy", self.name(), first)
+        for report in (of_arm, of_that):
+            self.do("copy", f"{self.registry.host}/{self.repository}@{report['digest']}", f"{self.own.host}/{self.repository}@{report['digest']}")
+        folder = self.work / "layout"
+        self.do("copy", "--referrers", first, f"oci:{folder}:x")
+        self.do("copy", "--referrers", f"oci:{folder}:x", second)
+        at = f"{self.own.host}/{self.repository}-too@"
+        self.assertEqual([one["digest"] for one in self.referrers(at + entries[1]["digest"])["referrers"]], [of_arm["digest"]])
+        self.assertEqual([one["digest"] for one in self.referrers(at + of_arm["digest"])["referrers"]], [of_that["digest"]])
+        self.assertEqual(self.referrers(at + digest)["referrers"], [])
 
     def test_folders_and_archives(self):
         """All platforms and what refers to them, out of a registry, through a file, into another one."""

@@ -1,5 +1,6 @@
 // What registries, token servers and other tools' files say: challenges, tokens, registries.conf and the
 // credentials of docker's config.json.
+#include "base/base64.h"
 #include "base/text.h"
 #include "fuzz.h"
 #include "registry/address.h"
@@ -64,8 +65,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       fuzz::expect(!found || !found->empty(), "a name leads somewhere");
     }
   }
-  if (const auto bytes = registry::base64_decode(text))
-    fuzz::expect(registry::base64_decode(registry::base64_encode(*bytes)) == *bytes, "base64 both ways");
+  if (const auto bytes = decode_base64(text))
+    fuzz::expect(decode_base64(encode_base64(*bytes)) == *bytes, "base64 both ways");
   fuzz::check_credentials(text);
   return 0;
 }
