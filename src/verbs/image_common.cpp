@@ -1,3 +1,4 @@
+#include "container_cli/verb.h"
 #include "environment/root_variant.h"
 #include "events/events.h"
 #include "verbs/image_verbs.h"
@@ -6,7 +7,7 @@ namespace kist::verbs {
 
 bool is_image_verb(std::string_view name) {
   for (const char* known :
-       {"images", "load", "save", "bundle", "import", "tag", "rmi", "inspect", "history", "image"})
+       {"images", "load", "save", "bundle", "import", "tag", "rmi", "inspect", "history", "image", "image exists"})
     if (name == known) return true;
   return false;
 }
@@ -20,8 +21,9 @@ Result<int> image_verb(std::string_view name, const cli::Parsed& parsed,
   if (name == "tag") return tag_verb(parsed, context, terminal);
   if (name == "rmi") return rmi_verb(parsed, context, terminal);
   if (name == "inspect") return inspect_verb(parsed, context, terminal);
+  if (name == "image exists") return container_cli::exists_status(images::ImageStore(context.store).find(parsed.positionals()[0]));
   if (name == "history") return history_verb(parsed, context, terminal);
-  return Error(Code::invalid, "kist image wants one of: ls, load, save, import, tag, rm, inspect, history, pull, push, build, prune")
+  return Error(Code::invalid, "kist image wants one of: ls, load, save, import, tag, rm, inspect, history, exists, pull, push, build, prune")
       .hint("`kist image ls`");
 }
 

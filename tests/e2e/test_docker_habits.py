@@ -96,6 +96,14 @@ class Habits(test_containers.ContainerTest):
         self.assertEqual(self.do("stop", "--all", "-t", "0").strip(), self.do("ps", "-aq", "--no-trunc", "--filter", "name=two").strip())
         self.do("rm", "--ignore", "nobody", "three")
         self.fails(1, "error: no such container: nobody\n\nhint: `kist ps -a` lists them\n", "rm", "nobody")
+        self.do("create", "--name", "last", "--label", "a=b", "--image", "box", "sleep", "1000")
+        last = self.do("start", "--latest").strip()
+        self.assertEqual(self.do("ps", "-q", "--no-trunc", "--filter", "name=last").strip(), last)
+        self.assertEqual(self.do("stop", "-t", "0", "--filter", "label=a=b").strip(), last)
+        self.assertEqual(self.do("stop", "--filter", "label=a=c"), "")
+        self.assertEqual(self.do("start", "--filter", "label=a=c", "one", "last"), "")
+        self.assertEqual(len(self.do("start", "--all").split()), 3)
+        self.fails(2, "error: kist start needs CONTAINER…\n\nhint: `kist start --help`\n", "start")
         self.do("rm", "-t", "0", "--all", "--force", "--ignore")
         self.assertEqual(self.do("ps", "-aq"), "")
         self.do("rm", "--all")
@@ -110,6 +118,10 @@ class Habits(test_containers.ContainerTest):
         self.assertEqual((done.out, done.err), ("out\n", ""))
         done = self.run_kist("run", "--rm", "-a", "STDERR", *both)
         self.assertEqual((done.out, done.err), ("", "err\n"))
+        # Whoever sees none of it gets the id.
+        done = self.run_kist("run", "--name", "fed", "-i", "-a", "stdin", "--image", "box", "cat", input="in\n")
+        self.assertEqual((done.out, done.err), (self.do("ps", "-aq", "--no-trunc", "--filter", "name=fed"), ""))
+        self.assertEqual(self.do("logs", "fed"), "in\n")
         self.fails(125, "error: conflicting options: cannot specify both --attach and --detach\n",
                    "run", "-d", "-a", "stdout", *both)
 
@@ -145,6 +157,21 @@ class Habits(test_containers.ContainerTest):
             self.assertEqual(done.status, 125, done)
             self.assertIn(said, done.err)
         self.assertEqual(self.do("run", "-d", "--rm", "--restart", "no", "--image", "box", "true").strip().isalnum(), True)
+
+    def test_lists_without_titles_and_by_patterns(self):
+        for name in ("data1", "data2", "other"):
+            self.do("volume", "create", name)
+        self.assertEqual(self.do("volume", "ls", "--noheading", "--filter", "name=data[2-9]"), "local     data2\n")
+        self.assertEqual(self.do("network", "ls", "--noheading", "--filter", "name=^ho", "--format", "table {{.Name}}"), "host\n")
+        self.assertEqual(self.do("images", "--noheading", "--format", "table {{.Repository}}").split(), ["box"])
+
+    def test_events_that_do_not_wait(self):
+        self.do("create", "--name", "noted", "--image", "box", "true")
+        self.assertEqual(self.do("events", "--stream=false", "--filter", "container=noted", "--format", "{{.Action}}"), "create\n")
+
+    def test_a_word_alone_asks_what_there_is(self):
+        for word in ("container", "volume", "network"):
+            self.assertIn(f"usage: kist {word} VERB", self.do(word))
 
     def test_info_and_version(self):
         self.keep("one")
