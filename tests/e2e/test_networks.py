@@ -408,7 +408,7 @@ class Networks(NetworkTest):
         self.box("--network", "tiny", "--image", "box", "true")
 
     def test_links_as_before_there_were_networks(self):
-        self.serve("db")
+        self.serve("db", "--network", "bridge")
         self.do("run", "-d", "--name", "web", "--link", "db:store", "--image", "box", "sleep", "1000")
         self.assertEqual(json.loads(self.do("inspect", "web"))[0]["HostConfig"]["Links"], ["/db:/web/store"])
         self.assertEqual([self.fetch_in("web", name, 80) for name in ("store", "db")], ["db", "db"])
