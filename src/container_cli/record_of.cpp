@@ -367,6 +367,7 @@ Result<Record> record_of(const Parsed& parsed, const launch::ReadyImage& image, 
   TRY(read_log(parsed, record));
   TRY(read_life(parsed, image, record));
   TRY(read_limits(parsed, record.limits));
+  record.best_effort = parsed.has("--best-effort");
   if (record.limits.oom_kill_disable && record.limits.memory_bytes == 0 && warning != nullptr)
     *warning = "--oom-kill-disable without --memory: one that takes all of the host's memory will not be killed";
   TRY(read_labels(parsed, image, record));

@@ -95,7 +95,7 @@ Result<containers::StartContext> start_context(const Here& here, const container
   host.runtime = here.runtime;
   host.runtime.systemd_cgroups = containers::is_in_slice(record, host.spec);
   // A limit that was asked for is kept, or is an error.
-  if (has_limits(record.limits)) host.runtime.rootless = false;
+  if (has_limits(record.limits)) host.runtime.rootless = record.best_effort;
   return context;
 }
 

@@ -61,6 +61,13 @@ bool wants_filter(const Record& record) {
   return std::find(options.begin(), options.end(), "seccomp=unconfined") == options.end();
 }
 
+// What somebody can do who may make no cgroups.
+Error with_advice(Error error, const Record& record, bool is_root) {
+  const bool of_cgroups = error.message().starts_with("making the cgroups") && error.code() == Code::denied;
+  if (is_root || !of_cgroups || record.limits == LimitRequest() || !error.hint_text().empty()) return error;
+  return std::move(error).hint("limits need a cgroup of yours: run it as root, or `--best-effort` goes on without them");
+}
+
 // The memory of a volume goes with the last container that uses it.
 void close_volume(const MachineHost& host, const std::string& name, const std::string& id) {
   const auto volume = host.volumes.find(name);
@@ -154,7 +161,9 @@ Result<Started> Container::start(const Record& record, const Streams& streams) {
   };
   // What a killed supervisor has left.
   (void)bundle::remove(host_.runtime, id_, {.force = true}).has_value();
-  bundle::Created made = TRY(make(record, spec, options));
+  auto created = make(record, spec, options);
+  if (!created) return with_advice(std::move(created).error(), record, host_.spec.is_root);
+  bundle::Created made = std::move(*created);
   pid_ = made.pid;
   return Started{made.pid, std::move(made.pidfd), std::move(made.terminal), network_.ports(record)};
 }

@@ -148,6 +148,7 @@ void fields(F& f, Record& r) {
   f("cgroupNamespace", r.cgroup_namespace);
   f("cgroupParent", r.cgroup_parent);
   f("limits", r.limits);
+  f("bestEffort", r.best_effort);
   f("shmBytes", r.shm_bytes);
   f("oomScoreAdj", r.oom_score_adj);
   f("restart", r.restart);

@@ -145,6 +145,7 @@ struct Record {
   std::string ids;  // A plain user's: "single", "range" (id_maps.h). Root has all.
   std::string cgroup_parent;
   LimitRequest limits;
+  bool best_effort = false;  // Without those that cannot be enforced.
   uint64_t shm_bytes = 64ull << 20;
   int64_t oom_score_adj = 0;
   RestartPolicy restart;

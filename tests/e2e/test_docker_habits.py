@@ -4,6 +4,7 @@ refused. The expectations are what docker 20.10 with the client 28.2 and podman 
 import io
 import json
 import os
+import pty
 import subprocess
 import tarfile
 import unittest
@@ -196,6 +197,37 @@ class Habits(test_containers.ContainerTest):
                          "one 0B / 0B 0\n")
         self.assertEqual(self.do("stats", "--no-stream", "-a", "--format", "{{.Name}} {{.NetIO}}"), "one 0B / 0B\n")
         self.assertEqual(self.do("stats", "--no-stream", "--format", "{{.Name}}"), "")
+
+    def test_signals_are_passed_on_with_a_terminal_too(self):
+        ours, theirs = pty.openpty()
+        client = subprocess.Popen(self.command("run", "-it", "--init", "--name", "one", "--image", "box", "sleep", "1000"), stdin=theirs,
+                                  stdout=theirs, stderr=theirs, env=self.environment(), cwd=self.project)
+        os.close(theirs)
+        self.addCleanup(os.close, ours)
+        self.until(lambda: self.run_kist("inspect", "-f", "{{.State.Status}}", "one").out == "running\n")
+        client.terminate()
+        self.assertEqual(client.wait(10), 143)
+        self.assertEqual(self.state("one")["ExitCode"], 143)
+
+    def test_stats_of_what_runs(self):
+        # A plain user's have no cgroup here: then it is the sum over the processes.
+        self.keep("busy", command=("sh", "-c", "sleep 1000 & while :; do :; done"))
+        shown = self.do("stats", "--no-stream", "--format", "{{.Name}}|{{.PIDs}}|{{.CPUPerc}}|{{.MemUsage}}|{{.NetIO}}").strip().split("|")
+        self.assertEqual((shown[0], shown[1], shown[4]), ("busy", "2", "0B / 0B"))
+        self.assertGreater(float(shown[2].rstrip("%")), 5)
+        self.assertRegex(shown[3], r"^[\d.]+[KM]iB / ")
+
+    def test_limits_that_cannot_be_kept(self):
+        if not self.user:
+            self.skipTest("root's can")
+        refused = self.run_kist("run", "--rm", "-m", "64m", "--image", "box", "echo", "x")
+        if refused.status == 0:
+            self.skipTest("cgroups are this user's")
+        self.assertIn("limits need a cgroup of yours: run it as root, or `--best-effort` goes on without them", refused.err)
+        self.assertEqual(self.box("-m", "64m", "--best-effort", "--image", "box", "echo", "x"), "x\n")
+        self.keep("one")
+        self.assertIn("the container has no cgroup, so its limits cannot be changed while it runs",
+                      self.run_kist("update", "-m", "64m", "one").err)
 
     def test_top_and_update_refuse(self):
         self.keep("one")
