@@ -114,6 +114,13 @@ bundle::Mount file_system(const char* destination, const char* type, unsigned lo
   return mount;
 }
 
+// What the other has made of the place is the other's: nothing in it gives rights here.
+bundle::Mount others_memory() {
+  bundle::Mount out = bind_mount(kSharedMemory, "/dev/shm", false);
+  out.options.attributes_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  return out;
+}
+
 // As docker does: programs look there for their limits. One that goes when it ends, and has none, is spared the mounts.
 bool shows_own_cgroups(const Record& record, const SpecHost& host) {
   return !(record.limits == LimitRequest()) || (host.is_root && !record.auto_remove);
@@ -132,7 +139,7 @@ void add_system_mounts(const Record& record, const SpecHost& host, Spec& spec) {
   if (record.ipc == "host")
     spec.mounts.push_back(bind_mount("/dev/shm", "/dev/shm"));
   else if (!host.ipc_namespace.empty())
-    spec.mounts.push_back(bind_mount(kSharedMemory, "/dev/shm", false));
+    spec.mounts.push_back(others_memory());
   else if (record.ipc != "none")  // As docker: that has no memory to share.
     spec.mounts.push_back(file_system("/dev/shm", "tmpfs", kQuiet,
                                       fmt::format("mode=1777,size={}", record.shm_bytes)));
