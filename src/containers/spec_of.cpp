@@ -4,6 +4,7 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/utsname.h>
 
 #include <algorithm>
 
@@ -67,6 +68,12 @@ Result<void> add_seccomp(const Record& record, uint64_t capabilities, bundle::Sp
   return {};
 }
 
+// Which is the container's too, if it has none of its own.
+std::string name_of_host() {
+  utsname names = {};
+  return ::uname(&names) == 0 ? names.nodename : "localhost";
+}
+
 std::vector<std::string> environment_of(const Record& record) {
   std::vector<std::string> env = record.env;
   const auto has = [&](std::string_view name) {
@@ -75,7 +82,7 @@ std::vector<std::string> environment_of(const Record& record) {
     });
   };
   if (!has("PATH")) env.emplace_back(kDefaultPath);
-  if (!record.hostname.empty() && !has("HOSTNAME")) env.push_back("HOSTNAME=" + record.hostname);
+  if (!has("HOSTNAME")) env.push_back("HOSTNAME=" + (record.hostname.empty() ? name_of_host() : record.hostname));
   if (record.tty && !has("TERM")) env.emplace_back("TERM=xterm");
   return env;
 }

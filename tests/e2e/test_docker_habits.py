@@ -134,7 +134,9 @@ class Habits(test_containers.ContainerTest):
         self.fails(1, said, "exec", "-it", "one", "true", input="")
 
     def test_host_name_folder_and_variables(self):
-        self.assertEqual(self.box("-h", "web", "--image", "box", "hostname"), "web\n")
+        self.assertEqual(self.box("-h", "web", "--image", "box", "sh", "-c", "hostname; echo $HOSTNAME"), "web\nweb\n")
+        self.assertEqual(self.box("--image", "box", "sh", "-c", "hostname; env | grep ^HOSTNAME="),
+                         f"{os.uname().nodename}\nHOSTNAME={os.uname().nodename}\n", "on the host's network it is the host's")
         # -v makes the folder, --mount does not.
         self.box("-v", f"{self.project}/new/deep:/v", "--image", "box", "touch", "/v/f")
         self.assertTrue((self.project / "new/deep/f").exists())
