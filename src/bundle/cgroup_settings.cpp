@@ -52,12 +52,12 @@ void memory_v1(const MemoryLimits& memory, Settings& out) {
 }
 
 void block_io_v1(const BlockIoLimits& limits, Settings& out) {
-  // The files of the weight depend on the scheduler that the kernel has.
+  // The files of the weight depend on the scheduler that the kernel has; without it there is no share.
   if (limits.weight && *limits.weight != 0)
-    out.number("blkio", "blkio.bfq.weight", limits.weight, "blockIO.weight", true);
+    out.number("blkio", "blkio.bfq.weight", limits.weight, "blockIO.weight");
   for (const BlockDeviceValue& value : limits.weight_device)
     if (value.value != 0)
-      out.text("blkio", "blkio.bfq.weight_device", device_value(value), "blockIO.weightDevice", true);
+      out.text("blkio", "blkio.bfq.weight_device", device_value(value), "blockIO.weightDevice");
   const struct {
     const char* file;
     const std::vector<BlockDeviceValue>& values;
@@ -155,8 +155,15 @@ uint64_t io_weight(uint64_t weight) { return weight < 10 ? 1 : 1 + (weight - 10)
 void block_io_v2(const BlockIoLimits& limits, Settings& out) {
   if (limits.weight && *limits.weight != 0) {
     out.number("io", "io.bfq.weight", limits.weight, "blockIO.weight", true);
-    out.text("io", "io.weight", fmt::format("default {}", io_weight(*limits.weight)),
-             "blockIO.weight", true);
+    out.text("io", "io.weight", fmt::format("default {}", io_weight(*limits.weight)), "blockIO.weight");
+    out.out.back().unless = "io.bfq.weight";
+  }
+  for (const BlockDeviceValue& value : limits.weight_device) {
+    if (value.value == 0) continue;
+    out.text("io", "io.bfq.weight", device_value(value), "blockIO.weightDevice", true);
+    const BlockDeviceValue scaled{value.major, value.minor, io_weight(value.value)};
+    out.text("io", "io.weight", device_value(scaled), "blockIO.weightDevice");
+    out.out.back().unless = "io.bfq.weight";
   }
   const struct {
     const char* key;

@@ -15,6 +15,7 @@ struct CgroupSetting {
   std::string value;
   std::string field;      // "linux.resources.memory.limit", for messages
   bool optional = false;  // Not every kernel is built with it.
+  std::string unless = {};  // Passed over where this file is, which says the same.
   bool keeps_first = false;  // The first word in the file stays, and this follows it.
 };
 

@@ -148,6 +148,10 @@ Result<void> write_setting(const CgroupFolder& folder, const CgroupSetting& sett
                            const std::vector<CgroupSetting>& all) {
   const std::string path = os::join(folder.path, setting.file);
   if (setting.optional && !os::exists(path)) return {};
+  if (!setting.unless.empty() && os::exists(os::join(folder.path, setting.unless))) return {};
+  if (setting.field.starts_with("linux.resources.blockIO.weight") && !os::exists(path))
+    return Error(Code::unsupported, "{}: this kernel has no shares of disks for containers (no '{}')", setting.field, setting.file)
+        .hint("`modprobe bfq`, or leave it out");
   std::string value = setting.value;
   if (setting.keeps_first) {
     const std::string now = read_trimmed(path);

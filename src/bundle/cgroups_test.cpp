@@ -103,6 +103,11 @@ TEST(CgroupSettingsTest, WhatOnlyVersion1Has) {
   resources.block_io.weight = 100;
   for (const CgroupSetting& setting : cgroup_settings_v1(resources)) EXPECT_FALSE(is_only_v1(setting));
   EXPECT_EQ(controller_v2("blkio"), "io");
+  resources.block_io.weight_device = {{8, 0, 1000}};
+  for (const CgroupSetting& setting : cgroup_settings_v1(resources)) EXPECT_FALSE(setting.optional) << setting.file;
+  const auto v2 = cgroup_settings_v2(resources);
+  EXPECT_EQ(v2.back().value, "8:0 10000");
+  EXPECT_EQ(v2.back().unless, "io.bfq.weight") << "one of the two is enough, none is an error";
   resources = {};
   resources.memory.swappiness = 5;
   resources.cpu.realtime_runtime_us = 5;

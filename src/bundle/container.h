@@ -18,6 +18,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -86,6 +87,8 @@ struct CreateOptions {
   /// fsmount(2)). It runs in a copy of this process, so what it changes is seen inside alone: it may
   /// fill in spec.process->user from the root's own accounts.
   std::function<Result<os::Fd>()> mount_root;
+  /// Mounts that are attached nowhere, by the source of the bind mounts in `spec` that stand for them.
+  std::map<std::string, const os::Fd*> trees;
   /// Called outside when the namespaces are there, owned and mapped, and nothing else: the first
   /// process waits. Later it hides itself from its own user. An error ends it.
   std::function<Result<void>(pid_t)> on_namespaces;

@@ -161,6 +161,9 @@ Result<void> update(const Runtime& runtime, const std::string& id, const Resourc
   if (!is_alive(record))
     return Error(Code::invalid, "cannot update container '{}', which is stopped", printable(id));
   const Cgroups cgroups(record.cgroups);
+  if (cgroups.empty())
+    return Error(Code::unsupported, "the container has no cgroup, so its limits cannot be changed while it runs")
+        .hint("run it as root, or where cgroups are delegated to you");
   TRY(cgroups.apply(resources));
   if (record.systemd_unit.empty()) return {};
   const auto told = TRY(limit_properties(resources, systemd_version(cgroups)));

@@ -74,6 +74,10 @@ Result<void> open_sources(Making& making) {
   for (size_t i = 0; i < spec.mounts.size(); ++i) {
     const Mount& mount = spec.mounts[i];
     const MountOptions& options = mount.options;
+    if (const auto lent = making.options.trees.find(mount.source); lent != making.options.trees.end()) {
+      making.plan.sources[i] = os::Fd(::fcntl(lent->second->get(), F_DUPFD_CLOEXEC, 3));
+      continue;
+    }
     const bool outside = making.plan.user_namespace && ::geteuid() == 0;
     if (!options.bind || options.remount || !(outside || options.id_map)) continue;
     const std::string path = source_path(making.record.state.bundle, mount);

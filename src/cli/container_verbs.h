@@ -38,6 +38,7 @@ constexpr FlagSpec kEnvFile{"--env-file", "", "FILE", "set the variables that FI
 constexpr FlagSpec kWorkdir{"--workdir", "-w", "FOLDER", "start in FOLDER"};
 constexpr FlagSpec kPrivileged{"--privileged", "", "", "all capabilities, no filter"};
 constexpr FlagSpec kAttach{"--attach", "-a", "", "stay with it, as a foreground run does"};
+constexpr FlagSpec kStartAll{"--all", "", "", "all that do not run"};
 constexpr FlagSpec kNoStdin{"--no-stdin", "", "", "do not pass the input on"};
 constexpr FlagSpec kSigProxy{"--sig-proxy", "", "true|false", "pass signals on (default true)"};
 constexpr FlagSpec kNoStream{"--no-stream", "", "", "once, not again and again"};
@@ -45,7 +46,7 @@ constexpr FlagSpec kMemory{"--memory", "-m", "SIZE", "limit the memory, for exam
 constexpr FlagSpec kMemorySwap{"--memory-swap", "", "SIZE", "memory and swap together; -1: any"};
 constexpr FlagSpec kReservation{"--memory-reservation", "", "SIZE", "to fall back to when memory is short"};
 constexpr FlagSpec kCpus{"--cpus", "", "N", "limit the processor time, for example 1.5"};
-constexpr FlagSpec kCpuShares{"--cpu-shares", "", "N", "its share when processors are short (default 1024)"};
+constexpr FlagSpec kCpuShares{"--cpu-shares", "-c", "N", "its share when processors are short (default 1024)"};
 constexpr FlagSpec kCpuset{"--cpuset-cpus", "", "LIST", "the processors it may use: 0-2,5"};
 constexpr FlagSpec kCpusetMems{"--cpuset-mems", "", "LIST", "the memory nodes it may use"};
 constexpr FlagSpec kPids{"--pids-limit", "", "N", "limit the number of processes; -1: none"};
@@ -56,7 +57,7 @@ constexpr FlagSpec kRestart{"--restart", "", "no|on-failure[:N]|always|unless-st
 constexpr FlagSpec kImage{"--image", "", "NAME", "run CMD in this image instead of the project"};
 constexpr FlagSpec kRm{"--rm", "", "", "image: remove the container when it has ended"};
 constexpr FlagSpec kName{"--name", "", "NAME", "image: what to call the container"};
-constexpr FlagSpec kEntrypoint{"--entrypoint", "", "CMD", "image: instead of the image's own"};
+constexpr FlagSpec kEntrypoint{"--entrypoint", "", "CMD", "image: instead of the image's own; or a list: '[\"sh\", \"-c\"]'"};
 constexpr FlagSpec kUlimit{"--ulimit", "", "NAME=SOFT[:HARD]", "image: a limit of each process", true};
 constexpr FlagSpec kCapAdd{"--cap-add", "", "NAME", "image: one more capability", true};
 constexpr FlagSpec kCapDrop{"--cap-drop", "", "NAME", "image: one less; ALL", true};
@@ -85,8 +86,8 @@ constexpr FlagSpec kIp4{"--ip", "", "ADDRESS", "image: its IPv4 address on the n
 constexpr FlagSpec kIp6{"--ip6", "", "ADDRESS", "image: its IPv6 address on the network"};
 constexpr FlagSpec kMac{"--mac-address", "", "MAC", "image: of its interface"};
 constexpr FlagSpec kAlias{"--network-alias", "", "NAME", "image: one more name on the network", true};
-constexpr FlagSpec kIpc{"--ipc", "", "host|private", "image: the IPC namespace"};
-constexpr FlagSpec kPid{"--pid", "", "host|private", "image: the pid namespace"};
+constexpr FlagSpec kIpc{"--ipc", "", "host|private|shareable|none|container:NAME", "image: the IPC namespace, and /dev/shm"};
+constexpr FlagSpec kPid{"--pid", "", "host|private|container:NAME", "image: the pid namespace"};
 constexpr FlagSpec kIds{"--ids", "", "single|range|auto", "image: a plain user's own id alone, or those of /etc/subuid too"};
 constexpr FlagSpec kUserns{"--userns", "", "host|keep-id|private", "image: whose ids; podman's words for --ids"};
 constexpr FlagSpec kUts{"--uts", "", "host|private", "image: the UTS namespace"};
@@ -115,6 +116,29 @@ constexpr FlagSpec kCgroupns{"--cgroupns", "", "host|private", "image: the cgrou
 constexpr FlagSpec kVolumeDriver{"--volume-driver", "", "local|tmpfs", "image: of volumes that -v makes"};
 constexpr FlagSpec kReplace{"--replace", "", "", "image: remove the container that has the name"};
 
+constexpr FlagSpec kSwappiness{"--memory-swappiness", "", "0…100", "image: how soon its memory goes to swap (cgroups of version 1)"};
+constexpr FlagSpec kOomKill{"--oom-kill-disable", "", "", "image: short of memory it halts instead of being killed (cgroups of version 1)"};
+constexpr FlagSpec kRealtimePeriod{"--cpu-rt-period", "", "µs", "of --cpu-rt-runtime (cgroups of version 1)"};
+constexpr FlagSpec kRealtimeRuntime{"--cpu-rt-runtime", "", "µs", "real-time processor time in each period (cgroups of version 1)"};
+constexpr FlagSpec kBlkioDevice{"--blkio-weight-device", "", "DEVICE:N", "image: its share of one disk", true};
+constexpr FlagSpec kReadBps{"--device-read-bps", "", "DEVICE:SIZE", "image: bytes a second read of a disk: /dev/sda:10mb", true};
+constexpr FlagSpec kWriteBps{"--device-write-bps", "", "DEVICE:SIZE", "image: bytes a second written to it", true};
+constexpr FlagSpec kReadIops{"--device-read-iops", "", "DEVICE:N", "image: reads a second of it", true};
+constexpr FlagSpec kWriteIops{"--device-write-iops", "", "DEVICE:N", "image: writes a second to it", true};
+constexpr FlagSpec kDeviceRule{"--device-cgroup-rule", "", "RULE", "image: devices that it may use, for example 'c 10:* rw'", true};
+constexpr FlagSpec kAnnotation{"--annotation", "", "KEY=VALUE", "image: for the runtime's hooks and state", true};
+constexpr FlagSpec kLink{"--link", "", "CONTAINER[:ALIAS]", "image: know a container of the same network by this name", true};
+constexpr FlagSpec kTimeZone{"--tz", "", "ZONE", "image: its /etc/localtime: Europe/Berlin; local: the host's"};
+constexpr FlagSpec kUmask{"--umask", "", "MODE", "image: of its first process (default 0022)"};
+constexpr FlagSpec kNoHosts{"--no-hosts", "", "", "image: /etc/hosts is the image's own"};
+constexpr FlagSpec kEnvHost{"--env-host", "", "", "image: all of the host's variables too"};
+constexpr FlagSpec kUnsetEnv{"--unsetenv", "", "NAME", "image: without this variable of the image's", true};
+constexpr FlagSpec kUnsetAll{"--unsetenv-all", "", "", "image: without the image's variables"};
+constexpr FlagSpec kIsolation{"--isolation", "", "default", "image: taken for docker's sake; others are Windows'"};
+constexpr FlagSpec kStorageOpt{"--storage-opt", "", "size=…", "image: not supported: what is written has no quota", true};
+constexpr FlagSpec kKernelMemory{"--kernel-memory", "", "SIZE", "image: not supported, as by kernels now: --memory counts it"};
+constexpr FlagSpec kContentTrust{"--disable-content-trust", "", "", "image: taken for docker's sake: digests are always checked"};
+
 constexpr FlagSpec kInit{"--init", "", "", "image: a first process that reaps orphans and passes signals on"};
 constexpr FlagSpec kPull{"--pull", "", "never|missing|always", "image: whether to ask its registry (default missing)"};
 constexpr FlagSpec kPlatform{"--platform", "", "OS/ARCH", "image: fail if the image is for another one"};
@@ -129,6 +153,8 @@ constexpr FlagSpec kEventsFilter{"--filter", "-f", "KEY=VALUE", "only those: typ
 constexpr FlagSpec kSystemAll{"--all", "-a", "", "also images with a name that no container has"};
 constexpr FlagSpec kSystemVolumes{"--volumes", "", "", "also volumes without a name that no container has"};
 
+constexpr FlagSpec kEachInDetail{"--verbose", "-v", "", "each image, container and volume"};
+
 constexpr FlagSpec kNoHeading{"--noheading", "", "", "no line of titles"};
 constexpr FlagSpec kSort{"--sort", "", "FIELD", "by names, id, image, command, status or created (default: newest first)"};
 inline constexpr std::array kPs{kAll, kQuiet, kNoTrunc, kFilter, kFormat, kLast, kLatest, kSize, kNoHeading, kSort, kHelp};
@@ -138,13 +164,15 @@ constexpr FlagSpec kEach{"--all", "-a", "", "all containers"};
 constexpr FlagSpec kIgnore{"--ignore", "-i", "", "no error for one that is not there"};
 constexpr FlagSpec kFromCidFile{"--cidfile", "", "FILE", "the container whose id is in FILE", true};
 
-inline constexpr std::array kStop{kTime, kTimeout, kSignal, kEach, kIgnore, kFromCidFile, kHelp};
-inline constexpr std::array kRestartFlags{kTime, kTimeout, kSignal, kEach, kHelp};
-inline constexpr std::array kKill{kSignal, kEach, kFromCidFile, kHelp};
-inline constexpr std::array kPauseFlags{kEach, kHelp};
-inline constexpr std::array kRemove{kForce, kVolumes, kTime, kTimeout, kEach, kIgnore, kFromCidFile, kHelp};
+constexpr FlagSpec kLastMade{"--latest", "-l", "", "the last one made"};
+constexpr FlagSpec kFiltered{"--filter", "", "KEY=VALUE", "only those: as `kist ps --filter`", true};
+inline constexpr std::array kStop{kTime, kTimeout, kSignal, kEach, kLastMade, kFiltered, kIgnore, kFromCidFile, kHelp};
+inline constexpr std::array kRestartFlags{kTime, kTimeout, kSignal, kEach, kLastMade, kFiltered, kHelp};
+inline constexpr std::array kKill{kSignal, kEach, kLastMade, kFromCidFile, kHelp};
+inline constexpr std::array kPauseFlags{kEach, kLastMade, kFiltered, kHelp};
+inline constexpr std::array kRemove{kForce, kVolumes, kTime, kTimeout, kEach, kLastMade, kFiltered, kIgnore, kFromCidFile, kHelp};
 inline constexpr std::array kExec{kInteractive, kTty, kDetach, kUser, kVariable, kEnvFile, kWorkdir, kPrivileged, kHelp};
-inline constexpr std::array kStart{kAttach, kInteractive, kDetachKeys, kSigProxy, kHelp};
+inline constexpr std::array kStart{kAttach, kInteractive, kDetachKeys, kSigProxy, kStartAll, kLastMade, kFiltered, kHelp};
 inline constexpr std::array kAttachFlags{kNoStdin, kDetachKeys, kSigProxy, kHelp};
 constexpr FlagSpec kRaw{"--raw", "", "", "image: its manifest or index, byte for byte"};
 constexpr FlagSpec kConfig{"--config", "", "", "image: its configuration, byte for byte"};
@@ -156,8 +184,8 @@ constexpr FlagSpec kInspectPlatform{"--platform", "", "OS/ARCH", "docker://: of 
 inline constexpr std::array kInspect{kInspectFormat, kType, kInspectSize, kRaw, kConfig, kInspectPlatform, kInspectInsecure, kInspectTls, kInspectCreds,
                                      kInspectAuth, kHelp};
 inline constexpr std::array kStats{kAll, kNoStream, kNoTrunc, kFormat, kHelp};
-inline constexpr std::array kUpdate{kMemory, kMemorySwap, kReservation, kCpus, kCpuPeriod, kCpuQuota, kCpuShares, kCpuset, kCpusetMems,
-                                    kPids, kBlkio, kRestart, kHelp};
+inline constexpr std::array kUpdate{kMemory, kMemorySwap, kReservation, kCpus, kCpuPeriod, kCpuQuota, kRealtimePeriod, kRealtimeRuntime,
+                                    kCpuShares, kCpuset, kCpusetMems, kPids, kBlkio, kRestart, kHelp};
 inline constexpr std::array kOnlyHelp{kHelp};
 inline constexpr std::array kPrune{kForce, kFilter, kHelp};
 constexpr FlagSpec kHealthCmd{"--health-cmd", "", "CMD", "image: what tells whether it is well; none: nothing does"};
@@ -175,16 +203,17 @@ constexpr FlagSpec kPause{"--pause", "-p", "", "halt the container meanwhile (th
 constexpr FlagSpec kNoPause{"--no-pause", "", "", "let it go on meanwhile"};
 
 inline constexpr std::array kWait{kCondition, kHelp};
-inline constexpr std::array kEvents{kEventsSince, kEventsUntil, kEventsFilter, kFormat, kHelp};
+constexpr FlagSpec kStream{"--stream", "", "", "wait for more (the default; --stream=false: as --until 0s)"};
+inline constexpr std::array kEvents{kEventsSince, kEventsUntil, kStream, kEventsFilter, kFormat, kHelp};
 inline constexpr std::array kContainerPrune{kDoNotAsk, kPruneFilter, kHelp};
 inline constexpr std::array kImagePrune{kSystemAll, kDoNotAsk, kPruneFilter, kHelp};
 inline constexpr std::array kSystemPrune{kSystemAll, kSystemVolumes, kDoNotAsk, kPruneFilter, kHelp};
-inline constexpr std::array kSystemDf{kFormat, kHelp};
+inline constexpr std::array kSystemDf{kEachInDetail, kFormat, kHelp};
 inline constexpr std::array kExport{kOutput, kHelp};
 inline constexpr std::array kCommit{kAuthor, kChange, kMessage, kPause, kNoPause, kNoProgress, kHelp};
 inline constexpr std::array kCopy{kArchive, kFollowLink, kNoProgress, kHelp};
 inline constexpr std::array kVolumeCreate{kDriver, kVolumeLabel, kOption, kHelp};
-inline constexpr std::array kVolumeList{kNamesOnly, kVolumeFilter, kFormat, kHelp};
+inline constexpr std::array kVolumeList{kNamesOnly, kVolumeFilter, kFormat, kNoHeading, kHelp};
 inline constexpr std::array kVolumeInspect{kInspectFormat, kHelp};
 inline constexpr std::array kVolumeRemove{kMissingToo, kHelp};
 inline constexpr std::array kVolumePrune{kAllUnused, kDoNotAsk, kPruneFilter, kHelp};
@@ -207,7 +236,7 @@ inline constexpr VerbSpec kContainerVerbs[] = {
     {"attach", "see what a running container prints, and type into it", "CONTAINER", 1, 1, false,
      "ctrl-p ctrl-q leaves it running, if it has a terminal.\n\n"
      "  kist attach web", container_flags::kAttachFlags},
-    {"start", "start containers that have ended", "CONTAINER…", 1, kMany, false,
+    {"start", "start containers that have ended", "CONTAINER…", 0, kMany, false,
      "  kist start web\n"
      "  kist start -ai job", container_flags::kStart},
     {"stop", "stop containers", "CONTAINER…", 0, kMany, false,
@@ -253,7 +282,7 @@ inline constexpr VerbSpec kContainerVerbs[] = {
      "At once, if they run.\n\n"
      "  kist update --memory 2g --cpus 2 web", container_flags::kUpdate},
     {"cp", "copy files into a container, or out of it", "SOURCE TARGET", 2, 2, false,
-     "One of the two is CONTAINER:/PATH; the container may run or not. A folder is copied into a folder\n"
+     "One of the two is CONTAINER:/PATH, or both; the container may run or not. A folder is copied into a folder\n"
      "that is there; with `SOURCE/.` what is in it. `-` is a tar: written to stdout, or taken apart\n"
      "into the folder TARGET. Files that come in belong to root, files that go out to you.\n\n"
      "  kist cp web:/var/log/app.log .\n"
@@ -266,6 +295,9 @@ inline constexpr VerbSpec kContainerVerbs[] = {
     {"container prune", "remove containers that do not run", "", 0, 0, false,
      "  kist container prune\n"
      "  kist container prune -f --filter until=24h", container_flags::kContainerPrune},
+    {"container exists", "tell by the exit status whether there is such a container", "CONTAINER", 1, 1, false,
+     "0: there is; 1: there is none. Prints nothing; as podman's.\n\n"
+     "  kist container exists web || kist run -d --name web --image nginx", container_flags::kOnlyHelp},
     {"diff", "list what a container changed of its image", "CONTAINER", 1, 1, false,
      "A: added, C: changed, D: deleted.\n\n"
      "  kist diff web", container_flags::kOnlyHelp},
@@ -285,8 +317,10 @@ inline constexpr VerbSpec kContainerArchiveVerbs[] = {
      "--all: those with a name too that no container has. `kist gc` gives the disk back.\n\n"
      "  kist image prune -af", container_flags::kImagePrune},
     {"system df", "show what images, containers and volumes take up", "", 0, 0, false,
-     "A layer that several images have counts once. `kist du` shows the same of environments.\n\n"
-     "  kist system df", container_flags::kSystemDf},
+     "A layer that several images have counts once; -v shows what each has alone. `kist du` shows the same\n"
+     "of environments.\n\n"
+     "  kist system df\n"
+     "  kist system df -v", container_flags::kSystemDf},
     {"system prune", "remove containers that do not run, networks without any, and images that nothing needs", "", 0, 0, false,
      "  kist system prune -f --volumes", container_flags::kSystemPrune},
 };
@@ -303,6 +337,9 @@ inline constexpr VerbSpec kVolumeVerbs[] = {
     {"volume inspect", "show all about volumes as JSON", "VOLUME…", 1, kMany, false,
      "  kist volume inspect data\n"
      "  kist volume inspect --format '{{.Mountpoint}}' data", container_flags::kVolumeInspect},
+    {"volume exists", "tell by the exit status whether there is such a volume", "VOLUME", 1, 1, false,
+     "0: there is; 1: there is none. Prints nothing; as podman's.\n\n"
+     "  kist volume exists data || kist volume create data", container_flags::kOnlyHelp},
     {"volume rm", "remove volumes and what is in them", "VOLUME…", 1, kMany, false,
      "Not while a container, running or not, has it.\n\n"
      "  kist volume rm data", container_flags::kVolumeRemove},

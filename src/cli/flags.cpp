@@ -125,9 +125,8 @@ Result<Parsed> parse(const VerbSpec& verb, std::span<const std::string> args) {
     }
     parsed.off_.erase(std::string(flag.name));
     auto& values = parsed.values_[std::string(flag.name)];
-    if (!values.empty() && !flag.repeated && !flag.value.empty())
-      return Error(Code::invalid, "{} is given twice: '{}' and '{}'", flag.name,
-                   printable(values.back()), printable(value));
+    // As docker: scripts put their own flags behind those that they were given.
+    if (!flag.repeated) values.clear();
     values.push_back(std::move(value));
     return {};
   };

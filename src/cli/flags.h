@@ -51,6 +51,7 @@ class Parsed {
 };
 
 /// Understands "--flag value", "--flag=value", "--switch=true|false", "-f value", "-fvalue", "-qv", and "--".
+/// Of a flag that is given several times and is not `repeated` the last one counts.
 /// Errors: invalid; a misspelt flag comes with the nearest one.
 Result<Parsed> parse(const VerbSpec& verb, std::span<const std::string> args);
 

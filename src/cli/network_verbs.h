@@ -33,7 +33,7 @@ constexpr FlagSpec kVerbose{"--verbose", "-v", "", "taken for docker's sake: all
 
 inline constexpr std::array kCreate{kDriver,   kSubnet,     kGateway, kIpRange, kInternal, kIpv6,
                                     kAttachable, kLabel, kOpt, kHelp};
-inline constexpr std::array kList{kFilter, kFormat, kQuiet, kNoTrunc, kHelp};
+inline constexpr std::array kList{kFilter, kFormat, kQuiet, kNoTrunc, container_flags::kNoHeading, kHelp};
 inline constexpr std::array kInspect{container_flags::kInspectFormat, kVerbose, kHelp};
 inline constexpr std::array kRemove{kForceRemove, kHelp};
 inline constexpr std::array kPrune{kForcePrune, kPruneFilter, kHelp};
@@ -53,6 +53,9 @@ inline constexpr VerbSpec kNetworkVerbs[] = {
      "  kist network ls --filter driver=bridge --format '{{.Name}}'", network_flags::kList},
     {"network inspect", "show all about networks as JSON", "NAME…", 1, 1000, false,
      "  kist network inspect lab --format '{{range .IPAM.Config}}{{.Subnet}}{{end}}'", network_flags::kInspect},
+    {"network exists", "tell by the exit status whether there is such a network", "NAME", 1, 1, false,
+     "0: there is; 1: there is none. Prints nothing; as podman's.\n\n"
+     "  kist network exists lab || kist network create lab", container_flags::kOnlyHelp},
     {"network rm", "remove networks", "NAME…", 1, 1000, false, "  kist network rm lab", network_flags::kRemove},
     {"network prune", "remove networks that no container names", "", 0, 0, false,
      "The default network stays; its bridge goes until it is needed again.\n\n"

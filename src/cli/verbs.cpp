@@ -58,7 +58,10 @@ constexpr std::array kWithImage{
     cf::kHealthStartInterval, cf::kNoHealth, cf::kInit, cf::kPull, cf::kPlatform, cf::kRuntime,
     cf::kGpus, cf::kIds, cf::kUserns, cf::kPublish,
     cf::kPublishAll, cf::kExpose, cf::kIp4, cf::kIp6, cf::kMac, cf::kAlias, cf::kStreams, cf::kCpuPeriod, cf::kCpuQuota,
-    cf::kCgroupns, cf::kVolumeDriver, cf::kReplace};
+    cf::kCgroupns, cf::kVolumeDriver, cf::kReplace, cf::kSwappiness, cf::kOomKill, cf::kRealtimePeriod, cf::kRealtimeRuntime,
+    cf::kBlkioDevice, cf::kReadBps, cf::kWriteBps, cf::kReadIops, cf::kWriteIops, cf::kDeviceRule, cf::kAnnotation,
+    cf::kLink, cf::kTimeZone, cf::kUmask, cf::kNoHosts, cf::kEnvHost, cf::kUnsetEnv, cf::kUnsetAll, cf::kIsolation,
+    cf::kStorageOpt, cf::kKernelMemory, cf::kContentTrust};
 template <size_t A, size_t B>
 constexpr std::array<FlagSpec, A + B> join(const std::array<FlagSpec, A>& a, const std::array<FlagSpec, B>& b) {
   std::array<FlagSpec, A + B> out{};
@@ -138,7 +141,7 @@ constexpr FlagSpec kChange{"--change", "-c", "INSTRUCTION", "apply a Dockerfile'
 constexpr FlagSpec kMessage{"--message", "-m", "TEXT", "the comment of the image's history"};
 constexpr FlagSpec kHuman{"--human", "-H", "", "sizes and times as people say them (the default; --human=false)"};
 constexpr FlagSpec kNoHuman{"--no-human", "", "", "sizes in bytes, times as they are"};
-constexpr std::array kImagesFlags{kAllImages, kDigests, kFilter, kFormat, kJson, kNoTrunc, kOnlyIds, kHelp};
+constexpr std::array kImagesFlags{kAllImages, kDigests, kFilter, kFormat, kJson, kNoTrunc, cf::kNoHeading, kOnlyIds, kHelp};
 constexpr std::array kLoadFlags{kInput, kOnePlatform, kQuiet, kHelp};
 constexpr FlagSpec kSince{"--since", "", "IMAGE", "leave out the layers that this image has"};
 constexpr std::array kSaveFlags{kSince, kOutput, kSaveFormat, kHelp};
@@ -186,10 +189,10 @@ constexpr VerbSpec kImageVerbs[] = {
     {"history", "show how an image was made", "IMAGE", 1, 1, false,
      "  kist history busybox\n"
      "  kist history --no-trunc --format '{{.CreatedBy}}' busybox", kHistoryFlags},
-    {"image exists", "say by the exit status whether an image is here", "IMAGE", 1, 1, false,
-     "0: it is; 1: it is not.\n\n"
+    {"image exists", "tell by the exit status whether there is such an image", "IMAGE", 1, 1, false,
+     "0: there is; 1: there is none. Prints nothing; as podman's.\n\n"
      "  kist image exists team/tool:1 || kist load -i tool.tar", kOnlyHelp},
-    {"image", "docker's other spelling of these", "ls|load|save|import|tag|rm|inspect|history …", 1, 1000, true,
+    {"image", "docker's other spelling of these", "ls|load|save|import|tag|rm|inspect|history|exists …", 1, 1000, true,
      "  kist image ls\n"
      "  kist image inspect busybox", kOnlyHelp},
 };
@@ -416,7 +419,7 @@ Error unknown_verb(std::string_view name) {
       for (const VerbSpec& verb : kContainerVerbs)
         if (verb.name.find(' ') == std::string_view::npos) names.emplace_back(verb.name);
     return Error(Code::invalid, "kist {} wants one of: {}", name, fmt::join(names, ", "))
-        .hint(fmt::format("`kist {} {} --help`", name, names.front()));
+        .hint(fmt::format("`kist {}` lists them with what they do", name));
   }
   for (const VerbGroup& group : kGroups)
     for (const VerbSpec& verb : group.verbs) names.emplace_back(verb.name);

@@ -97,8 +97,11 @@ void Session::watch_signals() {
   sigset_t watched;
   ::sigemptyset(&watched);
   ::sigaddset(&watched, SIGWINCH);
-  if (options_.pass_signals && !record_.tty)
-    for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2}) ::sigaddset(&watched, number);
+  if (options_.pass_signals) {
+    for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2}) ::sigaddset(&watched, number);
+    // Whose terminal is gone cannot be joined any more: it is left running.
+    if (!record_.tty) ::sigaddset(&watched, SIGHUP);
+  }
   ::sigprocmask(SIG_BLOCK, &watched, nullptr);
   signals_ = os::Fd(::signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK));
 }

@@ -98,8 +98,13 @@ Result<Target> target_of(const End& to, const End& from, bool is_folder) {
   return Target{std::move(*folder), std::string(os::name_of(path))};
 }
 
-Result<void> copy(const End& from, const End& to, const cli::Parsed& parsed) {
-  const bool follow = parsed.has("--follow-link") || from.ends_with_slash() || from.means_contents();
+struct How {
+  bool follow_link = false;
+  bool keep_owners = false;
+};
+
+Result<void> copy(const End& from, const End& to, const How& how) {
+  const bool follow = how.follow_link || from.ends_with_slash() || from.means_contents();
   const auto source = from.open(from.path(), follow ? O_PATH : O_PATH | O_NOFOLLOW);
   if (!source) return source.error().code() == Code::not_found ? no_such(from) : source.error();
   const bool is_folder = S_ISDIR(look(*source).st_mode);
@@ -107,11 +112,32 @@ Result<void> copy(const End& from, const End& to, const cli::Parsed& parsed) {
     return Error(Code::invalid, "'{}' is no directory", printable(from.path()));
   const Target target = TRY(target_of(to, from, is_folder));
   containers::CopyOptions options{.owner = {}, .hard_links = false, .overwrite = true};
-  if (!parsed.has("--archive"))
+  if (!how.keep_owners)
     options.owner = to.in_container() ? std::pair<uid_t, gid_t>(0, 0) : std::pair(::geteuid(), ::getegid());
   if (!target.name.empty()) return containers::copy_object(*source, target.folder, target.name, options);
   const os::Fd contents = TRY(from.open(from.path(), O_RDONLY | O_DIRECTORY));
   return containers::copy_contents(contents, target.folder, options, false);
+}
+
+struct InContainer {
+  std::string name, path;
+};
+
+// By way of the host: two containers of a plain user have no ids in common. docker has no such thing, podman has.
+Result<void> copy_between(const Here& here, const InContainer& from, const InContainer& to, const How& how) {
+  const auto source = TRY(here.record(from.name));
+  const auto target = TRY(here.record(to.name));
+  const os::TempDir between = TRY(os::TempDir::make("/var/tmp", "kist-cp."), "a folder to copy through");
+  std::string name(os::name_of(launch::clean_path("/" + from.path)));
+  if (name.empty()) name = "root";
+  const std::string staged = os::join(between.path(), name);
+  TRY(with_files(here, source, {.mounts = true}, [&](const containers::ContainerFiles& files) {
+    return copy(End::inside(from.path, files), End::on_host(staged, here), {how.follow_link, true});
+  }));
+  const bool contents = from.path == "." || from.path.ends_with("/.") || launch::clean_path("/" + from.path) == "/";
+  return with_files(here, target, {.mounts = true}, [&](const containers::ContainerFiles& files) {
+    return copy(End::on_host(contents ? staged + "/." : staged, here), End::inside(to.path, files), {false, how.keep_owners});
+  });
 }
 
 }  // namespace
@@ -126,16 +152,19 @@ std::pair<std::string, std::string> split_container_path(const std::string& text
 Result<int> copy_verb(const cli::Parsed& parsed, const Here& here) {
   const auto from = split_container_path(parsed.positionals()[0]);
   const auto to = split_container_path(parsed.positionals()[1]);
-  if (!from.first.empty() && !to.first.empty())
-    return Error(Code::invalid, "copying between containers is not supported");
   if (from.first.empty() && to.first.empty())
     return Error(Code::invalid, "must specify at least one container source").hint("write it as `CONTAINER:/PATH`");
   if ((!from.first.empty() && from.second.empty()) || (!to.first.empty() && to.second.empty()))
     return Error(Code::invalid, "bad parameter: the path in the container cannot be empty").hint("write it as `CONTAINER:/PATH`");
+  const How how{parsed.has("--follow-link"), parsed.has("--archive")};
+  if (!from.first.empty() && !to.first.empty()) {
+    TRY(copy_between(here, {from.first, from.second}, {to.first, to.second}, how));
+    return 0;
+  }
   const auto record = TRY(here.record(from.first.empty() ? to.first : from.first));
   TRY(with_files(here, record, {.mounts = true}, [&](const containers::ContainerFiles& files) -> Result<void> {
-    if (from.first.empty()) return copy(End::on_host(from.second, here), End::inside(to.second, files), parsed);
-    return copy(End::inside(from.second, files), End::on_host(to.second, here), parsed);
+    if (from.first.empty()) return copy(End::on_host(from.second, here), End::inside(to.second, files), how);
+    return copy(End::inside(from.second, files), End::on_host(to.second, here), how);
   }));
   return 0;
 }

@@ -116,8 +116,10 @@ Result<int> events_verb(const cli::Parsed& parsed, const Here& here) {
   events::Range range;
   range.since_ns = TRY(moment_of(parsed, "--since", 0));
   range.until_ns = TRY(moment_of(parsed, "--until", INT64_MAX));
+  const bool ends = parsed.has("--until") || parsed.off("--stream");
+  if (parsed.off("--stream")) range.until_ns = std::min(range.until_ns, now_ns());
   // Without --since docker begins now.
-  if (range.since_ns == 0) range.since_ns = parsed.has("--until") ? 1 : now_ns();
+  if (range.since_ns == 0) range.since_ns = ends ? 1 : now_ns();
   std::string format = parsed.value("--format");
   const bool as_json = format == "json" || format == "{{json .}}";
   std::optional<format::Template> shape;

@@ -14,6 +14,9 @@ Result<boost::json::object> inspected_container(const Here& here, const std::str
 Result<boost::json::object> inspected_network(const Here& here, const std::string& name);
 Result<boost::json::object> inspected_volume(const Here& here, const std::string& name);
 
+/// What `ps` shows of it, but for its size.
+boost::json::object container_fields(const Here& here, const containers::Status& status);
+
 /// Shows all that are there, as --format says, and fails for the rest. The exit status.
 Result<int> inspect_all(const cli::Parsed& parsed, const Here& here,
                         const std::function<Result<boost::json::object>(const std::string& name)>& look);

@@ -1,4 +1,4 @@
-// start, stop, restart, kill, wait, rm, pause, unpause, rename, attach
+// start, stop, restart, kill, wait, rm, pause, unpause, exists, rename, attach
 #include <unistd.h>
 
 #include <algorithm>
@@ -43,7 +43,31 @@ Result<void> stop_one(const Here& here, const Record& record, const StopHow& how
   return containers::stop(here.place, here.runtime, record, how.signal, how.timeout_s.value_or(record.stop_timeout_s));
 }
 
-// Those that are named, by a name, --cidfile or --all. `fits`: of --all only these.
+// The last one made, as podman's --latest.
+Result<std::string> latest(const Here& here) {
+  const auto ids = TRY(here.place.ids());
+  std::optional<containers::Status> last;
+  for (const std::string& id : ids)
+    if (auto status = here.place.status(id); status && (!last || status->created_ns > last->created_ns)) last = std::move(*status);
+  if (!last) return Error(Code::not_found, "--latest: there is no container").hint("`kist ps -a` lists them");
+  return last->id;
+}
+
+// Of those that are named only these.
+Result<void> keep_filtered(const cli::Parsed& parsed, const Here& here, std::vector<std::string>& names) {
+  const auto filters = TRY(container_filters(parsed));
+  std::vector<std::string> out;
+  for (const std::string& name : names) {
+    const auto record = TRY(here.record(name));
+    const auto status = TRY(here.place.status(record.id));
+    const bool fit = TRY(fits_container(here, status, filters));
+    if (fit) out.push_back(name);
+  }
+  names = std::move(out);
+  return {};
+}
+
+// Those that are named, by a name, --cidfile, --latest, --filter or --all. `fits`: of --all only these.
 Result<std::vector<std::string>> chosen(const cli::Parsed& parsed, const Here& here, std::string_view verb,
                                         const std::function<bool(const containers::Status&)>& fits) {
   std::vector<std::string> out = parsed.positionals();
@@ -53,13 +77,20 @@ Result<std::vector<std::string>> chosen(const cli::Parsed& parsed, const Here& h
     if (!text) return Error(text.error()).context("--cidfile");
     out.emplace_back(trim(*text));
   }
-  if (parsed.has("--all")) {
+  if (parsed.has("--latest")) {
+    std::string id = TRY(latest(here));
+    out.push_back(std::move(id));
+  }
+  const bool filtered = parsed.has("--filter");
+  if (filtered && !out.empty()) TRY(keep_filtered(parsed, here, out));
+  else if (parsed.has("--all") || filtered) {
     if (!out.empty()) return Error(Code::invalid, "--all: containers are named too");
     const auto ids = TRY(here.place.ids());
     for (const std::string& id : ids)
       if (const auto status = here.place.status(id); status && fits(*status)) out.push_back(id);
-    return out;
+    if (filtered) TRY(keep_filtered(parsed, here, out));
   }
+  if (parsed.has("--all") || filtered) return out;
   if (out.empty() && parsed.values("--cidfile").empty())
     return Error(Code::invalid, "kist {} needs CONTAINER…", verb).hint(fmt::format("`kist {} --help`", verb));
   if (parsed.has("--ignore")) std::erase_if(out, [&](const std::string& name) { return !here.place.find(name); });
@@ -101,15 +132,16 @@ Error no_terminal() { return Error(Code::invalid, "the input device is not a TTY
 
 Result<int> start_verb(const cli::Parsed& parsed, const Here& here) {
   const bool stay = parsed.has("--attach") || parsed.has("--interactive");
+  const auto names = TRY(chosen(parsed, here, "start", [](const auto& status) { return !is_up(status); }));
   if (!stay)
-    return for_each(here, parsed.positionals(), [&](const Record& record) -> Result<void> {
+    return for_each(here, names, [&](const Record& record) -> Result<void> {
       // As docker: what runs already is as wanted.
       const auto status = TRY(here.place.status(record.id));
       return status.is_alive() ? Result<void>() : start_one(here, record);
     });
-  if (parsed.positionals().size() != 1)
+  if (names.size() != 1)
     return Error(Code::invalid, "only one container can be started and attached to");
-  const Record record = TRY(here.record(parsed.positionals()[0]));
+  const Record record = TRY(here.record(names[0]));
   os::Fd connection;
   TRY(start_one(here, record, &connection));
   return attach(here, record, {.input = parsed.has("--interactive"),
@@ -193,6 +225,10 @@ Result<int> unpause_verb(const cli::Parsed& parsed, const Here& here) {
   return for_each(here, names, [&](const Record& record) {
     return containers::pause(here.place, here.runtime, record, false);
   });
+}
+
+Result<int> container_exists_verb(const cli::Parsed& parsed, const Here& here) {
+  return exists_status(here.place.find(parsed.positionals()[0]));
 }
 
 Result<int> rename_verb(const cli::Parsed& parsed, const Here& here) {

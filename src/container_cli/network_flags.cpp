@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "containers/place.h"
 #include "networks/ports.h"
 
 namespace kist::container_cli {
@@ -16,7 +17,24 @@ bool is_mode(std::string_view name) {
   return name == "host" || name == "none" || name == "pasta" || name == "slirp4netns" || name.starts_with("container:");
 }
 
+// "CONTAINER[:ALIAS]", as docker had it before there were networks.
+Result<void> read_links(const Parsed& parsed, const launch::Host& host, Record& record) {
+  for (const std::string& text : parsed.values("--link")) {
+    const size_t colon = std::min(text.find(':'), text.size());
+    const std::string name = text.substr(0, colon);
+    const std::string alias = colon == text.size() ? name : text.substr(colon + 1);
+    if (name.empty() || alias.empty() || alias.find_first_of(": \t\r\n#") != std::string::npos)
+      return Error(Code::invalid, "--link: '{}' is not CONTAINER[:ALIAS]", printable(text));
+    const auto id = TRY(containers::Place(host.kist_home).find(name), "--link {}", printable(text));
+    record.links.push_back(id + ":" + alias);
+  }
+  return {};
+}
+
 Result<void> read_names(const Parsed& parsed, Record& record) {
+  record.no_hosts = parsed.has("--no-hosts");
+  if (record.no_hosts && parsed.has("--add-host"))
+    return Error(Code::invalid, "conflicting options: --no-hosts and --add-host");
   for (const char* flag : {"--dns"})
     for (const std::string& server : parsed.values(flag)) TRY(networks::Address::parse(server), "--dns");
   record.dns_servers = parsed.values("--dns");
@@ -84,7 +102,7 @@ Result<void> read_addresses(const Parsed& parsed, Record& record) {
 
 Result<void> read_modes(const Parsed& parsed, bool is_root, Record& record) {
   const auto& texts = parsed.values("--network");
-  const bool ports = !record.ports.empty();
+  const bool ports = !record.ports.empty() || (is_root && !record.links.empty());
   if (texts.empty() && ports) record.network = is_root ? std::string(networks::kDefaultNetwork) : "pasta";
   if (texts.empty() && ports && is_root) record.networks.push_back({std::string(networks::kDefaultNetwork), {}, {}, {}, {}});
   for (const std::string& text : texts) {
@@ -120,6 +138,11 @@ Result<void> check_wish(const NetworkRequest& wish) {
 
 Result<NetworkRequest> parse_network(const std::string& text) {
   NetworkRequest out;
+  // podman's "pasta:-T,5432", "slirp4netns:cidr=…", "bridge:ip=…".
+  const std::string_view word = std::string_view(text).substr(0, text.find(':'));
+  if (word.size() < text.size() && (word == "pasta" || word == "slirp4netns" || word == "bridge"))
+    return Error(Code::unsupported, "options of {} are not supported", word)
+        .hint(fmt::format("`--network {}` alone; `--network name=NAME,ip=ADDRESS` has an address", word));
   if (text.find('=') == std::string::npos) {
     out.name = text;
     return out;
@@ -139,8 +162,9 @@ Result<NetworkRequest> parse_network(const std::string& text) {
   return out;
 }
 
-Result<void> read_network(const Parsed& parsed, bool is_root, Record& record, std::string& warning) {
+Result<void> read_network(const Parsed& parsed, const launch::Host& host, bool is_root, Record& record, std::string& warning) {
   TRY(read_names(parsed, record));
+  TRY(read_links(parsed, host, record));
   TRY(read_ports(parsed, record));
   TRY(read_modes(parsed, is_root, record));
   TRY(read_addresses(parsed, record));
@@ -148,6 +172,9 @@ Result<void> read_network(const Parsed& parsed, bool is_root, Record& record, st
   if (record.is_networked() && !is_root)
     return Error(Code::denied, "--network {}: networks of kist's own need root", printable(record.network))
         .hint("`--network pasta` gives a plain user's container a network and published ports");
+  if (!record.links.empty() && !record.is_networked())
+    return Error(Code::invalid, "conflicting options: {} type networking can't be used with links", record.network)
+        .hint(is_root ? "`kist network create NAME`, then `--network NAME` for both" : "`--add-host NAME:ADDRESS`");
   if (record.ports.empty()) return {};
   if (record.network.starts_with("container:"))
     return Error(Code::invalid, "conflicting options: port publishing and the container type network mode");

@@ -61,8 +61,19 @@ Network stand_in(std::string_view name) {
   return out;
 }
 
+// As docker's: it is as if it had always been there.
+Result<Network> default_of(const Here& here) {
+  const auto lock = TRY(here.networks.lock());
+  const auto host = TRY(networks::Netlink::open());
+  return networks::default_network(here.networks, host);
+}
+
 Result<std::vector<Network>> listed(const Here& here) {
   auto all = TRY(here.networks.all());
+  const bool has_default = std::any_of(all.begin(), all.end(), [](const Network& one) { return one.is_default(); });
+  // A store that cannot be written to is listed all the same.
+  if (!has_default && ::geteuid() == 0)
+    if (auto made = default_of(here)) all.push_back(std::move(*made));
   all.push_back(stand_in("host"));
   all.push_back(stand_in("none"));
   std::sort(all.begin(), all.end(), [](const Network& a, const Network& b) { return a.name < b.name; });
@@ -97,7 +108,7 @@ bool has_label(const Network& network, const std::string& wanted) {
 
 Result<bool> fits(const Here& here, const Network& network, const std::string& key, const std::vector<std::string>& values) {
   const auto any = [&](const auto& is) { return std::any_of(values.begin(), values.end(), is); };
-  if (key == "name") return any([&](const std::string& v) { return network.name.find(v) != std::string::npos; });
+  if (key == "name") return any([&](const std::string& v) { return matches(v, network.name); });
   if (key == "id") return any([&](const std::string& v) { return network.id.starts_with(v); });
   if (key == "driver") return any([&](const std::string& v) { return driver_of(network) == v; });
   if (key == "scope") return any([&](const std::string& v) { return v == "local"; });
@@ -147,10 +158,11 @@ Result<int> list(const cli::Parsed& parsed, const Here& here) {
     rows.push_back(std::move(row));
   }
   if (parsed.has("--quiet")) return 0;
-  const format::Listing listing{
+  format::Listing listing{
       .usual = "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}",
       .titles = {{"ID", "NETWORK ID"}, {"Name", "NAME"}, {"Driver", "DRIVER"}, {"Scope", "SCOPE"}, {"IPv4", "IPV4"},
                  {"IPv6", "IPV6"}, {"Internal", "INTERNAL"}, {"Labels", "LABELS"}, {"CreatedAt", "CREATED AT"}}};
+  listing.has_heading = !parsed.has("--noheading");
   TRY(print_listing(listing, rows, parsed.value("--format"), here.terminal));
   return 0;
 }
@@ -160,10 +172,7 @@ Result<Network> find(const Here& here, const std::string& name) {
   if (found || found.error().code() != Code::not_found) return found;
   if (name == "host" || name == "none") return stand_in(name);
   if (name != networks::kDefaultNetwork || ::geteuid() != 0) return found;
-  // It is as if it had always been there.
-  const auto lock = TRY(here.networks.lock());
-  const auto host = TRY(networks::Netlink::open());
-  return networks::default_network(here.networks, host);
+  return default_of(here);
 }
 
 Result<void> remove_one(const Here& here, const Network& network) {
@@ -262,6 +271,10 @@ Result<int> network_inspect_verb(const cli::Parsed& parsed, const Here& here) {
 Result<boost::json::object> inspected_network(const Here& here, const std::string& name) {
   const Network network = TRY(find(here, name));
   return network_json(here, network, driver_of(network));
+}
+Result<int> network_exists_verb(const cli::Parsed& parsed, const Here& here) {
+  const std::string& name = parsed.positionals()[0];
+  return is_built_in(name) ? 0 : exists_status(find(here, name));
 }
 Result<int> network_remove_verb(const cli::Parsed& parsed, const Here& here) { return remove(parsed, here); }
 Result<Pruned> prune_networks(const Here& here, const Filters& filters) {

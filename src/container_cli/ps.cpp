@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include "base/text.h"
+#include "container_cli/inspected.h"
 #include "container_cli/network_json.h"
 #include "container_cli/table.h"
 #include "container_cli/verb.h"
@@ -182,7 +183,7 @@ std::string command_text(const std::string& command, bool whole) {
   return fmt::format("\"{}\"", text);
 }
 
-format::ListingRow row_of(const Here& here, const Status& status, const Wanted& wanted, bool whole, int64_t now) {
+format::ListingRow row_with(const Here& here, const Status& status, const Wanted& wanted, bool whole, int64_t now) {
   format::ListingRow row;
   row.fields = {{"ID", whole ? status.id : status.id.substr(0, 12)},
                 {"Image", printable(status.image)},
@@ -232,9 +233,7 @@ Result<void> sort_by(const std::string& field, std::vector<Status>& found) {
 }
 
 Result<std::vector<Status>> statuses(const cli::Parsed& parsed, const Here& here) {
-  const auto filters = TRY(filters_of(parsed, {"id", "name", "status", "exited", "health", "label", "label!", "ancestor", "volume",
-                                               "network", "publish", "expose", "before", "since"}));
-  TRY(check_words(filters));
+  const auto filters = TRY(container_filters(parsed));
   int64_t count = parsed.has("--latest") ? 1 : -1;
   if (parsed.has("--last")) count = TRY(count_of(parsed.value("--last")));
   // As docker: none, or fewer, is no wish.
@@ -246,9 +245,7 @@ Result<std::vector<Status>> statuses(const cli::Parsed& parsed, const Here& here
     auto status = here.place.status(id);
     if (!status) continue;  // Being made, or being removed.
     if (!all && !status->is_alive() && status->phase != Phase::restarting) continue;
-    bool wanted = true;
-    for (const auto& [key, values] : filters)
-      if (wanted) wanted = TRY(fits(here, *status, key, values));
+    const bool wanted = TRY(fits_container(here, *status, filters));
     if (wanted) out.push_back(std::move(*status));
   }
   std::stable_sort(out.begin(), out.end(), [](const Status& a, const Status& b) { return a.created_ns > b.created_ns; });
@@ -258,6 +255,25 @@ Result<std::vector<Status>> statuses(const cli::Parsed& parsed, const Here& here
 }
 
 }  // namespace
+
+Result<Filters> container_filters(const cli::Parsed& parsed) {
+  auto filters = TRY(filters_of(parsed, {"id", "name", "status", "exited", "health", "label", "label!", "ancestor", "volume",
+                                         "network", "publish", "expose", "before", "since"}));
+  TRY(check_words(filters));
+  return filters;
+}
+
+Result<bool> fits_container(const Here& here, const Status& status, const Filters& filters) {
+  for (const auto& [key, values] : filters) {
+    const bool fit = TRY(fits(here, status, key, values));
+    if (!fit) return false;
+  }
+  return true;
+}
+
+boost::json::object container_fields(const Here& here, const Status& status) {
+  return row_with(here, status, {.record = true, .size = false}, false, now_ns()).fields;
+}
 
 Result<int> ps_verb(const cli::Parsed& parsed, const Here& here) {
   // What killed containers have left goes when somebody looks.
@@ -272,7 +288,7 @@ Result<int> ps_verb(const cli::Parsed& parsed, const Here& here) {
   const int64_t now = now_ns();
   const Wanted wanted = wanted_of(parsed);
   std::vector<format::ListingRow> rows;
-  for (const Status& status : found) rows.push_back(row_of(here, status, wanted, whole, now));
+  for (const Status& status : found) rows.push_back(row_with(here, status, wanted, whole, now));
   format::Listing listing = {.usual = kUsual, .titles = titles()};
   if (parsed.has("--size")) listing.usual = kUsualWithSize;
   listing.has_heading = !parsed.has("--noheading");

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/json.hpp>
 #include <charconv>
 #include <ctime>
 #include <limits>
@@ -12,9 +13,11 @@
 #include "cli/run_args.h"
 #include "container_cli/health_of.h"
 #include "container_cli/network_flags.h"
+#include "container_cli/numbers.h"
 #include "containers/id_maps.h"
 #include "containers/log_reader.h"
 #include "containers/place.h"
+#include "containers/resources_of.h"
 #include "containers/spec_of.h"
 #include "os/files.h"
 
@@ -24,19 +27,6 @@ namespace {
 using cli::Parsed;
 using containers::Record;
 using launch::Host;
-
-Result<int64_t> whole_number(std::string_view text, std::string_view flag, int64_t least, int64_t most) {
-  int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < least || value > most)
-    return Error(Code::invalid, "{}: '{}' is no number from {} to {}", flag, printable(text), least, most);
-  return value;
-}
-
-Result<uint64_t> count(std::string_view text, std::string_view flag, uint64_t least, uint64_t most) {
-  const int64_t value = TRY(whole_number(text, flag, static_cast<int64_t>(least), static_cast<int64_t>(most)));
-  return static_cast<uint64_t>(value);
-}
 
 Result<std::pair<std::string, std::string>> key_value(const std::string& text, std::string_view flag) {
   const size_t equals = std::min(text.find('='), text.size());
@@ -50,7 +40,17 @@ void set_variable(std::vector<std::string>& env, const std::string& variable) {
   env.push_back(variable);
 }
 
+// podman's words for what of the image's and the host's variables it has; -e adds to that.
+void choose_variables(const Parsed& parsed, const Host& host, Record& record) {
+  if (parsed.has("--unsetenv-all")) record.env.clear();
+  if (parsed.has("--env-host"))
+    for (const auto& [name, value] : host.variables) set_variable(record.env, name + "=" + value);
+  for (const std::string& name : parsed.values("--unsetenv"))
+    std::erase_if(record.env, [&](const std::string& one) { return one.starts_with(name + "="); });
+}
+
 Result<void> read_variables(const Parsed& parsed, const Host& host, Record& record) {
+  choose_variables(parsed, host, record);
   for (const std::string& path : parsed.values("--env-file")) {
     const std::string text = TRY(os::read_file(path, 1 << 20), "--env-file");
     const auto variables = TRY(cli::parse_env_file(text, path, host));
@@ -97,16 +97,26 @@ Result<std::string> seccomp_option(const std::string& option) {
   return "seccomp=" + profile;
 }
 
+// As docker keeps them: "ALL", "CAP_NET_ADMIN".
+Result<std::vector<std::string>> capabilities_of(const Parsed& parsed, const char* flag) {
+  std::vector<std::string> out;
+  for (const std::string& name : parsed.values(flag)) {
+    const std::string lower = to_lower(name);
+    if (lower != "all") TRY(containers::capability_number(name));
+    std::string kept = lower == "all" || lower.starts_with("cap_") ? lower : "cap_" + lower;
+    std::transform(kept.begin(), kept.end(), kept.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    out.push_back(std::move(kept));
+  }
+  return out;
+}
+
 Result<void> read_security(const Parsed& parsed, Record& record) {
   record.privileged = parsed.has("--privileged");
-  record.capabilities_added = parsed.values("--cap-add");
-  record.capabilities_dropped = parsed.values("--cap-drop");
-  for (const auto* list : {&record.capabilities_added, &record.capabilities_dropped})
-    for (const std::string& name : *list)
-      if (to_lower(name) != "all") TRY(containers::capability_number(name));
+  record.capabilities_added = TRY(capabilities_of(parsed, "--cap-add"));
+  record.capabilities_dropped = TRY(capabilities_of(parsed, "--cap-drop"));
   for (const std::string& option : parsed.values("--security-opt")) {
     constexpr std::string_view kKnown[] = {"no-new-privileges", "no-new-privileges:true", "no-new-privileges:false",
-                                           "no-new-privileges=true", "seccomp=unconfined", "seccomp=builtin",
+                                           "no-new-privileges=true", "no-new-privileges=false", "seccomp=unconfined", "seccomp=builtin",
                                            "label=disable", "label:disable", "systempaths=unconfined"};
     const bool known = std::find(std::begin(kKnown), std::end(kKnown), option) != std::end(kKnown);
     if (!known && option.starts_with("seccomp=")) {
@@ -133,6 +143,13 @@ Result<void> read_security(const Parsed& parsed, Record& record) {
       return Error(Code::invalid, "--device: '{}' has bad rights '{}', want some of rwm", printable(device), printable(last));
     record.devices.push_back(device);
   }
+  for (const std::string& rule : parsed.values("--device-cgroup-rule")) {
+    TRY(containers::parse_device_rule(rule), "--device-cgroup-rule");
+    record.device_rules.push_back(rule);
+  }
+  if (!record.device_rules.empty() && ::geteuid() != 0)
+    return Error(Code::denied, "--device-cgroup-rule: only root's containers have rules for devices")
+        .hint("`--device /dev/…` shows a device that you may use");
   return {};
 }
 
@@ -178,9 +195,18 @@ Result<std::string> wanted_parent(const Parsed& parsed) {
   return parent;
 }
 
-Result<void> read_namespaces(const Parsed& parsed, Record& record) {
-  record.ipc = TRY(one_of(parsed, "--ipc", {"", "private", "shareable", "host", "none"}, ""));
-  record.pid = TRY(one_of(parsed, "--pid", {"", "private", "host"}, ""));
+// One of the words, or another container's: "container:NAME", kept by its id.
+Result<std::string> wanted_namespace(const Parsed& parsed, const char* flag, std::initializer_list<std::string_view> words,
+                                     const Host& host) {
+  const std::string value = parsed.value(flag);
+  if (!value.starts_with(containers::kOfContainer)) return one_of(parsed, flag, words, "");
+  const auto id = TRY(containers::Place(host.kist_home).find(value.substr(containers::kOfContainer.size())), "{} {}", flag, printable(value));
+  return std::string(containers::kOfContainer) + id;
+}
+
+Result<void> read_namespaces(const Parsed& parsed, const Host& host, Record& record) {
+  record.ipc = TRY(wanted_namespace(parsed, "--ipc", {"", "private", "shareable", "host", "none"}, host));
+  record.pid = TRY(wanted_namespace(parsed, "--pid", {"", "private", "host"}, host));
   record.uts = TRY(one_of(parsed, "--uts", {"", "private", "host"}, ""));
   if (record.uts == "host" && parsed.has("--hostname"))
     return Error(Code::invalid, "conflicting options: --hostname and --uts host");
@@ -225,13 +251,40 @@ Result<void> read_life(const Parsed& parsed, const launch::ReadyImage& image, Re
   return {};
 }
 
+Result<int64_t> parse_umask(const std::string& text) {
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 8);
+  if (error != std::errc() || end != text.data() + text.size() || value < 0 || value > 0777)
+    return Error(Code::invalid, "--umask: '{}' is no mode, want one from 0000 to 0777", printable(text));
+  return value;
+}
+
+Result<void> check_zone(const std::string& zone) {
+  const std::string file = containers::zone_file(zone);
+  const bool leaves = zone.find("..") != std::string::npos || zone.starts_with('/');
+  if (!leaves && os::exists(file) && !os::is_folder(file)) return {};
+  return Error(Code::not_found, "--tz: there is no time zone '{}' on this host ({})", printable(zone), printable(file))
+      .hint("`ls /usr/share/zoneinfo` lists them; they come with the package tzdata");
+}
+
+// A program, or as podman has it a list in JSON: '["sh", "-c"]'.
+std::vector<std::string> entrypoint_of(const std::string& text) {
+  if (text.empty()) return {};
+  boost::system::error_code failed;
+  const boost::json::value json = text[0] == '[' ? boost::json::parse(text, failed) : boost::json::value();
+  std::vector<std::string> out;
+  if (!failed && json.is_array())
+    for (const boost::json::value& word : json.get_array())
+      if (word.is_string()) out.emplace_back(word.get_string());
+  if (out.empty() || out.size() != json.get_array().size()) return {text};
+  return out;
+}
+
 Result<void> read_command(const Parsed& parsed, const launch::ReadyImage& image, Record& record) {
   record.entrypoint = image.entrypoint;
   record.command = image.cmd;
   if (parsed.has("--entrypoint")) {
-    const std::string entrypoint = parsed.value("--entrypoint");
-    record.entrypoint.clear();
-    if (!entrypoint.empty()) record.entrypoint.push_back(entrypoint);
+    record.entrypoint = entrypoint_of(parsed.value("--entrypoint"));
     record.command.clear();
   }
   if (!parsed.positionals().empty()) record.command = parsed.positionals();
@@ -241,6 +294,9 @@ Result<void> read_command(const Parsed& parsed, const launch::ReadyImage& image,
   record.user = parsed.value("--user", image.user);
   if (parsed.has("--root")) record.user = "0";
   record.groups = parsed.values("--group-add");
+  if (parsed.has("--umask")) record.umask = TRY(parse_umask(parsed.value("--umask")));
+  record.time_zone = parsed.value("--tz");
+  if (!record.time_zone.empty()) TRY(check_zone(record.time_zone));
   record.working_dir = parsed.value("--workdir", image.working_dir.empty() ? "/" : image.working_dir);
   if (!record.working_dir.starts_with('/'))
     return Error(Code::invalid, "--workdir: '{}' is not an absolute path", printable(record.working_dir));
@@ -261,6 +317,10 @@ Result<void> read_labels(const Parsed& parsed, const launch::ReadyImage& image, 
     const auto [key, value] = TRY(key_value(text, "--label"));
     record.labels[key] = value;
   }
+  for (const std::string& text : parsed.values("--annotation")) {
+    const auto [key, value] = TRY(key_value(text, "--annotation"));
+    record.annotations[key] = value;
+  }
   return {};
 }
 
@@ -276,55 +336,6 @@ Result<containers::RestartPolicy> parse_restart(std::string_view text) {
   if (colon < text.size())
     out.maximum = TRY(count(text.substr(colon + 1), "--restart on-failure", 1, 1'000'000'000));
   return out;
-}
-
-Result<void> read_limits(const Parsed& parsed, containers::LimitRequest& limits) {
-  constexpr uint64_t kLeastMemory = 6 << 20;  // As docker: less, and nothing starts.
-  // As docker: 0 is no limit.
-  if (parsed.value("--memory") == "0") {
-    limits.memory_bytes = 0;
-  } else if (parsed.has("--memory")) {
-    limits.memory_bytes = TRY(launch::parse_size(parsed.value("--memory")), "--memory");
-    if (limits.memory_bytes < kLeastMemory)
-      return Error(Code::invalid, "--memory: {} is less than the least that can start something, 6m",
-                   printable(parsed.value("--memory")));
-  }
-  if (const std::string swap = parsed.value("--memory-swap"); swap == "-1") {
-    limits.memory_swap_bytes = -1;
-  } else if (!swap.empty()) {
-    const uint64_t bytes = TRY(launch::parse_size(swap), "--memory-swap");
-    limits.memory_swap_bytes = static_cast<int64_t>(bytes);
-    if (bytes < limits.memory_bytes)
-      return Error(Code::invalid, "--memory-swap: memory and swap together cannot be less than --memory");
-  }
-  if (limits.memory_swap_bytes > 0 && limits.memory_bytes == 0)
-    return Error(Code::invalid, "--memory-swap: it is the sum of memory and swap, so --memory is wanted too");
-  if (parsed.has("--memory-reservation"))
-    limits.memory_reservation_bytes = TRY(launch::parse_size(parsed.value("--memory-reservation")), "--memory-reservation");
-  if (limits.memory_bytes != 0 && limits.memory_reservation_bytes > limits.memory_bytes)
-    return Error(Code::invalid, "--memory-reservation cannot be more than --memory");
-  if (parsed.has("--cpus")) {
-    const std::string text = parsed.value("--cpus");
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limits.cpus);
-    if (error != std::errc() || end != text.data() + text.size() || limits.cpus < 0.01 || limits.cpus > 1e5)
-      return Error(Code::invalid, "--cpus: '{}' is not a number of processors, for example 1.5", printable(text));
-  }
-  if (parsed.has("--cpu-quota")) {
-    if (parsed.has("--cpus")) return Error(Code::invalid, "--cpus and --cpu-quota say the same: give one of them");
-    const uint64_t period = TRY(count(parsed.value("--cpu-period", "100000"), "--cpu-period", 1000, 1'000'000));
-    const int64_t quota = TRY(whole_number(parsed.value("--cpu-quota"), "--cpu-quota", -1, 1'000'000'000'000));
-    if (quota > 0 && quota < 1000) return Error(Code::invalid, "--cpu-quota: {} is less than the least, 1000", quota);
-    limits.cpus = quota <= 0 ? 0 : static_cast<double>(quota) / static_cast<double>(period);
-  }
-  if (parsed.has("--cpu-shares"))
-    limits.cpu_shares = TRY(count(parsed.value("--cpu-shares"), "--cpu-shares", 2, 262144));
-  limits.cpuset_cpus = parsed.value("--cpuset-cpus", limits.cpuset_cpus);
-  limits.cpuset_mems = parsed.value("--cpuset-mems", limits.cpuset_mems);
-  if (parsed.has("--pids-limit"))
-    limits.pids = TRY(whole_number(parsed.value("--pids-limit"), "--pids-limit", -1, 4'194'304));
-  if (parsed.has("--blkio-weight"))
-    limits.block_io_weight = TRY(count(parsed.value("--blkio-weight"), "--blkio-weight", 10, 1000));
-  return {};
 }
 
 Result<Record> record_of(const Parsed& parsed, const launch::ReadyImage& image, const Host& host, std::string* warning) {
@@ -350,12 +361,15 @@ Result<Record> record_of(const Parsed& parsed, const launch::ReadyImage& image, 
   TRY(read_command(parsed, image, record));
   TRY(read_variables(parsed, host, record));
   TRY(read_security(parsed, record));
-  TRY(read_namespaces(parsed, record));
+  TRY(read_namespaces(parsed, host, record));
   std::string ignored;
-  TRY(read_network(parsed, ::geteuid() == 0, record, warning == nullptr ? ignored : *warning));
+  TRY(read_network(parsed, host, ::geteuid() == 0, record, warning == nullptr ? ignored : *warning));
   TRY(read_log(parsed, record));
   TRY(read_life(parsed, image, record));
   TRY(read_limits(parsed, record.limits));
+  record.best_effort = parsed.has("--best-effort");
+  if (record.limits.oom_kill_disable && record.limits.memory_bytes == 0 && warning != nullptr)
+    *warning = "--oom-kill-disable without --memory: one that takes all of the host's memory will not be killed";
   TRY(read_labels(parsed, image, record));
   record.hostname = parsed.value("--hostname", record.uts == "host" || record.network == "host" ? "" : record.short_id());
   return record;

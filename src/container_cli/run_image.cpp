@@ -58,6 +58,11 @@ Result<int> start(const Here& here, const cli::Parsed& parsed, const launch::Rea
     return 0;
   }
   const AttachOptions options = TRY(attach_options(parsed));
+  // As docker: whoever sees no output gets the id.
+  if (!options.output && !options.error_output) {
+    here.terminal.line(record.id);
+    TRY(here.terminal.finish());
+  }
   return attach(here, record, options, std::move(connection));
 }
 
@@ -98,6 +103,15 @@ Result<void> check_wishes(const cli::Parsed& parsed, const launch::ReadyImage& i
     return Error(Code::invalid, "unknown or invalid runtime name: {}", printable(runtime)).hint("leave it out: kist is the runtime");
   if (parsed.has("--gpus"))
     return Error(Code::unsupported, "--gpus is not supported yet").hint("`--device /dev/…` passes a single device on");
+  if (const std::string isolation = parsed.value("--isolation", "default"); isolation != "default" && !isolation.empty())
+    return Error(Code::unsupported, "--isolation: '{}' is none of Linux's, want default", printable(isolation));
+  if (parsed.has("--storage-opt"))
+    return Error(Code::unsupported, "--storage-opt: '{}' cannot be enforced: what a container writes is a folder of the store, without a quota",
+                 printable(parsed.value("--storage-opt")))
+        .hint("`--read-only --tmpfs /work:size=10g` bounds what it can write");
+  if (parsed.has("--kernel-memory"))
+    return Error(Code::unsupported, "--kernel-memory: kernels since 5.16 have no such limit; --memory counts the kernel's memory too")
+        .hint("`--memory 1g`");
   const std::string platform = parsed.value("--platform");
   const std::string own = image.os + "/" + image.architecture;
   if (!platform.empty() && platform != own && !platform.starts_with(own + "/") && platform != image.architecture)

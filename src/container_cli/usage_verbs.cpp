@@ -31,12 +31,15 @@ struct Sample {
   int64_t at_ns = 0;
 };
 
-Result<Sample> sample(const Here& here, const std::string& id, pid_t pid) {
+Result<Sample> sample(const Here& here, const containers::Status& status) {
+  const auto record = TRY(here.place.record(status.id));
   timespec now = {};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   Sample out;
-  out.usage = TRY(bundle::usage(here.runtime, id));
-  if (auto traffic = networks::traffic_of(pid)) out.traffic = *traffic;
+  out.usage = TRY(containers::usage(here.runtime, record, status));
+  // As docker: what all of the host sends and gets is not the container's.
+  if (record.network != "host")
+    if (auto traffic = networks::traffic_of(status.pid)) out.traffic = *traffic;
   out.at_ns = now.tv_sec * 1'000'000'000 + now.tv_nsec;
   return out;
 }
@@ -107,7 +110,7 @@ Result<int> stats_verb(const cli::Parsed& parsed, const Here& here) {
     std::vector<format::ListingRow> rows;
     for (const auto& [status, given] : running) {
       // Of what does not run there is nothing to see, as docker shows it.
-      const auto now = status.is_alive() ? sample(here, status.id, status.pid) : Result<Sample>(Sample());
+      const auto now = status.is_alive() ? sample(here, status) : Result<Sample>(Sample());
       if (!now) continue;
       const auto old = before.find(status.id);
       rows.push_back(stats_row(status, given, old == before.end() ? *now : old->second, *now, parsed.has("--no-trunc")));

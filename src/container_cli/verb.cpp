@@ -24,6 +24,8 @@ constexpr struct {
     {"rename", rename_verb},   {"inspect", inspect_verb}, {"top", top_verb},         {"stats", stats_verb},
     {"update", update_verb},   {"cp", copy_verb},         {"diff", diff_verb},       {"port", port_verb},
     {"events", events_verb},   {"container prune", container_prune_verb},
+    {"container exists", container_exists_verb}, {"network exists", network_exists_verb},
+    {"volume exists", volume_exists_verb},
     {"network create", network_create_verb}, {"network ls", network_list_verb},
     {"network inspect", network_inspect_verb}, {"network rm", network_remove_verb},
     {"network prune", network_prune_verb}, {"network connect", network_connect_verb},
@@ -93,7 +95,7 @@ Result<containers::StartContext> start_context(const Here& here, const container
   host.runtime = here.runtime;
   host.runtime.systemd_cgroups = containers::is_in_slice(record, host.spec);
   // A limit that was asked for is kept, or is an error.
-  if (has_limits(record.limits)) host.runtime.rootless = false;
+  if (has_limits(record.limits)) host.runtime.rootless = record.best_effort;
   return context;
 }
 

@@ -51,6 +51,10 @@ std::pair<std::string, std::string> split_container_path(const std::string& text
 int for_each(const Here& here, const std::vector<std::string>& names,
              const std::function<Result<void>(const containers::Record&)>& work);
 
+/// The filters of `ps`. Errors: invalid (a key, a value).
+Result<Filters> container_filters(const cli::Parsed& parsed);
+Result<bool> fits_container(const Here& here, const containers::Status& status, const Filters& filters);
+
 /// With what the networks know of it. Errors: invalid (it runs, and not `force`).
 Result<void> remove_container(const Here& here, const containers::Record& record, const containers::RemoveHow& how);
 /// Where -it was asked for and there is no terminal.
@@ -94,20 +98,31 @@ Result<int> update_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> copy_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> events_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> container_prune_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> container_exists_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> diff_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> volume_create_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> volume_list_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> volume_inspect_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> volume_exists_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> volume_remove_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> volume_prune_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> port_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> network_create_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> network_list_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> network_inspect_verb(const cli::Parsed& parsed, const Here& here);
+Result<int> network_exists_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> network_remove_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> network_prune_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> network_connect_verb(const cli::Parsed& parsed, const Here& here);
 Result<int> network_disconnect_verb(const cli::Parsed& parsed, const Here& here);
+
+/// Exit status of podman's `exists`: 0 and 1; what cannot be known is an error.
+template <class T>
+Result<int> exists_status(const Result<T>& found) {
+  if (found) return 0;
+  if (found.error().code() == Code::not_found) return 1;
+  return found.error();
+}
 
 /// Stays with a container that runs: its output here, our input there. `attached` is a connection
 /// that has sent Frame::attach already, or none yet.

@@ -1,4 +1,4 @@
-// kist volume create, ls, inspect, rm, prune
+// kist volume create, ls, inspect, exists, rm, prune
 #include <algorithm>
 #include <boost/json.hpp>
 
@@ -45,7 +45,7 @@ json::object describe(const Here& here, const Volume& volume) {
 Result<bool> fits(const Here& here, const Volume& volume, const Filters& filters) {
   for (const auto& [key, values] : filters) {
     const auto any = [&](const auto& is) { return std::any_of(values.begin(), values.end(), is); };
-    if (key == "name" && !any([&](const std::string& v) { return volume.name.find(v) != std::string::npos; })) return false;
+    if (key == "name" && !any([&](const std::string& v) { return matches(v, volume.name); })) return false;
     if (key == "driver" && !any([&](const std::string& v) { return volume.driver == v; })) return false;
     if (key != "dangling") continue;
     if (values.back() != "true" && values.back() != "1" && values.back() != "false" && values.back() != "0")
@@ -109,11 +109,12 @@ Result<int> volume_list_verb(const cli::Parsed& parsed, const Here& here) {
     rows.push_back(std::move(row));
   }
   if (parsed.has("--quiet")) return 0;
-  const format::Listing listing{
+  format::Listing listing{
       .usual = "{{.Driver}}\t{{.Name}}",
       .titles = {{"Availability", "AVAILABILITY"}, {"Driver", "DRIVER"}, {"Group", "GROUP"}, {"Labels", "LABELS"},
                  {"Links", "LINKS"}, {"Mountpoint", "MOUNTPOINT"}, {"Name", "VOLUME NAME"}, {"Scope", "SCOPE"},
                  {"Size", "SIZE"}, {"Status", "STATUS"}}};
+  listing.has_heading = !parsed.has("--noheading");
   TRY(print_listing(listing, rows, parsed.value("--format"), here.terminal));
   return 0;
 }
@@ -125,6 +126,10 @@ Result<json::object> inspected_volume(const Here& here, const std::string& name)
 
 Result<int> volume_inspect_verb(const cli::Parsed& parsed, const Here& here) {
   return inspect_all(parsed, here, [&](const std::string& name) { return inspected_volume(here, name); });
+}
+
+Result<int> volume_exists_verb(const cli::Parsed& parsed, const Here& here) {
+  return here.volumes.exists(parsed.positionals()[0]) ? 0 : 1;
 }
 
 Result<int> volume_remove_verb(const cli::Parsed& parsed, const Here& here) {

@@ -77,6 +77,8 @@ Error no_group(std::string_view name) {
 
 Result<Account> find_account(const os::Fd& root, std::string_view wanted,
                              const std::vector<std::string>& more_groups) {
+  // As docker: "5:" names no group.
+  if (wanted.ends_with(':')) wanted.remove_suffix(1);
   const std::string passwd = read_inside(root, "etc/passwd");
   const std::string groups = read_inside(root, "etc/group");
   const size_t colon = std::min(wanted.find(':'), wanted.size());

@@ -46,6 +46,7 @@ TEST_F(AccountsTest, AsDockerFindsThem) {
   EXPECT_EQ(find("1234")->home, "/");
   EXPECT_EQ(find("1234:5678")->gid, 5678u);
   EXPECT_EQ(find(":50")->gid, 50u);
+  EXPECT_THAT(find("ada:")->groups, ElementsAre(100, 50, 10));
   EXPECT_THAT(find("0", {"staff", "7"})->groups, ElementsAre(0, 50, 7));
 }
 

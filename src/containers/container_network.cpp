@@ -13,7 +13,6 @@
 namespace kist::containers {
 namespace {
 
-constexpr std::string_view kContainer = "container:";
 constexpr std::string_view kHostGateway = "host-gateway";
 
 networks::AttachRequest request_of(const Record& record, const std::string& folder) {
@@ -29,6 +28,7 @@ networks::AttachRequest request_of(const Record& record, const std::string& fold
     const size_t colon = line.find(':');
     if (line.substr(colon + 1) == kHostGateway) out.gateway_names.push_back(line.substr(0, colon));
   }
+  out.links = record.links;
   return out;
 }
 
@@ -42,12 +42,29 @@ std::vector<networks::Endpoint> read_remembered(const std::string& path) {
   return out;
 }
 
+// As docker: the default network knows whom one is linked to from the start; made ones tell as they come.
+Result<void> check_links(const Place& place, const Record& record) {
+  if (record.networks.empty() || record.networks.front().name != networks::kDefaultNetwork) return {};
+  for (const std::string& link : record.links) {
+    const Status other = TRY(place.status(link.substr(0, link.find(':'))), "--link");
+    if (!other.is_alive())
+      return Error(Code::invalid, "cannot link to a container that does not run: {}", printable(other.name))
+          .hint(fmt::format("`kist start {}`", other.name));
+    const Record theirs = TRY(place.record(other.id));
+    if (!theirs.is_networked() || theirs.networks.front().name != networks::kDefaultNetwork)
+      return Error(Code::invalid, "cannot link to {}, as it does not belong to the default network", printable(other.name))
+          .hint("`kist network create NAME`, then `--network NAME` for both");
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<void> ContainerNetwork::prepare(const Record& record, SpecHost& host) {
-  if (record.network.starts_with(kContainer)) return share(record, host);
+  if (record.network.starts_with(kOfContainer)) return share(record, host);
   if (is_served(record)) return networks::check_user_network(record.network);
   if (!record.is_networked()) return {};
+  TRY(check_links(place_, record));
   networks::AttachRequest request = request_of(record, folder_);
   if (remembers_) request.before = read_remembered(os::join(folder_, "network"));
   attachment_ = TRY(networks::attach(home_, request));
@@ -89,7 +106,7 @@ Result<std::optional<networks::Inhabited>> ContainerNetwork::enter() const {
 
 // As docker: its names and addresses are the other's.
 Result<void> ContainerNetwork::share(const Record& record, SpecHost& host) const {
-  const std::string id = TRY(place_.find(record.network.substr(kContainer.size())), "--network {}", printable(record.network));
+  const std::string id = TRY(place_.find(record.network.substr(kOfContainer.size())), "--network {}", printable(record.network));
   const Status other = TRY(place_.status(id));
   if (!other.is_alive())
     return Error(Code::invalid, "cannot join the network of a container that does not run: container {} is not running",

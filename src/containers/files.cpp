@@ -38,17 +38,25 @@ Result<void> enter_fresh_namespace() {
 
 struct Attached {
   std::string source, destination;
+  bool read_only = false;
 };
+
+Result<void> make_read_only(const os::Fd& mount, bool recursive) {
+  mount_attr change = {};
+  change.attr_set = MOUNT_ATTR_RDONLY;
+  return bundle::change_mount(mount, change, recursive);
+}
 
 Result<void> attach_all(const os::Fd& root, const std::vector<Attached>& mounts) {
   // On top of "/", where this process does not see it: paths of the host stay what they are.
   if (::syscall(SYS_move_mount, root.get(), "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) != 0)
     return Error::from_errno(errno, "mount the root file system");
   for (const Attached& mount : mounts) {
-    const auto target = os::open_in_root(root, mount.destination, O_PATH);
-    if (!target) continue;  // It never ran.
     const os::Fd tree = TRY(bundle::copy_mount(nullptr, mount.source, true));
-    TRY(bundle::attach_mount(tree, *target), "mounting '{}'", printable(mount.destination));
+    // As its first start would do: where it has never run the image need not have the place.
+    const os::Fd target = TRY(bundle::make_inside(root, mount.destination, bundle::is_folder(tree)), "mounting '{}'", printable(mount.destination));
+    if (mount.read_only) TRY(make_read_only(tree, true));
+    TRY(bundle::attach_mount(tree, target), "mounting '{}'", printable(mount.destination));
   }
   return {};
 }
@@ -113,10 +121,10 @@ Result<os::Fd> receive_fd(const os::Fd& socket) {
 Result<std::vector<Attached>> mounts_of(const MachineHost& host, const Record& record) {
   std::vector<Attached> out;
   for (const MountRequest& mount : record.mounts) {
-    if (mount.type == "bind") out.push_back({mount.source, mount.destination});
+    if (mount.type == "bind") out.push_back({mount.source, mount.destination, mount.read_only});
     if (mount.type != "volume" || !host.volumes.exists(mount.source)) continue;
     std::string path = TRY(host.volumes.open(mount.source));
-    out.push_back({std::move(path), mount.destination});
+    out.push_back({std::move(path), mount.destination, mount.read_only});
   }
   std::stable_sort(out.begin(), out.end(), [](const Attached& a, const Attached& b) {
     return std::count(a.destination.begin(), a.destination.end(), '/') <
@@ -180,7 +188,11 @@ Result<ContainerFiles> ContainerFiles::open(const MachineHost& host, const Recor
     const auto body = [&]() -> Result<os::Fd> {
       TRY(enter_fresh_namespace());
       os::Fd root = TRY(mount_root(host.root));
-      if (!mounts.empty()) TRY(attach_all(root, mounts));
+      if (!mounts.empty()) {
+        TRY(fill_volumes(host, record, root));
+        TRY(attach_all(root, mounts));
+      }
+      if (wanted.mounts && record.read_only) TRY(make_read_only(root, false));
       return root;
     };
     out.root_ = TRY(ask(body, !mounts.empty()));
@@ -195,6 +207,22 @@ Result<ContainerFiles> ContainerFiles::open(const MachineHost& host, const Recor
   if (auto upper = os::open_file(host.root.upper, O_RDONLY | O_DIRECTORY); upper && !host.root.upper.empty())
     out.upper_ = std::move(*upper);
   return out;
+}
+
+Result<os::Fd> copy_mount_of(const Status& status, const std::string& path, bool in_user_namespace) {
+  const os::Fd process(static_cast<int>(::syscall(SYS_pidfd_open, status.pid, 0)));
+  if (!process.is_open() || !process_lives(status))
+    return Error(Code::unavailable, "container {} has just ended", printable(status.name));
+  FromChild child = TRY(start_child([&]() -> Result<os::Fd> {
+    if (::setns(process.get(), CLONE_NEWNS | (in_user_namespace ? CLONE_NEWUSER : 0)) != 0)
+      return Error::from_errno(errno, "enter container {}", printable(status.name));
+    return bundle::copy_mount(nullptr, path, false);
+  }));
+  auto opened = receive_fd(child.socket);
+  child.socket = os::Fd();
+  while (::waitpid(child.pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  return opened;
 }
 
 Result<void> with_ids_of(const MachineHost& host, const Record& record, const std::function<Result<void>()>& body) {

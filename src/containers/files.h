@@ -46,6 +46,10 @@ class ContainerFiles {
   std::unique_ptr<Keeper, Deleter> keeper_;
 };
 
+/// A copy of what is mounted at `path` in a running container, attached nowhere. `in_user_namespace`: the container
+/// is in one of its own. Errors: unavailable (it has ended), those of the kernel.
+Result<os::Fd> copy_mount_of(const Status& status, const std::string& path, bool in_user_namespace);
+
 /// Runs `body` where ids are those that the container has: for root here, for a plain user in a child in
 /// its user namespace, or in one with the same ids. What `body` changes of memory may be lost, what it
 /// prints must be finished by it. Errors: those of `body`, not_found (no such ids here).

@@ -49,6 +49,9 @@ Result<void> remove(const Place& place, const Volumes& volumes, const bundle::Ru
 /// The processes inside, as the host counts them; where there are no cgroups of its own, those in the
 /// pid namespace of the first. Errors: invalid (it does not run).
 Result<std::vector<pid_t>> processes(const bundle::Runtime& runtime, const Record& record, const Status& status);
+/// By its cgroup, else the sum over its processes: memory that they share counts for each. Errors: invalid (it does
+/// not run).
+Result<bundle::Usage> usage(const bundle::Runtime& runtime, const Record& record, const Status& status);
 /// Halts or lets go on. Errors: invalid (it does not run, it is in that state).
 Result<void> pause(const Place& place, const bundle::Runtime& runtime, const Record& record, bool halt);
 

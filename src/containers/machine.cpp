@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "containers/accounts.h"
 #include "containers/notes.h"
+#include "containers/shared_spaces.h"
 #include "runtime/capabilities.h"
 #include "runtime/seccomp.h"
 
@@ -60,22 +61,11 @@ bool wants_filter(const Record& record) {
   return std::find(options.begin(), options.end(), "seccomp=unconfined") == options.end();
 }
 
-// What the image has where an empty volume goes, as docker does it.
-Result<void> fill_volumes(const MachineHost& host, const Record& record, const os::Fd& root) {
-  // In a farm of links files of one content are one inode, whatever the image says.
-  const CopyOptions options{.owner = {}, .hard_links = !host.root.source.erofs_image.empty()};
-  for (const MountRequest& mount : record.mounts) {
-    if (mount.type != "volume" || mount.no_copy) continue;
-    const auto there = os::open_in_root(root, mount.destination, O_PATH);
-    if (!there && there.error().code() == Code::not_found) continue;
-    if (!there) return there.error();
-    const auto folder = os::open_in_root(root, mount.destination, O_RDONLY | O_DIRECTORY);
-    if (!folder)
-      return Error(Code::invalid, "the volume '{}' cannot be mounted on '{}', which is no folder in the image", mount.source,
-                   printable(mount.destination));
-    TRY(host.volumes.fill(mount.source, *folder, options));
-  }
-  return {};
+// What somebody can do who may make no cgroups.
+Error with_advice(Error error, const Record& record, bool is_root) {
+  const bool of_cgroups = error.message().starts_with("making the cgroups") && error.code() == Code::denied;
+  if (is_root || !of_cgroups || record.limits == LimitRequest() || !error.hint_text().empty()) return error;
+  return std::move(error).hint("limits need a cgroup of yours: run it as root, or `--best-effort` goes on without them");
 }
 
 // The memory of a volume goes with the last container that uses it.
@@ -98,6 +88,23 @@ bundle::Runtime runtime_of(const std::string& memory_folder) {
   return {.state_root = os::join(memory_folder, "runtime"), .systemd_cgroups = false, .rootless = {}, .warn = {}};
 }
 
+Result<void> fill_volumes(const MachineHost& host, const Record& record, const os::Fd& root) {
+  // In a farm of links files of one content are one inode, whatever the image says.
+  const CopyOptions options{.owner = {}, .hard_links = !host.root.source.erofs_image.empty()};
+  for (const MountRequest& mount : record.mounts) {
+    if (mount.type != "volume" || mount.no_copy) continue;
+    const auto there = os::open_in_root(root, mount.destination, O_PATH);
+    if (!there && there.error().code() == Code::not_found) continue;
+    if (!there) return there.error();
+    const auto folder = os::open_in_root(root, mount.destination, O_RDONLY | O_DIRECTORY);
+    if (!folder)
+      return Error(Code::invalid, "the volume '{}' cannot be mounted on '{}', which is no folder in the image", mount.source,
+                   printable(mount.destination));
+    TRY(host.volumes.fill(mount.source, *folder, options));
+  }
+  return {};
+}
+
 Result<void> Container::open_volumes(const Record& record) {
   volumes_.clear();
   for (const MountRequest& mount : record.mounts) {
@@ -118,8 +125,10 @@ Result<Started> Container::start(const Record& record, const Streams& streams) {
   TRY(open_volumes(record));
   SpecHost spec_host = host_.spec;
   TRY(network_.prepare(record, spec_host));
+  const os::Fd shared_memory = TRY(join_others(host_.place, record, spec_host));
   bundle::Spec spec = TRY(spec_of(record, spec_host));
   bundle::CreateOptions options;
+  if (shared_memory.is_open()) options.trees[kSharedMemory] = &shared_memory;
   options.bundle = host_.spec.folder;
   options.reaper = record.init;
   if (streams.output.is_open()) options.streams = {&streams.input, &streams.output, &streams.error};
@@ -152,7 +161,9 @@ Result<Started> Container::start(const Record& record, const Streams& streams) {
   };
   // What a killed supervisor has left.
   (void)bundle::remove(host_.runtime, id_, {.force = true}).has_value();
-  bundle::Created made = TRY(make(record, spec, options));
+  auto created = make(record, spec, options);
+  if (!created) return with_advice(std::move(created).error(), record, host_.spec.is_root);
+  bundle::Created made = std::move(*created);
   pid_ = made.pid;
   return Started{made.pid, std::move(made.pidfd), std::move(made.terminal), network_.ports(record)};
 }

@@ -47,6 +47,10 @@ class Container : public Machine {
   pid_t pid_ = 0;
 };
 
+/// Copies what the image has where an empty volume goes into the volume, as docker does. `root`: of the container.
+/// Errors: invalid (a volume on a file), those of copying.
+Result<void> fill_volumes(const MachineHost& host, const Record& record, const os::Fd& root);
+
 /// Whether /sys/fs/cgroup is version 2.
 bool has_unified_cgroups();
 

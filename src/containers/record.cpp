@@ -48,16 +48,33 @@ void fields(F& f, PortRequest& p) {
 }
 
 template <class F>
+void fields(F& f, DeviceNumber& d) {
+  f("path", d.path);
+  f("value", d.value);
+}
+
+template <class F>
 void fields(F& f, LimitRequest& l) {
   f("memoryBytes", l.memory_bytes);
   f("memorySwapBytes", l.memory_swap_bytes);
   f("memoryReservationBytes", l.memory_reservation_bytes);
+  f("memorySwappiness", l.memory_swappiness);
+  f("oomKillDisable", l.oom_kill_disable);
   f("cpus", l.cpus);
+  f("cpuPeriodUs", l.cpu_period_us);
+  f("cpuQuotaUs", l.cpu_quota_us);
+  f("cpuRealtimePeriodUs", l.cpu_realtime_period_us);
+  f("cpuRealtimeRuntimeUs", l.cpu_realtime_runtime_us);
   f("cpuShares", l.cpu_shares);
   f("cpusetCpus", l.cpuset_cpus);
   f("cpusetMems", l.cpuset_mems);
   f("pids", l.pids);
   f("blockIoWeight", l.block_io_weight);
+  f("blockIoWeights", l.block_io_weights);
+  f("readBps", l.read_bps);
+  f("writeBps", l.write_bps);
+  f("readIops", l.read_iops);
+  f("writeIops", l.write_iops);
 }
 
 template <class F>
@@ -106,12 +123,15 @@ void fields(F& f, Record& r) {
   identity_fields(f, r);
   f("mounts", r.mounts);
   f("devices", r.devices);
+  f("deviceRules", r.device_rules);
   f("capabilitiesAdded", r.capabilities_added);
   f("capabilitiesDropped", r.capabilities_dropped);
   f("securityOptions", r.security_options);
   f("ulimits", r.ulimits);
   f("sysctls", r.sysctls);
   f("extraHosts", r.extra_hosts);
+  f("noHosts", r.no_hosts);
+  f("links", r.links);
   f("dnsServers", r.dns_servers);
   f("dnsSearch", r.dns_search);
   f("dnsOptions", r.dns_options);
@@ -128,6 +148,7 @@ void fields(F& f, Record& r) {
   f("cgroupNamespace", r.cgroup_namespace);
   f("cgroupParent", r.cgroup_parent);
   f("limits", r.limits);
+  f("bestEffort", r.best_effort);
   f("shmBytes", r.shm_bytes);
   f("oomScoreAdj", r.oom_score_adj);
   f("restart", r.restart);
@@ -138,6 +159,9 @@ void fields(F& f, Record& r) {
   f("logMaxBytes", r.log_max_bytes);
   f("logMaxFiles", r.log_max_files);
   f("labels", r.labels);
+  f("annotations", r.annotations);
+  f("timeZone", r.time_zone);
+  f("umask", r.umask);
 }
 
 constexpr int kVersion = 1;

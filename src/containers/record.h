@@ -13,6 +13,9 @@
 
 namespace kist::containers {
 
+/// Of namespaces and networks: "container:" and its id.
+inline constexpr std::string_view kOfContainer = "container:";
+
 struct MountRequest {
   std::string type;         // "bind", "volume", "tmpfs"
   std::string source;       // bind: absolute path on the host. volume: its name.
@@ -50,18 +53,32 @@ struct PortRequest {
   bool operator==(const PortRequest&) const = default;
 };
 
+/// For one device of the host: bytes or operations in a second, or a weight.
+struct DeviceNumber {
+  std::string path;  // "/dev/sda"
+  uint64_t value = 0;
+  bool operator==(const DeviceNumber&) const = default;
+};
+
 /// Of cgroups; 0 or empty: none.
 struct LimitRequest {
   uint64_t memory_bytes = 0;
   int64_t memory_swap_bytes = 0;  // Memory and swap together; -1: swap without limit; 0: as docker,
                                   // twice the memory.
   uint64_t memory_reservation_bytes = 0;
+  int64_t memory_swappiness = -1;  // -1: the host's.
+  bool oom_kill_disable = false;
   double cpus = 0;
+  uint64_t cpu_period_us = 0;  // These two where `cpus` is 0.
+  int64_t cpu_quota_us = 0;    // -1: none.
+  uint64_t cpu_realtime_period_us = 0;
+  uint64_t cpu_realtime_runtime_us = 0;
   uint64_t cpu_shares = 0;
   std::string cpuset_cpus;
   std::string cpuset_mems;
   int64_t pids = 0;  // -1: none.
   uint64_t block_io_weight = 0;
+  std::vector<DeviceNumber> block_io_weights, read_bps, write_bps, read_iops, write_iops;
   bool operator==(const LimitRequest&) const = default;
 };
 
@@ -108,12 +125,15 @@ struct Record {
   bool privileged = false;
   std::vector<MountRequest> mounts;
   std::vector<std::string> devices;  // "/dev/x:/dev/y:rwm"
+  std::vector<std::string> device_rules;  // "c 1:3 rwm"
   std::vector<std::string> capabilities_added;
   std::vector<std::string> capabilities_dropped;
   std::vector<std::string> security_options;
   std::vector<UlimitRequest> ulimits;
   std::map<std::string, std::string> sysctls;
   std::vector<std::string> extra_hosts;  // "name:address"
+  bool no_hosts = false;  // /etc/hosts is the image's.
+  std::vector<std::string> links;  // "CONTAINER-ID:ALIAS"
   std::vector<std::string> dns_servers, dns_search, dns_options;
   // "host", "none", "container:ID", "pasta", "slirp4netns", or the first of `networks`.
   std::string network = "host";
@@ -125,6 +145,7 @@ struct Record {
   std::string ids;  // A plain user's: "single", "range" (id_maps.h). Root has all.
   std::string cgroup_parent;
   LimitRequest limits;
+  bool best_effort = false;  // Without those that cannot be enforced.
   uint64_t shm_bytes = 64ull << 20;
   int64_t oom_score_adj = 0;
   RestartPolicy restart;
@@ -135,6 +156,9 @@ struct Record {
   uint64_t log_max_bytes = 0;           // 0: no rotation.
   uint64_t log_max_files = 1;
   std::map<std::string, std::string> labels;
+  std::map<std::string, std::string> annotations;
+  std::string time_zone;  // "Europe/Berlin"; "local": the host's; empty: the image's.
+  int64_t umask = -1;     // -1: 022.
   bool operator==(const Record&) const = default;
 
   /// Whether it is on networks of kist's own, which root alone has.

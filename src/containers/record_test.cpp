@@ -19,6 +19,10 @@ Record full() {
   r.ports = {{"127.0.0.1", 8080, 80, "tcp"}};
   r.limits.cpus = 1.5;
   r.limits.memory_swap_bytes = -1;
+  r.limits.memory_swappiness = 0;
+  r.limits.write_bps = {{"/dev/sda", 1 << 20}};
+  r.annotations = {{"a", "b"}};
+  r.links = {"abc:db"};
   r.restart = {"on-failure", 3};
   r.health.test = {"CMD-SHELL", "true"};
   r.labels = {{"a.b", "c"}, {"", "x"}};

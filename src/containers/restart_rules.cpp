@@ -7,6 +7,9 @@
 namespace kist::containers {
 
 int exit_code_of(const Error& error) {
+  const std::string& first = error.frames().front();
+  // A working folder that cannot be entered counts as a command that cannot be executed.
+  if (first.starts_with("process.cwd: ")) return 126;
   // The runtime's word for what execve said; a missing folder to mount is another matter.
   if (!bundle::is_of_execve(error)) return 125;
   return error.code() == Code::not_found ? 127 : 126;

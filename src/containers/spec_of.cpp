@@ -4,14 +4,15 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
+#include <sys/utsname.h>
 
 #include <algorithm>
 
 #include "base/text.h"
+#include "bundle/container.h"
 #include "bundle/seccomp_profile.h"
 #include "containers/id_maps.h"
+#include "containers/resources_of.h"
 #include "os/files.h"
 #include "runtime/capabilities.h"
 
@@ -67,6 +68,12 @@ Result<void> add_seccomp(const Record& record, uint64_t capabilities, bundle::Sp
   return {};
 }
 
+// Which is the container's too, if it has none of its own.
+std::string name_of_host() {
+  utsname names = {};
+  return ::uname(&names) == 0 ? names.nodename : "localhost";
+}
+
 std::vector<std::string> environment_of(const Record& record) {
   std::vector<std::string> env = record.env;
   const auto has = [&](std::string_view name) {
@@ -75,7 +82,7 @@ std::vector<std::string> environment_of(const Record& record) {
     });
   };
   if (!has("PATH")) env.emplace_back(kDefaultPath);
-  if (!record.hostname.empty() && !has("HOSTNAME")) env.push_back("HOSTNAME=" + record.hostname);
+  if (!has("HOSTNAME")) env.push_back("HOSTNAME=" + (record.hostname.empty() ? name_of_host() : record.hostname));
   if (record.tty && !has("TERM")) env.emplace_back("TERM=xterm");
   return env;
 }
@@ -98,6 +105,7 @@ Result<void> add_process(const Record& record, Spec& spec) {
     process.rlimits.push_back({resource, limit.soft, limit.hard});
   }
   TRY(add_seccomp(record, bits, spec));
+  if (record.umask >= 0) process.user.umask = static_cast<uint32_t>(record.umask) & 0777;
   if (record.oom_score_adj != 0) process.oom_score_adj = static_cast<int>(record.oom_score_adj);
   spec.process = std::move(process);
   return {};
@@ -113,20 +121,21 @@ bundle::Mount file_system(const char* destination, const char* type, unsigned lo
   return mount;
 }
 
-bundle::Mount bind(std::string source, std::string destination, bool recursive = true) {
-  bundle::Mount mount;
-  mount.destination = std::move(destination);
-  mount.type = "bind";
-  mount.source = std::move(source);
-  mount.options.bind = true;
-  mount.options.recursive = recursive;
-  mount.options.propagation = {MS_PRIVATE | MS_REC};
-  return mount;
+// What the other has made of the place is the other's: nothing in it gives rights here.
+bundle::Mount others_memory() {
+  bundle::Mount out = bind_mount(kSharedMemory, "/dev/shm", false);
+  out.options.attributes_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  return out;
+}
+
+// As docker does: programs look there for their limits. One that goes when it ends, and has none, is spared the mounts.
+bool shows_own_cgroups(const Record& record, const SpecHost& host) {
+  return !(record.limits == LimitRequest()) || (host.is_root && !record.auto_remove);
 }
 
 void add_system_mounts(const Record& record, const SpecHost& host, Spec& spec) {
   constexpr unsigned long kQuiet = MS_NOSUID | MS_NOEXEC | MS_NODEV;
-  spec.mounts.push_back(record.pid == "host" && !host.is_root ? bind("/proc", "/proc")
+  spec.mounts.push_back(record.pid == "host" && !host.is_root ? bind_mount("/proc", "/proc")
                                                                : file_system("/proc", "proc", kQuiet, ""));
   spec.mounts.push_back(file_system("/dev", "tmpfs", MS_NOSUID | MS_STRICTATIME, "mode=755,size=65536k"));
   // In a user namespace of one id the group tty has no name.
@@ -135,27 +144,38 @@ void add_system_mounts(const Record& record, const SpecHost& host, Spec& spec) {
                                                  : "newinstance,ptmxmode=0666,mode=0620"));
   spec.mounts.push_back(file_system("/dev/mqueue", "mqueue", kQuiet, ""));
   if (record.ipc == "host")
-    spec.mounts.push_back(bind("/dev/shm", "/dev/shm"));
-  else
+    spec.mounts.push_back(bind_mount("/dev/shm", "/dev/shm"));
+  else if (!host.ipc_namespace.empty())
+    spec.mounts.push_back(others_memory());
+  else if (record.ipc != "none")  // As docker: that has no memory to share.
     spec.mounts.push_back(file_system("/dev/shm", "tmpfs", kQuiet,
                                       fmt::format("mode=1777,size={}", record.shm_bytes)));
   const unsigned long read_only = record.privileged ? 0 : MS_RDONLY;
   const auto host_tree = [&](const char* path) {
-    bundle::Mount tree = bind(path, path);
+    bundle::Mount tree = bind_mount(path, path);
     tree.options.recursive_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV |
                                  (record.privileged ? 0 : MOUNT_ATTR_RDONLY);
     return tree;
   };
-  // A fresh sysfs shows the network of its namespace, so it has to belong to one of ours.
-  const bool own_network = record.network != "host";
+  // A fresh sysfs shows the network of its namespace, so it has to belong to one of ours. The host's own has the host's
+  // cgroups mounted in it, by which programs would look for limits in vain.
+  const bool own_cgroups = !host.unified_cgroups && shows_own_cgroups(record, host);
+  const bool own_network = record.network != "host" || (own_cgroups && host.is_root && !bundle::acts_for_a_user());
   spec.mounts.push_back(own_network ? file_system("/sys", "sysfs", kQuiet | read_only, "") : host_tree("/sys"));
   if (host.unified_cgroups)
     spec.mounts.push_back(file_system("/sys/fs/cgroup", "cgroup2", kQuiet | read_only, ""));
+  else if (own_cgroups)
+    spec.mounts.push_back(file_system("/sys/fs/cgroup", "cgroup", kQuiet | read_only, ""));
   else if (own_network && os::exists("/sys/fs/cgroup"))
     spec.mounts.push_back(host_tree("/sys/fs/cgroup"));
   for (const char* name : {"hosts", "hostname", "resolv.conf"}) {
+    if (record.no_hosts && std::string_view(name) == "hosts") continue;
     const std::string path = os::join(host.network_files.empty() ? host.folder : host.network_files, name);
-    if (os::exists(path)) spec.mounts.push_back(bind(path, fmt::format("/etc/{}", name)));
+    if (os::exists(path)) spec.mounts.push_back(bind_mount(path, fmt::format("/etc/{}", name)));
+  }
+  if (!record.time_zone.empty()) {
+    spec.mounts.push_back(bind_mount(zone_file(record.time_zone), "/etc/localtime"));
+    spec.mounts.back().options.attributes_set = MOUNT_ATTR_RDONLY;
   }
 }
 
@@ -192,7 +212,7 @@ Result<void> add_mount(const MountRequest& wanted, const SpecHost& host, Spec& s
   if (!os::exists(source))
     return Error(Code::not_found, "the source of the mount '{}' does not exist", printable(source))
         .hint(fmt::format("`mkdir -p {}`", shell_quote(source)));
-  bundle::Mount mount = bind(source, wanted.destination, wanted.recursive);
+  bundle::Mount mount = bind_mount(source, wanted.destination, wanted.recursive);
   if (wanted.read_only) mount.options.recursive_set = MOUNT_ATTR_RDONLY;
   const std::string& propagation = wanted.propagation;
   if (propagation == "rslave" || propagation == "slave") mount.options.propagation = {MS_SLAVE | MS_REC};
@@ -201,57 +221,14 @@ Result<void> add_mount(const MountRequest& wanted, const SpecHost& host, Spec& s
   return {};
 }
 
-// "HOST[:INSIDE[:rwm]]"
-Result<void> add_device(const std::string& text, bool is_root, Spec& spec) {
-  const auto parts = split(text, ':');
-  const std::string host(parts[0]);
-  const std::string inside(parts.size() > 1 && parts[1].starts_with('/') ? parts[1] : parts[0]);
-  const std::string_view rights = parts.size() > 1 && !parts.back().starts_with('/') ? parts.back() : "rwm";
-  struct stat info = {};
-  if (::stat(host.c_str(), &info) != 0 || (!S_ISCHR(info.st_mode) && !S_ISBLK(info.st_mode)))
-    return Error(Code::invalid, "--device: '{}' is no device of this host", printable(host));
-  // Nobody but root makes devices; one that is called the same inside is mounted by the runtime itself.
-  if (!is_root && inside != host) {
-    spec.mounts.push_back(bind(host, inside));
-    return {};
-  }
-  const char type = S_ISBLK(info.st_mode) ? 'b' : 'c';
-  spec.devices.push_back({.type = type, .path = inside, .major = major(info.st_rdev), .minor = minor(info.st_rdev),
-                          .mode = info.st_mode & 0777, .uid = info.st_uid, .gid = info.st_gid});
-  const auto has = [&](char right) { return rights.find(right) != rights.npos; };
-  spec.resources.devices.push_back({.allow = true, .type = type, .major = major(info.st_rdev),
-                                    .minor = minor(info.st_rdev), .read = has('r'), .write = has('w'), .make = has('m')});
-  return {};
-}
-
-void add_limits(const Record& record, Spec& spec) {
-  const LimitRequest& limits = record.limits;
-  bundle::Resources& out = spec.resources;
-  out.devices.insert(out.devices.begin(), {.allow = record.privileged, .type = 'a', .major = {}, .minor = {},
-                                           .read = true, .write = true, .make = true});
-  if (limits.memory_bytes != 0) {
-    out.memory.limit = static_cast<int64_t>(limits.memory_bytes);
-    if (limits.memory_swap_bytes != 0) out.memory.swap = limits.memory_swap_bytes;
-  }
-  if (limits.memory_reservation_bytes != 0)
-    out.memory.reservation = static_cast<int64_t>(limits.memory_reservation_bytes);
-  if (limits.cpus > 0) {
-    constexpr uint64_t kPeriodUs = 100'000;
-    out.cpu.period_us = kPeriodUs;
-    out.cpu.quota_us = static_cast<int64_t>(limits.cpus * static_cast<double>(kPeriodUs));
-  }
-  if (limits.cpu_shares != 0) out.cpu.shares = limits.cpu_shares;
-  out.cpu.cpus = limits.cpuset_cpus;
-  out.cpu.mems = limits.cpuset_mems;
-  if (limits.pids != 0) out.pids = limits.pids;
-  if (limits.block_io_weight != 0) out.block_io.weight = static_cast<uint16_t>(limits.block_io_weight);
-}
-
 Result<void> add_namespaces(const Record& record, const SpecHost& host, Spec& spec) {
   const auto fresh = [&](uint64_t flag) { spec.namespaces.push_back({flag, ""}); };
+  const auto fresh_or = [&](uint64_t flag, const std::string& wish, const std::string& path) {
+    if (wish != "host") spec.namespaces.push_back({flag, path});
+  };
   fresh(CLONE_NEWNS);
-  if (record.pid != "host") fresh(CLONE_NEWPID);
-  if (record.ipc != "host") fresh(CLONE_NEWIPC);
+  fresh_or(CLONE_NEWPID, record.pid, host.pid_namespace);
+  fresh_or(CLONE_NEWIPC, record.ipc, host.ipc_namespace);
   if (record.uts != "host") fresh(CLONE_NEWUTS);
   if (host.unified_cgroups && record.cgroup_namespace != "host") fresh(CLONE_NEWCGROUP);
   if (!host.network_namespace.empty())
@@ -273,6 +250,21 @@ Result<void> add_namespaces(const Record& record, const SpecHost& host, Spec& sp
 }
 
 }  // namespace
+
+bundle::Mount bind_mount(std::string source, std::string destination, bool recursive) {
+  bundle::Mount mount;
+  mount.destination = std::move(destination);
+  mount.type = "bind";
+  mount.source = std::move(source);
+  mount.options.bind = true;
+  mount.options.recursive = recursive;
+  mount.options.propagation = {MS_PRIVATE | MS_REC};
+  return mount;
+}
+
+std::string zone_file(std::string_view zone) {
+  return zone == "local" ? "/etc/localtime" : os::join("/usr/share/zoneinfo", zone);
+}
 
 bool is_in_slice(const Record& record, const SpecHost& host) {
   return host.has_systemd && record.cgroup_parent.ends_with(".slice") && record.cgroup_parent.find('/') == std::string::npos;
@@ -297,8 +289,9 @@ Result<Spec> spec_of(const Record& record, const SpecHost& host) {
            std::count(b.destination.begin(), b.destination.end(), '/');
   });
   for (const MountRequest& mount : mounts) TRY(add_mount(mount, host, spec));
-  for (const std::string& device : record.devices) TRY(add_device(device, host.is_root, spec));
-  add_limits(record, spec);
+  TRY(add_devices(record, host.is_root, spec));
+  TRY(add_limits(record, spec));
+  spec.annotations = record.annotations;
   if (!record.privileged && !has_option(record, "systempaths=unconfined")) {
     spec.masked_paths.assign(std::begin(kMasked), std::end(kMasked));
     spec.readonly_paths.assign(std::begin(kReadOnly), std::end(kReadOnly));

@@ -21,13 +21,23 @@ struct SpecHost {
   std::string folder;             // The container's own, with hosts, hostname and resolv.conf.
   std::map<std::string, std::string> volumes;  // Where their contents are, by their names.
   std::string network_namespace;  // To join; empty: by record.network.
-  std::string user_namespace;     // To join, of a plain user: the one that network_namespace belongs to.
+  std::string pid_namespace, ipc_namespace;  // To join; empty: by the record.
+  std::string user_namespace;     // To join, of a plain user: the one that those belong to.
   std::string network_files;      // Folder with hosts, hostname and resolv.conf; empty: `folder`.
 };
+
+/// The source of the mount that is another container's /dev/shm: who makes the container has it open
+/// (bundle::CreateOptions::trees).
+inline constexpr const char* kSharedMemory = "the other's /dev/shm";
 
 /// Errors: invalid (a capability, a limit, a device that there is not …), not_found (the source of a
 /// bind mount).
 Result<bundle::Spec> spec_of(const Record& record, const SpecHost& host);
+
+/// A folder or file of the host, private to the container.
+bundle::Mount bind_mount(std::string source, std::string destination, bool recursive = true);
+/// Of a time zone by its name; "local": the host's.
+std::string zone_file(std::string_view zone);
 
 /// Whether the container is a scope of systemd's: with --cgroup-parent NAME.slice, where systemd is. Else such a
 /// name is a folder like others, as docker has it with its driver `cgroupfs`.

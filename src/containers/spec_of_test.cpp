@@ -5,8 +5,10 @@
 #include <sched.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <csignal>
 
+#include "containers/resources_of.h"
 #include "runtime/capabilities.h"
 
 namespace kist::containers {
@@ -92,6 +94,50 @@ TEST(SpecOfTest, Limits) {
   EXPECT_EQ(got.memory.limit, 64 << 20);
   EXPECT_EQ(got.memory.swap, -1);
   EXPECT_FALSE(got.pids.has_value());
+}
+
+TEST(SpecOfTest, LimitsInDockersOlderWords) {
+  Record r = plain();
+  EXPECT_FALSE(spec(r).resources.memory.swappiness.has_value());
+  r.limits.cpu_period_us = 50'000;
+  r.limits.cpu_quota_us = 20'000;
+  r.limits.memory_swappiness = 0;
+  r.limits.oom_kill_disable = true;
+  r.device_rules = {"c 10:* rw"};
+  r.annotations = {{"a", "b"}};
+  r.umask = 027;
+  const bundle::Spec got = spec(r);
+  EXPECT_EQ(got.resources.cpu.period_us, 50'000u);
+  EXPECT_EQ(got.resources.cpu.quota_us, 20'000);
+  EXPECT_EQ(got.resources.memory.swappiness, 0u);
+  EXPECT_EQ(got.resources.memory.disable_oom_killer, true);
+  EXPECT_EQ(got.annotations.at("a"), "b");
+  EXPECT_EQ(got.process->user.umask, 027u);
+  EXPECT_FALSE(got.resources.devices.front().allow) << "what is not named stays closed";
+  EXPECT_EQ(got.resources.devices.back().major, 10u);
+  EXPECT_FALSE(got.resources.devices.back().minor.has_value());
+  EXPECT_FALSE(got.resources.devices.back().make);
+  r.limits.write_bps = {{"/dev/null", 1}};
+  EXPECT_EQ(spec_of(r, {}).error().message(), "--device-write-bps");
+}
+
+TEST(SpecOfTest, RulesForDevices) {
+  EXPECT_TRUE(parse_device_rule("a *:* rwm").has_value());
+  for (const char* bad : {"", "c", "c 1:3", "x 1:3 r", "c 1:x r", "c 1:3 q", "c 1:3 ", "c 1:99999999999 r"})
+    EXPECT_FALSE(parse_device_rule(bad).has_value()) << bad;
+}
+
+TEST(SpecOfTest, NamespacesOfOthersAreJoined) {
+  Record r = plain();
+  r.pid = r.ipc = "container:abc";
+  const bundle::Spec made = spec(r, {.is_root = true, .pid_namespace = "/proc/1/ns/pid", .ipc_namespace = "/proc/1/ns/ipc"});
+  EXPECT_EQ(made.find_namespace(CLONE_NEWPID)->path, "/proc/1/ns/pid");
+  EXPECT_EQ(made.find_namespace(CLONE_NEWIPC)->path, "/proc/1/ns/ipc");
+  const auto memory = std::find_if(made.mounts.begin(), made.mounts.end(), [](const auto& m) { return m.destination == "/dev/shm"; });
+  ASSERT_NE(memory, made.mounts.end());
+  EXPECT_EQ(memory->source, kSharedMemory);
+  r.ipc = r.pid = "host";
+  EXPECT_EQ(spec(r).find_namespace(CLONE_NEWPID), nullptr);
 }
 
 TEST(SpecOfTest, RefusesWhatIsNotThere) {

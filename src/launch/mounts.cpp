@@ -1,4 +1,5 @@
 // Mounts and sizes as docker's command line spells them.
+#include <charconv>
 #include <limits>
 
 #include "base/text.h"
@@ -34,7 +35,10 @@ Result<void> check_source(const std::string& source) {
 Result<uint64_t> parse_size(std::string_view text) {
   const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
   const auto number = parse_number(text.substr(0, digits));
-  std::string unit = to_lower(text.substr(digits));
+  // "1.5g", as docker takes it.
+  const bool has_part = digits < text.size() && text[digits] == '.';
+  const size_t end = has_part ? std::min(text.find_first_not_of("0123456789", digits + 1), text.size()) : digits;
+  std::string unit = to_lower(text.substr(end));
   if (unit.ends_with("ib")) unit.resize(unit.size() - 2);
   else if (unit.size() == 2 && unit.ends_with("b")) unit.resize(1);
   int shift = -1;
@@ -45,9 +49,12 @@ Result<uint64_t> parse_size(std::string_view text) {
   if (unit == "t") shift = 40;
   if (!number || shift < 0)
     return Error(Code::invalid, "'{}' is not a size, for example 512m or 8g", printable(text));
-  if (*number == 0 || *number > (std::numeric_limits<uint64_t>::max() >> shift))
+  double part = 0;
+  if (has_part) (void)std::from_chars(text.data() + digits, text.data() + end, part);
+  const auto bytes_of_part = static_cast<uint64_t>(part * static_cast<double>(uint64_t{1} << shift));
+  if (*number + bytes_of_part == 0 || *number >= (std::numeric_limits<uint64_t>::max() >> shift))
     return Error(Code::invalid, "size '{}' is out of range", printable(text));
-  return *number << shift;
+  return (*number << shift) + bytes_of_part;
 }
 
 Result<runtime::Mount> parse_volume(std::string_view text, const Host& host) {

@@ -98,6 +98,7 @@ Result<Joining> join(const Home& home, const Netlink& host, const AttachRequest&
   endpoint.aliases = wish.aliases;
   endpoint.folder = request.folder;
   endpoint.gateway_names = request.gateway_names;
+  endpoint.links = request.links;
   endpoint.keeper = ::getpid();
   endpoint.keeper_start = start_of(endpoint.keeper);
   endpoint.outside = outside_name(request.container, number);
@@ -245,8 +246,12 @@ Result<std::vector<Joining>> join_all(const Home& home, const Netlink& host, con
   return out;
 }
 
-bool tells_names(const std::vector<Endpoint>& endpoints) {
-  return std::any_of(endpoints.begin(), endpoints.end(), [](const Endpoint& e) { return e.network_name != kDefaultNetwork; });
+// On the default network only who is linked to others wants to know of them, which is rare: a file says so.
+std::string links_file(const Home& home) { return os::join(home.live(), "links"); }
+
+bool tells_names(const Home& home, const std::vector<Endpoint>& endpoints) {
+  return std::any_of(endpoints.begin(), endpoints.end(), [](const Endpoint& e) { return e.network_name != kDefaultNetwork; }) ||
+         os::exists(links_file(home));
 }
 
 void forget(const Home& home, const std::vector<Endpoint>& endpoints) {
@@ -255,7 +260,7 @@ void forget(const Home& home, const std::vector<Endpoint>& endpoints) {
   for (const Endpoint& endpoint : endpoints) remove_member(home, endpoint);
   if (ports) (void)load_rules(home).has_value();  // Else whoever comes next does.
   if (ports) forget_flows_of(endpoints);
-  if (tells_names(endpoints)) write_names(home);
+  if (tells_names(home, endpoints)) write_names(home);
 }
 
 }  // namespace
@@ -279,6 +284,7 @@ Result<Attachment> attach(const Home& home, const AttachRequest& request) {
   auto joinings = TRY(join_all(home, host, request));
   TRY(publish(home, host, request, joinings, out));
   for (const Joining& joining : joinings) out.endpoints.push_back(joining.endpoint);
+  if (!request.links.empty()) TRY(os::write_file_atomically(links_file(home), "", 0600));
   const auto done = [&]() -> Result<void> {
     TRY(record(home, joinings));
     return lay_cables(host, inner, space, joinings, insides_of(joinings, false, false));
@@ -288,7 +294,7 @@ Result<Attachment> attach(const Home& home, const AttachRequest& request) {
     return done.error();
   }
   out.space = std::move(space);
-  tells_names(out.endpoints) ? write_names(home) : write_own_names(out.endpoints);
+  tells_names(home, out.endpoints) ? write_names(home) : write_own_names(out.endpoints);
   return out;
 }
 

@@ -21,6 +21,7 @@ struct AttachRequest {
   std::string folder;  // The container's own, with `hosts`.
   std::vector<NetworkWish> networks;
   std::vector<std::string> gateway_names;  // --add-host NAME:host-gateway
+  std::vector<std::string> links;  // "CONTAINER-ID:ALIAS"
   std::vector<PublishedPort> ports;
   std::vector<Endpoint> before;  // What it had when it ran last: taken again where it is free.
 };

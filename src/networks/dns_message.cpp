@@ -1,5 +1,7 @@
 #include "networks/dns_message.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 
 namespace kist::networks {
@@ -7,7 +9,6 @@ namespace {
 
 constexpr size_t kMostLabelBytes = 63;
 constexpr size_t kMostNameBytes = 253;
-constexpr size_t kMostAnswerBytes = 512;
 constexpr uint32_t kSecondsToLive = 5;  // Containers come and go.
 
 uint16_t number_at(std::string_view bytes, size_t at) {
@@ -17,6 +18,49 @@ uint16_t number_at(std::string_view bytes, size_t at) {
 void add_number(std::string& out, uint16_t value) {
   out += static_cast<char>(value >> 8);
   out += static_cast<char>(value & 0xff);
+}
+
+// Header and question; no records yet.
+std::string beginning_of_answer(std::string_view message, const DnsQuestion& question, DnsCode code) {
+  constexpr uint16_t kAnswer = 0x8000, kWantsRecursion = 0x0100, kHasRecursion = 0x0080, kByAuthority = 0x0400;
+  const uint16_t flags = static_cast<uint16_t>(kAnswer | kHasRecursion | (number_at(message, 2) & kWantsRecursion) |
+                                               (code == DnsCode::ok ? kByAuthority : 0) | static_cast<uint16_t>(code));
+  std::string out(message.substr(0, 2));
+  add_number(out, flags);
+  add_number(out, 1);
+  out.append(6, '\0');  // The numbers of records.
+  return out.append(message.substr(kDnsHeaderBytes, question.end - kDnsHeaderBytes));
+}
+
+constexpr size_t kBeforeData = 12;
+void add_record(std::string& out, uint16_t type, std::string_view data) {
+  constexpr uint16_t kTheQuestionsName = 0xc000 | kDnsHeaderBytes;
+  add_number(out, kTheQuestionsName);
+  add_number(out, type);
+  add_number(out, kClassInternet);
+  add_number(out, 0);
+  add_number(out, kSecondsToLive);
+  add_number(out, static_cast<uint16_t>(data.size()));
+  out += data;
+}
+
+void set_count(std::string& out, uint16_t count) {
+  constexpr size_t kAt = 6;
+  out[kAt] = static_cast<char>(count >> 8);
+  out[kAt + 1] = static_cast<char>(count & 0xff);
+}
+
+// The words of a line of a hosts file; the first is the address.
+std::vector<std::string_view> words_of(std::string_view line) {
+  line = line.substr(0, line.find('#'));
+  std::vector<std::string_view> out;
+  for (;;) {
+    const size_t begin = line.find_first_not_of(" \t");
+    if (begin == std::string_view::npos) return out;
+    const size_t end = std::min(line.find_first_of(" \t", begin), line.size());
+    out.push_back(line.substr(begin, end - begin));
+    line.remove_prefix(end);
+  }
 }
 
 }  // namespace
@@ -45,33 +89,38 @@ std::optional<DnsQuestion> read_question(std::string_view message) {
   return out;
 }
 
-std::string answer_to(std::string_view message, const DnsQuestion& question, const std::vector<Address>& addresses, DnsCode code) {
-  constexpr uint16_t kAnswer = 0x8000, kWantsRecursion = 0x0100, kHasRecursion = 0x0080, kByAuthority = 0x0400;
-  constexpr uint16_t kTheQuestionsName = 0xc000 | kDnsHeaderBytes;
-  const uint16_t flags = static_cast<uint16_t>(kAnswer | kHasRecursion | (number_at(message, 2) & kWantsRecursion) |
-                                               (code == DnsCode::ok ? kByAuthority : 0) | static_cast<uint16_t>(code));
-  std::string out(message.substr(0, 2));
-  add_number(out, flags);
-  add_number(out, 1);
-  out.append(6, '\0');  // The numbers of records; that of answers is set below.
-  out += message.substr(kDnsHeaderBytes, question.end - kDnsHeaderBytes);
-  uint8_t count = 0;
+std::string answer_to(std::string_view message, const DnsQuestion& question, const std::vector<Address>& addresses, DnsCode code,
+                      size_t most_bytes) {
+  std::string out = beginning_of_answer(message, question, code);
+  uint16_t count = 0;
   for (const Address& address : addresses) {
     if (question.type != (address.is_v6() ? kTypeAaaa : kTypeA)) continue;
-    constexpr size_t kBeforeAddress = 12;
-    if (out.size() + kBeforeAddress + address.size() > kMostAnswerBytes) break;
-    add_number(out, kTheQuestionsName);
-    add_number(out, question.type);
-    add_number(out, kClassInternet);
-    add_number(out, 0);
-    add_number(out, kSecondsToLive);
-    add_number(out, static_cast<uint16_t>(address.size()));
+    if (out.size() + kBeforeData + address.size() > most_bytes) {
+      constexpr char kTruncated = 0x02;
+      out[2] = static_cast<char>(out[2] | kTruncated);
+      break;
+    }
     const auto bytes = address.bytes();
-    out.append(reinterpret_cast<const char*>(bytes.data()), address.size());
+    add_record(out, question.type, {reinterpret_cast<const char*>(bytes.data()), address.size()});
     ++count;
   }
-  constexpr size_t kLowByteOfCount = 7;
-  out[kLowByteOfCount] = static_cast<char>(count);
+  set_count(out, count);
+  return out;
+}
+
+std::string name_answer_to(std::string_view message, const DnsQuestion& question, std::string_view name) {
+  std::string data;
+  for (const std::string_view label : split(name, '.')) {
+    // A hosts file may have names that the protocol cannot say.
+    if (label.empty() || label.size() > kMostLabelBytes || name.size() > kMostNameBytes)
+      return beginning_of_answer(message, question, DnsCode::server_failed);
+    data += static_cast<char>(label.size());
+    data += label;
+  }
+  data += '\0';
+  std::string out = beginning_of_answer(message, question, DnsCode::ok);
+  add_record(out, kTypePtr, data);
+  set_count(out, 1);
   return out;
 }
 
@@ -90,28 +139,40 @@ bool is_answer(std::string_view message, uint16_t id) {
 
 std::vector<Address> addresses_in(std::string_view hosts, std::string_view name) {
   std::vector<Address> out;
-  for (std::string_view line : lines(hosts)) {
-    line = line.substr(0, line.find('#'));
-    std::optional<Address> address;
-    bool is_first = true;
-    while (!line.empty()) {
-      const size_t begin = line.find_first_not_of(" \t");
-      if (begin == std::string_view::npos) break;
-      const size_t end = std::min(line.find_first_of(" \t", begin), line.size());
-      const std::string_view word = line.substr(begin, end - begin);
-      line.remove_prefix(end);
-      if (is_first) {
-        const auto parsed = Address::parse(word);
-        if (!parsed) break;
-        address = *parsed;
-        is_first = false;
-      } else if (to_lower(word) == name) {
-        out.push_back(*address);
-        break;
-      }
-    }
+  for (const std::string_view line : lines(hosts)) {
+    const auto words = words_of(line);
+    const bool has_name = std::any_of(words.begin() + (words.empty() ? 0 : 1), words.end(), [&](std::string_view word) { return to_lower(word) == name; });
+    if (!has_name) continue;
+    if (const auto address = Address::parse(words[0])) out.push_back(*address);
   }
   return out;
+}
+
+std::string name_in(std::string_view hosts, const Address& wanted) {
+  for (const std::string_view line : lines(hosts)) {
+    const auto words = words_of(line);
+    if (words.size() < 2) continue;
+    const auto address = Address::parse(words[0]);
+    if (address && *address == wanted) return std::string(words[1]);
+  }
+  return {};
+}
+
+std::optional<Address> reverse_address(std::string_view name) {
+  constexpr std::string_view kV4 = ".in-addr.arpa", kV6 = ".ip6.arpa";
+  const bool is_v6 = name.ends_with(kV6);
+  if (!is_v6 && !name.ends_with(kV4)) return {};
+  const auto parts = split(name.substr(0, name.size() - (is_v6 ? kV6 : kV4).size()), '.');
+  constexpr size_t kBytes = 4, kDigits = 32, kDigitsOfGroup = 4;
+  if (parts.size() != (is_v6 ? kDigits : kBytes)) return {};
+  std::string text;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (is_v6 && parts[parts.size() - 1 - i].size() != 1) return {};
+    if (i > 0 && (!is_v6 || i % kDigitsOfGroup == 0)) text += is_v6 ? ':' : '.';
+    text += parts[parts.size() - 1 - i];
+  }
+  const auto address = Address::parse(text);
+  return address && address->is_v6() == is_v6 ? std::optional<Address>(*address) : std::nullopt;
 }
 
 }  // namespace kist::networks

@@ -39,6 +39,7 @@ void fields(F& f, Endpoint& e) {
   f("bits6", e.bits6);
   f("gateway6", e.gateway6);
   f("gatewayNames", e.gateway_names);
+  f("links", e.links);
   f("ports", e.ports);
 }
 

@@ -38,6 +38,7 @@ struct Endpoint {
   std::string ipv6, gateway6;
   unsigned bits4 = 0, bits6 = 0;
   std::vector<std::string> gateway_names;  // By which it calls the host.
+  std::vector<std::string> links;  // "CONTAINER-ID:ALIAS": how it alone calls others of the network.
   std::vector<PublishedPort> ports;  // Those that lead to this address.
 
   /// By which others of the network find it.

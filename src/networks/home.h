@@ -5,6 +5,7 @@
 //   LIVE/                               in memory: what is gone after a reboot is gone here too
 //     lock                              held by whoever changes something below, or in the kernel
 //     changed                           there while rules and members may differ (rules.h)
+//     links                             there once a container was linked to another
 //     rules                             what was loaded last
 //     <id>/network                      a copy of the record: its bridge is, or was, up
 //     <id>/last4, last6                 addresses that were given out last

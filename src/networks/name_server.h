@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "networks/address.h"
+#include "networks/name_streams.h"
 #include "os/fd.h"
 
 namespace kist::networks {
@@ -22,7 +23,7 @@ class NameServer {
     std::vector<std::string> servers;  // Who else is asked; empty: those of the host's resolv.conf, as it is then.
     std::string resolv_conf = "/etc/resolv.conf";
   };
-  /// Opens the socket in the network namespace that this thread is in now; questions are passed on from
+  /// Opens the sockets in the network namespace that this thread is in now; questions are passed on from
   /// the one that it is in later. Errors: unavailable (somebody has the port).
   static Result<NameServer> open(Source source, const char* address = kNameServer, uint16_t port = 53);
 
@@ -35,11 +36,17 @@ class NameServer {
   uint16_t port() const;
 
  private:
-  // A question that was passed on.
+  // Who asked: by a datagram from a socket address, as bytes, or by a stream, which has a number.
+  struct Client {
+    std::string address;
+    uint64_t stream = 0;
+  };
+  // A question that was passed on, in the way in which it came: what came by a stream may have a large answer.
   struct Asked {
     os::Fd socket;  // Connected, so that nobody else can answer; its port is as random as the id.
     uint16_t id = 0, client_id = 0;
-    std::string client;   // A socket address, as bytes.
+    Client client;
+    std::string unsent, received;  // Of a stream.
     std::string message;
     size_t end_of_question = 0;
     size_t server = 0;    // Which one was asked last.
@@ -48,16 +55,22 @@ class NameServer {
 
   NameServer(Source source, os::Fd socket) : source_(std::move(source)), socket_(std::move(socket)) {}
   void hear();
-  void handle(std::string_view message, const std::string& client);
+  void handle(std::string_view message, const Client& client);
+  std::string known_answer(std::string_view message, const Client& client);
+  bool has_room() const;
   bool pass_on(Asked& asked, const std::vector<Address>& servers) const;
-  bool take_answer(Asked& asked) const;
+  enum class Heard { nothing, answer, no_answer };
+  Heard look_at_asked(Asked& asked, short happened);
+  static Heard read_datagram(const Asked& asked, std::string& answer);
+  static Heard read_stream(Asked& asked, std::string& answer);
   bool ask_next(Asked& asked) const;
-  void fail(const Asked& asked) const;
-  void reply(const std::string& message, const std::string& client) const;
+  void fail(const Asked& asked);
+  void reply(const std::string& message, const Client& client);
   std::vector<Address> servers() const;
 
   Source source_;
   os::Fd socket_;
+  NameStreams streams_;
   std::vector<Asked> asked_;
   // A container cannot keep its keeper busy: so many questions in a second, and then none until it is over.
   int64_t second_ends_ns_ = 0;

@@ -32,6 +32,23 @@ void write_in_place(const std::string& path, const std::string& names) {
     (void)!::ftruncate(file->get(), static_cast<off_t>(after.size()));
 }
 
+// By which `one` is known: to all of a made network, and to whom is linked to it.
+std::vector<std::string> names_of(const Endpoint& one, const std::vector<Endpoint>& own) {
+  const bool is_default = one.network_name == kDefaultNetwork;
+  std::vector<std::string> linked;
+  for (const Endpoint& me : own)
+    for (const std::string& link : me.links) {
+      const size_t colon = link.find(':');
+      if (me.network != one.network || link.substr(0, colon) != one.container) continue;
+      linked.push_back(link.substr(colon + 1));
+    }
+  if (is_default && linked.empty()) return {};
+  std::vector<std::string> out = one.names();
+  for (const std::string& alias : linked)
+    if (std::find(out.begin(), out.end(), alias) == out.end()) out.push_back(alias);
+  return out;
+}
+
 }  // namespace
 
 std::string names_text(const std::vector<Endpoint>& own, const std::vector<Endpoint>& others) {
@@ -43,8 +60,7 @@ std::string names_text(const std::vector<Endpoint>& own, const std::vector<Endpo
   const auto gateway = std::find_if(own.begin(), own.end(), [](const Endpoint& e) { return !e.gateway4.empty(); });
   if (gateway != own.end() && !gateway->gateway_names.empty())
     out += fmt::format("{}\t{}\n", gateway->gateway4, fmt::join(gateway->gateway_names, " "));
-  for (const Endpoint& one : others)
-    if (one.network_name != kDefaultNetwork) add_lines(one, one.names(), out);
+  for (const Endpoint& one : others) add_lines(one, names_of(one, own), out);
   return out;
 }
 

@@ -10,7 +10,7 @@
 namespace kist::networks {
 
 /// What stands after the container's own part: itself on each of its networks, then who else is there.
-/// The default network tells nobody's name, as docker's. Pure.
+/// The default network tells nobody's name, as docker's, but to whom is linked to it. Pure.
 std::string names_text(const std::vector<Endpoint>& own, const std::vector<Endpoint>& others);
 
 /// Brings the hosts files of all members up to date. Under Home::lock(). A file that cannot be written

@@ -234,6 +234,13 @@ TEST(NamesTest, TellWhoIsThere) {
             "fd01::3\tdb postgres dddddddddddd host-of-db\n");
   db.network_name = "bridge";
   EXPECT_EQ(names_text({}, {db}).find("db"), std::string::npos) << "the default network tells nobody's name";
+  Endpoint web = member("web", "10.1.0.2");
+  web.network_name = "bridge";
+  web.links = {db.container + ":store"};
+  EXPECT_NE(names_text({web}, {db}).find("10.1.0.3\tdb postgres dddddddddddd host-of-db store\n"), std::string::npos)
+      << "but to who is linked";
+  db.network = "another";
+  EXPECT_EQ(names_text({web}, {db}).find("store"), std::string::npos);
 }
 
 TEST(RulesTest, AreOneTransactionOnOneTable) {

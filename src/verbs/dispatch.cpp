@@ -120,7 +120,9 @@ int show_help(const cli::VerbSpec* verb, cli::Terminal& terminal) {
 // Verbs that need neither a store nor a network.
 std::optional<int> plain_verb(const std::vector<std::string>& args, cli::Terminal& terminal) {
   if (args.empty() || is_help(args[0])) return show_help(nullptr, terminal);
-  if (args.size() == 2 && is_help(args[1]) && cli::find_verb(args[0]) == nullptr && cli::is_group(args[0]))
+  const bool is_group = cli::find_verb(args[0]) == nullptr && cli::is_group(args[0]);
+  // As docker: the word alone asks what there is.
+  if (is_group && (args.size() == 1 || (args.size() == 2 && is_help(args[1]))))
     return show_group(args[0], terminal);
   if ((args[0] == "version" && args.size() == 1) || args[0] == "--version" || args[0] == "-v") {
     terminal.line("kist " KIST_VERSION);

@@ -23,7 +23,7 @@ Result<int> image_verb(std::string_view name, const cli::Parsed& parsed,
   if (name == "rmi") return rmi_verb(parsed, context, terminal);
   if (name == "inspect") return inspect_verb(parsed, context, terminal);
   if (name == "history") return history_verb(parsed, context, terminal);
-  return Error(Code::invalid, "kist image wants one of: ls, load, save, import, tag, rm, inspect, exists, history, pull, push, build, prune")
+  return Error(Code::invalid, "kist image wants one of: ls, load, save, import, tag, rm, inspect, history, exists, pull, push, build, prune")
       .hint("`kist image ls`");
 }
 

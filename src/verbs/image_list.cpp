@@ -144,6 +144,13 @@ void print_json(const std::vector<Image>& all, cli::Terminal& terminal) {
 
 }  // namespace
 
+std::vector<boost::json::object> image_fields(const Image& image, int64_t now_s) {
+  std::vector<boost::json::object> out;
+  const std::vector<Image> alone{image};
+  for (const Row& row : rows_of(alone)) out.push_back(object_of(row, false, now_s));
+  return out;
+}
+
 Result<int> images_verb(const cli::Parsed& parsed, const environment::Context& context,
                         cli::Terminal& terminal) {
   const images::ImageStore store(context.store);
@@ -163,7 +170,7 @@ Result<int> images_verb(const cli::Parsed& parsed, const environment::Context& c
   const std::string_view usual = parsed.has("--digests")
                                      ? "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
                                      : "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
-  TRY(container_cli::print_listing({.usual = usual, .titles = titles()}, lines, parsed.value("--format"), terminal));
+  TRY(container_cli::print_listing({.usual = usual, .titles = titles(), .has_heading = !parsed.has("--noheading")}, lines, parsed.value("--format"), terminal));
   return 0;
 }
 

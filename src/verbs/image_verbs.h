@@ -46,6 +46,8 @@ Result<int> history_verb(const cli::Parsed& parsed, const environment::Context& 
 constexpr int kStartAgain = -1;
 Result<int> make_image_ready(const cli::Parsed& parsed, const environment::Context& context);
 
+/// What `images` shows of it: a line for each of its names, or one for none.
+std::vector<boost::json::object> image_fields(const images::Image& image, int64_t now_s);
 /// One image as `docker image inspect` shows it.
 boost::json::object image_json(const images::Image& image);
 images::Intake intake_of(const environment::Context& context);

@@ -90,6 +90,7 @@ format::ListingRow row_of(const Kind& kind) {
 }  // namespace
 
 Result<int> system_df(const cli::Parsed& parsed, const environment::Context& context, cli::Terminal& terminal) {
+  if (parsed.has("--verbose")) return system_df_verbose(parsed, context, terminal);
   const Here here = container_cli::here_of(context.host, terminal);
   const Kind images = TRY(count_images(context));
   const Kind containers = TRY(count_containers(here));

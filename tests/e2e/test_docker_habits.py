@@ -4,6 +4,7 @@ refused. The expectations are what docker 20.10 with the client 28.2 and podman 
 import io
 import json
 import os
+import pty
 import subprocess
 import tarfile
 import unittest
@@ -96,6 +97,14 @@ class Habits(test_containers.ContainerTest):
         self.assertEqual(self.do("stop", "--all", "-t", "0").strip(), self.do("ps", "-aq", "--no-trunc", "--filter", "name=two").strip())
         self.do("rm", "--ignore", "nobody", "three")
         self.fails(1, "error: no such container: nobody\n\nhint: `kist ps -a` lists them\n", "rm", "nobody")
+        self.do("create", "--name", "last", "--label", "a=b", "--image", "box", "sleep", "1000")
+        last = self.do("start", "--latest").strip()
+        self.assertEqual(self.do("ps", "-q", "--no-trunc", "--filter", "name=last").strip(), last)
+        self.assertEqual(self.do("stop", "-t", "0", "--filter", "label=a=b").strip(), last)
+        self.assertEqual(self.do("stop", "--filter", "label=a=c"), "")
+        self.assertEqual(self.do("start", "--filter", "label=a=c", "one", "last"), "")
+        self.assertEqual(len(self.do("start", "--all").split()), 3)
+        self.fails(2, "error: kist start needs CONTAINER…\n\nhint: `kist start --help`\n", "start")
         self.do("rm", "-t", "0", "--all", "--force", "--ignore")
         self.assertEqual(self.do("ps", "-aq"), "")
         self.do("rm", "--all")
@@ -110,6 +119,10 @@ class Habits(test_containers.ContainerTest):
         self.assertEqual((done.out, done.err), ("out\n", ""))
         done = self.run_kist("run", "--rm", "-a", "STDERR", *both)
         self.assertEqual((done.out, done.err), ("", "err\n"))
+        # Whoever sees none of it gets the id.
+        done = self.run_kist("run", "--name", "fed", "-i", "-a", "stdin", "--image", "box", "cat", input="in\n")
+        self.assertEqual((done.out, done.err), (self.do("ps", "-aq", "--no-trunc", "--filter", "name=fed"), ""))
+        self.assertEqual(self.do("logs", "fed"), "in\n")
         self.fails(125, "error: conflicting options: cannot specify both --attach and --detach\n",
                    "run", "-d", "-a", "stdout", *both)
 
@@ -121,7 +134,9 @@ class Habits(test_containers.ContainerTest):
         self.fails(1, said, "exec", "-it", "one", "true", input="")
 
     def test_host_name_folder_and_variables(self):
-        self.assertEqual(self.box("-h", "web", "--image", "box", "hostname"), "web\n")
+        self.assertEqual(self.box("-h", "web", "--image", "box", "sh", "-c", "hostname; echo $HOSTNAME"), "web\nweb\n")
+        self.assertEqual(self.box("--image", "box", "sh", "-c", "hostname; env | grep ^HOSTNAME="),
+                         f"{os.uname().nodename}\nHOSTNAME={os.uname().nodename}\n", "on the host's network it is the host's")
         # -v makes the folder, --mount does not.
         self.box("-v", f"{self.project}/new/deep:/v", "--image", "box", "touch", "/v/f")
         self.assertTrue((self.project / "new/deep/f").exists())
@@ -146,6 +161,21 @@ class Habits(test_containers.ContainerTest):
             self.assertIn(said, done.err)
         self.assertEqual(self.do("run", "-d", "--rm", "--restart", "no", "--image", "box", "true").strip().isalnum(), True)
 
+    def test_lists_without_titles_and_by_patterns(self):
+        for name in ("data1", "data2", "other"):
+            self.do("volume", "create", name)
+        self.assertEqual(self.do("volume", "ls", "--noheading", "--filter", "name=data[2-9]"), "local     data2\n")
+        self.assertEqual(self.do("network", "ls", "--noheading", "--filter", "name=^ho", "--format", "table {{.Name}}"), "host\n")
+        self.assertEqual(self.do("images", "--noheading", "--format", "table {{.Repository}}").split(), ["box"])
+
+    def test_events_that_do_not_wait(self):
+        self.do("create", "--name", "noted", "--image", "box", "true")
+        self.assertEqual(self.do("events", "--stream=false", "--filter", "container=noted", "--format", "{{.Action}}"), "create\n")
+
+    def test_a_word_alone_asks_what_there_is(self):
+        for word in ("container", "volume", "network"):
+            self.assertIn(f"usage: kist {word} VERB", self.do(word))
+
     def test_info_and_version(self):
         self.keep("one")
         self.do("create", "--image", "box", "true")
@@ -169,6 +199,37 @@ class Habits(test_containers.ContainerTest):
                          "one 0B / 0B 0\n")
         self.assertEqual(self.do("stats", "--no-stream", "-a", "--format", "{{.Name}} {{.NetIO}}"), "one 0B / 0B\n")
         self.assertEqual(self.do("stats", "--no-stream", "--format", "{{.Name}}"), "")
+
+    def test_signals_are_passed_on_with_a_terminal_too(self):
+        ours, theirs = pty.openpty()
+        client = subprocess.Popen(self.command("run", "-it", "--init", "--name", "one", "--image", "box", "sleep", "1000"), stdin=theirs,
+                                  stdout=theirs, stderr=theirs, env=self.environment(), cwd=self.project)
+        os.close(theirs)
+        self.addCleanup(os.close, ours)
+        self.until(lambda: self.run_kist("inspect", "-f", "{{.State.Status}}", "one").out == "running\n")
+        client.terminate()
+        self.assertEqual(client.wait(10), 143)
+        self.assertEqual(self.state("one")["ExitCode"], 143)
+
+    def test_stats_of_what_runs(self):
+        # A plain user's have no cgroup here: then it is the sum over the processes.
+        self.keep("busy", command=("sh", "-c", "sleep 1000 & while :; do :; done"))
+        shown = self.do("stats", "--no-stream", "--format", "{{.Name}}|{{.PIDs}}|{{.CPUPerc}}|{{.MemUsage}}|{{.NetIO}}").strip().split("|")
+        self.assertEqual((shown[0], shown[1], shown[4]), ("busy", "2", "0B / 0B"))
+        self.assertGreater(float(shown[2].rstrip("%")), 5)
+        self.assertRegex(shown[3], r"^[\d.]+[KM]iB / ")
+
+    def test_limits_that_cannot_be_kept(self):
+        if not self.user:
+            self.skipTest("root's can")
+        refused = self.run_kist("run", "--rm", "-m", "64m", "--image", "box", "echo", "x")
+        if refused.status == 0:
+            self.skipTest("cgroups are this user's")
+        self.assertIn("limits need a cgroup of yours: run it as root, or `--best-effort` goes on without them", refused.err)
+        self.assertEqual(self.box("-m", "64m", "--best-effort", "--image", "box", "echo", "x"), "x\n")
+        self.keep("one")
+        self.assertIn("the container has no cgroup, so its limits cannot be changed while it runs",
+                      self.run_kist("update", "-m", "64m", "one").err)
 
     def test_top_and_update_refuse(self):
         self.keep("one")

@@ -65,6 +65,52 @@ class Copied(FilesTest):
         self.assertEqual(self.do("exec", "runs", "sh", "-c", look), wanted)
         self.assertEqual(self.box("-v", "mine:/v", "--image", "box", "ls", "/v"), "ended\nruns\n")
 
+    def test_where_something_is_mounted(self):
+        folder = self.make_project("bound-", {"file": "bound\n"})
+        data = self.make_project("in-", {"file": "of the host\n"})
+        mounts = ("-v", "fresh:/not/in/image", "-v", f"{folder}:/bound", "-v", f"{folder}:/fixed:ro")
+        self.do("create", "--name", "made", *mounts, "--image", "box", "sh", "-c", "cat /not/in/image/file /bound/more; ls /etc/passwd")
+        # Before it ever ran: as its start would have it.
+        self.do("cp", f"{data}/file", "made:/not/in/image/")
+        self.do("cp", f"{data}/file", "made:/bound/more")
+        self.assertEqual((folder / "more").read_text(), "of the host\n")
+        self.assertEqual(self.command_bytes("cp", "made:/bound/file", "-")[0], 0)
+        done = self.run_kist("cp", f"{data}/file", "made:/fixed/file")
+        self.assertEqual(done.status, 1, done)
+        self.assertIn("Read-only file system", done.err)
+        self.assertEqual((folder / "file").read_text(), "bound\n")
+        self.assertEqual(self.do("start", "-a", "made"), "of the host\nof the host\n/etc/passwd\n")
+        # What the image has goes into an empty volume before what is copied.
+        self.do("create", "--name", "filled", "-v", "etc:/etc", "--image", "box", "ls", "/etc")
+        self.do("cp", f"{data}/file", "filled:/etc/file")
+        self.assertLessEqual({"file", "passwd", "group"}, set(self.do("start", "-a", "filled").split()))
+        # In memory, while it runs; nothing below what is read-only.
+        self.do("run", "-d", "--name", "up", "--read-only", "--tmpfs", "/scratch", *mounts, "--image", "box", "sleep", "1000")
+        self.do("cp", f"{data}/file", "up:/scratch/file")
+        self.assertEqual(self.do("exec", "up", "cat", "/scratch/file"), "of the host\n")
+        self.do("exec", "up", "sh", "-c", "echo inside > /scratch/out")
+        self.do("cp", "up:/scratch/out", f"{data}/out")
+        self.assertEqual((data / "out").read_text(), "inside\n")
+        self.assertIn("Read-only file system", self.run_kist("cp", f"{data}/file", "up:/etc/file").err)
+        self.do("kill", "up")
+        self.do("wait", "up")
+        self.assertIn("Read-only file system", self.run_kist("cp", f"{data}/file", "up:/etc/file").err)
+
+    def test_from_one_into_another(self):
+        self.make_two()
+        for source, target in (("runs", "ended"), ("ended", "runs"), ("runs", "runs")):
+            with self.subTest(f"{source} {target}"):
+                self.do("cp", f"{source}:/w/file", f"{target}:/one")
+                self.do("cp", f"{source}:/w", f"{target}:/tmp")
+                self.do("cp", f"{source}:/w/.", f"{target}:/{source}")
+                status, out, err = self.command_bytes("cp", f"{target}:/{source}/sub/deep", "-")
+                self.assertEqual((status, err), (0, ""))
+        self.assertEqual(self.do("exec", "runs", "sh", "-c", "cat /one /tmp/w/sub/deep /ended/file; readlink /ended/link; stat -c %u /one"),
+                         "one\ntwo\none\nfile\n0\n")
+        done = self.run_kist("cp", "runs:/nothere", "ended:/x")
+        self.assertIn("there is no '/nothere' in the container", done.err)
+        self.assertEqual([p for p in pathlib.Path("/var/tmp").glob("kist-cp.*")], [])
+
     def test_rules(self):
         data = self.make_project("in-", {"file": "x", "sub/deep": "y"})
         for name in self.make_two():
@@ -75,8 +121,7 @@ class Copied(FilesTest):
                                       ((f"{data}/file", f"{name}:/none/"), "the destination directory must exist: '/none'"),
                                       ((f"{data}/file", f"{name}:/none/x"), "there is no directory '/none' to copy to in the container"),
                                       ((f"{name}:/w/file/", f"{data}/x"), "'/w/file'"),
-                                      ((f"{data}/file", f"{data}/x"), "must specify at least one container source"),
-                                      ((f"{name}:/w", f"{name}:/x"), "copying between containers is not supported")):
+                                      ((f"{data}/file", f"{data}/x"), "must specify at least one container source")):
                     done = self.run_kist("cp", *args)
                     self.assertIn(done.status, (1, 2), args)
                     self.assertIn(message, done.err)

@@ -407,6 +407,44 @@ class Networks(NetworkTest):
         self.do("rm", "-f", "one")
         self.box("--network", "tiny", "--image", "box", "true")
 
+    def test_links_as_before_there_were_networks(self):
+        self.serve("db", "--network", "bridge")
+        self.do("run", "-d", "--name", "web", "--link", "db:store", "--image", "box", "sleep", "1000")
+        self.assertEqual(json.loads(self.do("inspect", "web"))[0]["HostConfig"]["Links"], ["/db:/web/store"])
+        self.assertEqual([self.fetch_in("web", name, 80) for name in ("store", "db")], ["db", "db"])
+        self.assertFalse(self.pings("db", "web"), "it goes one way")
+        # Another address, and the name leads there.
+        self.do("stop", "-t", "0", "db")
+        self.assertFalse(self.pings("web", "store"))
+        self.fails(125, "error: cannot link to a container that does not run: db\n\nhint: `kist start db`\n",
+                   "run", "--rm", "--link", "db", "--image", "box", "true")
+        self.do("run", "-d", "--name", "between", "--network", "bridge", "--image", "box", "sleep", "1000")
+        self.do("start", "db")
+        self.until(lambda: self.fetch_in("web", "store", 80) == "db")
+        self.do("network", "create", "lab")
+        self.serve("inner", "--network", "lab")
+        self.assertEqual(self.box("--network", "lab", "--link", "inner:deep", "--image", "box", "sh", "-c",
+                                  "ping -c1 -W1 deep >/dev/null && echo reached"), "reached\n")
+        for flags, said in ((("--link", "inner"), "cannot link to inner, as it does not belong to the default network"),
+                            (("--network", "host", "--link", "db"), "conflicting options: host type networking can't be used with links"),
+                            (("--link", "nobody"), "no such container: nobody"),
+                            (("--link", "db:a b"), "--link: 'db:a b' is not CONTAINER[:ALIAS]")):
+            done = self.run_kist("run", "--rm", *flags, "--image", "box", "true")
+            self.assertEqual(done.status, 125, done)
+            self.assertIn(said, done.err)
+
+    def test_the_usual_ones_are_always_listed(self):
+        self.assertEqual(self.do("network", "ls", "--format", "{{.Name}} {{.Driver}}"), "bridge bridge\nhost host\nnone null\n")
+        self.do("network", "exists", "bridge")
+
+    def test_several_networks_from_the_start(self):
+        for name in ("front", "back"):
+            self.do("network", "create", name)
+        self.serve("db", "--network", "back")
+        self.do("run", "-d", "--name", "web", "--network", "front", "--network", "back", "--image", "box", "sleep", "1000")
+        self.assertEqual(sorted(self.settings("web")["Networks"]), ["back", "front"])
+        self.assertEqual(self.fetch_in("web", "db", 80), "db")
+
     def test_make_and_list(self):
         ident = self.do("network", "create", "--label", "a=b", "--subnet", "10.179.0.0/24", "--gateway", "10.179.0.9", "lab").strip()
         self.assertRegex(ident, "^[0-9a-f]{64}$")
@@ -522,9 +560,35 @@ class NameServer(NetworkTest):
         self.do("run", "-d", "--name", "side", "--network", "container:one", "--image", "box", "sleep", "1000")
         self.assertEqual(self.ask("side", "one")[:1], [self.address("one", "lab")])
 
+    def test_names_of_addresses(self):
+        one = self.settings("one")["Networks"]["lab"]
+        for address in (one["IPAddress"], one["GlobalIPv6Address"]):
+            self.assertRegex(self.run_kist("exec", "one", "nslookup", address).out, r"name = one\b", address)
+
+    def test_streams(self):
+        # More addresses than a datagram holds: it says so, and a stream has them all.
+        self.do("exec", "one", "sh", "-c", "for i in $(seq 100); do echo 10.9.9.$i many; done >> /etc/hosts")
+        space = self.settings("one")["SandboxKey"]
+        question = b"\x12\x34\x01\0\0\1\0\0\0\0\0\0\4many\0\0\1\0\1"
+        ask = f"""
+import socket, struct
+datagram = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+datagram.settimeout(5)
+datagram.sendto({question!r}, ("127.0.0.11", 53))
+answer = datagram.recv(4096)
+print(len(answer) <= 512, bool(answer[2] & 2))
+stream = socket.create_connection(("127.0.0.11", 53), timeout=5).makefile("rwb")
+stream.write(struct.pack("!H", {len(question)}) + {question!r})
+stream.flush()
+answer = stream.read(*struct.unpack("!H", stream.read(2)))
+print(bool(answer[2] & 2), *struct.unpack("!H", answer[6:8]))
+"""
+        self.assertEqual(output("nsenter", f"--net={space}", sys.executable, "-c", ask), "True True\nFalse 100\n")
+
     def test_nonsense_does_not_stop_it(self):
         flood = "for i in $(seq 20); do head -c $((i * 60)) /dev/urandom | nc -u -w 1 127.0.0.11 53 & done; wait"
         self.do("exec", "one", "sh", "-c", flood)
+        self.do("exec", "one", "sh", "-c", flood.replace("nc -u", "nc"))
         self.until(lambda: self.ask("one", "one")[:1] == [self.address("one", "lab")])
 
     def test_a_hosts_file_that_says_it_is_a_terabyte(self):
