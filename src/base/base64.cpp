@@ -1,5 +1,6 @@
 #include "base/base64.h"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace kist {
@@ -15,19 +16,19 @@ int base64_value(char c, char plus, char slash) {
   return -1;
 }
 
-// Without padding.
+// Without padding. Three bytes at a time: layers have megabytes of it.
 std::string encode_64(std::string_view bytes, char plus, char slash) {
-  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-  const auto letter = [&](uint32_t value) { return value < 62 ? kAlphabet[value] : value == 62 ? plus : slash; };
+  char alphabet[64] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+  alphabet[62] = plus;
+  alphabet[63] = slash;
   std::string out;
   out.reserve((bytes.size() + 2) / 3 * 4);
-  uint32_t bits = 0;
-  int held = 0;
-  for (const char c : bytes) {
-    bits = (bits << 8 | static_cast<unsigned char>(c)) & 0xffff;
-    for (held += 8; held >= 6; held -= 6) out += letter(bits >> (held - 6) & 63);
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    const size_t count = std::min<size_t>(3, bytes.size() - i);
+    uint32_t bits = 0;
+    for (size_t k = 0; k < 3; ++k) bits = bits << 8 | (k < count ? static_cast<unsigned char>(bytes[i + k]) : 0u);
+    for (size_t k = 0; k <= count; ++k) out += alphabet[bits >> (18 - 6 * k) & 63];
   }
-  if (held != 0) out += letter(bits << (6 - held) & 63);
   return out;
 }
 
