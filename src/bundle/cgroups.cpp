@@ -104,7 +104,7 @@ Result<void> make_folder(const CgroupFolder& folder, bool shared) {
   const auto& names = folder.controllers;
   if (folder.version == 1 && std::find(names.begin(), names.end(), "cpuset") != names.end())
     TRY(inherit_cpuset(folder.mount_point, folder.path));
-  if (folder.version == 2) give_controllers(folder);
+  if (folder.version == 2 && !folder.only_groups) give_controllers(folder);
   return {};
 }
 
@@ -198,12 +198,12 @@ Result<Cgroups> Cgroups::plan(const Spec& spec, const std::string& id,
                                   [](const Hierarchy& one) { return one.version == 1; });
   Cgroups out;
   for (const Hierarchy& hierarchy : hierarchies) {
-    if (hybrid && hierarchy.version == 2 && !wants_only_v2(spec.resources, hierarchy, hierarchies))
-      continue;
     out.folders_.push_back({.version = hierarchy.version,
                             .controllers = hierarchy.controllers,
                             .path = TRY(cgroup_folder(hierarchy, spec.cgroups_path, id)),
-                            .mount_point = hierarchy.mount_point});
+                            .mount_point = hierarchy.mount_point,
+                            .only_groups = hybrid && hierarchy.version == 2 &&
+                                           !wants_only_v2(spec.resources, hierarchy, hierarchies)});
   }
   return out;
 }
@@ -247,7 +247,7 @@ Result<void> Cgroups::make(bool lenient, bool shared) {
     Result<void> done = make_folder(folder, shared);
     if (done) {
       made.push_back(folder);
-    } else if (!lenient) {
+    } else if (!lenient && !folder.only_groups) {
       (void)Cgroups(made).remove().has_value();
       return std::move(done).error();
     }
@@ -375,7 +375,7 @@ Result<void> Cgroups::kill(int signal) const {
   const CgroupFolder* v2 = find("");
   if (signal == SIGKILL && v2 != nullptr &&
       write_file(os::join(v2->path, "cgroup.kill"), "1").has_value())
-    return {};
+    return is_frozen() ? freeze(false) : Result<void>();  // Frozen by version 1 they do not die.
   // Frozen, none of them can make another while we go through the list.
   constexpr int kRounds = 10;
   for (int round = 0; round < kRounds; ++round) {

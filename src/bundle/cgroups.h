@@ -22,6 +22,7 @@ struct CgroupFolder {
   std::vector<std::string> controllers;
   std::string path;
   std::string mount_point;
+  bool only_groups = false;  // No controller of it is wanted; where it cannot be made, it is left out.
 };
 
 /// Where a container's cgroups are, made or not. A value: knows nothing but the paths.
@@ -29,7 +30,8 @@ class Cgroups {
  public:
   Cgroups() = default;
   explicit Cgroups(std::vector<CgroupFolder> folders) : folders_(std::move(folders)) {}
-  /// On a hybrid host version 2 is used only when `resources` wants a controller that is only there.
+  /// On a hybrid host version 2 holds the processes too, as with runc and systemd, but gets controllers
+  /// only when `resources` wants one that is only there.
   static Result<Cgroups> plan(const Spec& spec, const std::string& id,
                               const std::vector<Hierarchy>& hierarchies);
 

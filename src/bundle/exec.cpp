@@ -76,7 +76,7 @@ Result<Created> exec(const Runtime& runtime, const std::string& id, const Proces
   if (!target.is_open() || !is_alive(record)) return not_running(id, Status::stopped);
   const Cgroups cgroups(record.cgroups);
   if (!options.ignore_paused && cgroups.is_frozen())
-    return Error(Code::invalid, "cannot exec in container '{}', which is paused", printable(id))
+    return Error(Code::invalid, "cannot exec in a paused container ('{}')", printable(id))
         .hint(fmt::format("`kist runtime resume {}`", printable(id)));
 
   ProcessPlan plan;

@@ -140,6 +140,18 @@ def wrong_cgroup(w, given, said):
     check(done.status, 255)
 
 
+@case("linux.cgroupsPath")
+def version_2_of_a_hybrid_host_has_it_too(w):
+    cgroup_v1("memory")
+    if not any(" - cgroup2 " in line for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()):
+        raise Skip("no tree of version 2 here")
+    w.linux["cgroupsPath"] = f"/kist-cases/{w.id()}"
+    made = w.started()
+    wanted = f"0::/kist-cases/{made}"
+    contains(pathlib.Path(f"/proc/{w.info(made)['pid']}/cgroup").read_text(), wanted)
+    contains(w.call("exec", made, "cat", "/proc/self/cgroup").ok(), wanted)
+
+
 @case("runc kill")
 def signal_0_asks_whether_it_runs(w):
     made = w.started()
