@@ -302,8 +302,8 @@ Result<void> Cgroups::apply_devices(const std::vector<DeviceRule>& rules) const 
   return {};
 }
 
-Result<std::vector<os::Fd>> Cgroups::entrances(const std::vector<std::string>& below) const {
-  std::vector<os::Fd> out;
+Result<CgroupEntrances> Cgroups::entrances(const std::vector<std::string>& below) const {
+  CgroupEntrances out;
   std::map<const CgroupFolder*, std::string> lower;
   for (const std::string& text : below) TRY(add_below(text, folders_, lower));
   for (const CgroupFolder& folder : folders_) {
@@ -315,7 +315,12 @@ Result<std::vector<os::Fd>> Cgroups::entrances(const std::vector<std::string>& b
     if (!entrance && entrance.error().code() == Code::not_found)
       return Error(Code::not_found, "adding pid {} to {}/cgroup.procs: no such file or directory", ::getpid(), printable(path));
     os::Fd opened = TRY(std::move(entrance), "entering the cgroup");
-    out.push_back(std::move(opened));
+    if (folder.version == 1) {
+      out.v1.push_back(std::move(opened));
+    } else {
+      out.v2 = std::move(opened);
+      out.v2_folder = TRY(os::open_file(path, O_PATH | O_DIRECTORY), "entering the cgroup");
+    }
   }
   return out;
 }

@@ -25,6 +25,15 @@ struct CgroupFolder {
   bool only_groups = false;  // No controller of it is wanted; where it cannot be made, it is left out.
 };
 
+/// Open files of cgroups, for who enters them.
+struct CgroupEntrances {
+  std::vector<os::Fd> v1;  // "tasks", to write "0" to.
+  os::Fd v2;               // "cgroup.procs", the same; closed where there is none.
+  /// Its folder, to be born in: a process that moves waits for a grace period of the kernel's, often
+  /// milliseconds.
+  os::Fd v2_folder;
+};
+
 /// Where a container's cgroups are, made or not. A value: knows nothing but the paths.
 class Cgroups {
  public:
@@ -50,7 +59,7 @@ class Cgroups {
   Result<void> apply(const Resources& resources) const;
   Result<void> apply_devices(const std::vector<DeviceRule>& rules) const;
   /// Open files: writing "0" to each of them moves the writing process, which must have one thread.
-  Result<std::vector<os::Fd>> entrances(const std::vector<std::string>& below = {}) const;
+  Result<CgroupEntrances> entrances(const std::vector<std::string>& below = {}) const;
 
   Result<std::vector<pid_t>> processes() const;
   /// Waits until it is so. Errors: unsupported (no freezer).

@@ -218,7 +218,9 @@ Result<void> start_process(Making& making, const StateFolder& folder, bool begin
   const Spec& spec = making.spec;
   if (!begin) making.listener = TRY(listen_for_start(folder.path()));
   SocketPair pair = TRY(make_socket_pair());
-  const Spawn wanted = TRY(namespaces_of(spec));
+  Spawn wanted = TRY(namespaces_of(spec));
+  wanted.cgroups = &making.plan.process.cgroup_entrances;
+  wanted.is_born_in_v2 = &making.plan.process.is_born_in_v2;
   const os::Fd* listener = begin ? nullptr : &making.listener;
   making.created.pid = TRY(spawn(wanted, [&] {
     pair.outside = os::Fd();

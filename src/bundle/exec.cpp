@@ -98,7 +98,9 @@ Result<Created> exec(const Runtime& runtime, const std::string& id, const Proces
     root = TRY(os::open_file(fmt::format("/proc/{}/root", record.state.pid), O_PATH | O_DIRECTORY));
 
   Spawn wanted;
-  wanted.cgroup_entrances = &plan.cgroup_entrances;
+  wanted.cgroups = &plan.cgroup_entrances;
+  wanted.is_born_in_v2 = &plan.is_born_in_v2;
+  wanted.enters_cgroups = true;
   const uint64_t flags = namespaces_of(spec);
   // One that shares everything has our namespaces, which may be joined too.
   wanted.joins.push_back({.flags = flags == 0 ? uint64_t{CLONE_NEWUTS} : flags,

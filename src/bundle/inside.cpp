@@ -23,6 +23,7 @@
 #include "bundle/hooks.h"
 #include "bundle/making.h"
 #include "bundle/mount_calls.h"
+#include "bundle/spawn.h"
 #include "bundle/start_socket.h"
 #include "bundle/sync.h"
 #include "os/files.h"
@@ -37,11 +38,9 @@ Result<void> die_with_caller(bool die) {
   return {};
 }
 
-Result<void> enter_cgroups(const std::vector<os::Fd>& entrances) {
-  for (const os::Fd& entrance : entrances)
-    if (::write(entrance.get(), "0", 1) < 0)
-      return Error::from_errno(errno, "enter the cgroup of the container");
-  return {};
+Result<void> enter_cgroups(const ProcessPlan& plan) {
+  TRY(enter_v1(plan.cgroup_entrances));
+  return plan.is_born_in_v2 ? Result<void>() : enter_v2(plan.cgroup_entrances);
 }
 
 // To be root inside as far as the maps know one: files must have an owner that exists.
@@ -211,7 +210,7 @@ Result<void> limit_self(const Process& process, const os::Fd& socket) {
 Result<void> init(InitPlan& plan, os::Fd& socket, const os::Fd* listener) {
   const Spec& spec = *plan.spec;
   TRY(die_with_caller(true));
-  TRY(enter_cgroups(plan.process.cgroup_entrances));
+  TRY(enter_cgroups(plan.process));
   if ((plan.fresh & CLONE_NEWCGROUP) != 0 && ::unshare(CLONE_NEWCGROUP) != 0)
     return Error::from_errno(errno, "make a cgroup namespace");
   if (plan.user_namespace) {

@@ -26,7 +26,8 @@ struct ProcessPlan {
   std::string seccomp_metadata;
   unsigned preserve_fds = 0;
   StandardStreams streams;
-  std::vector<os::Fd> cgroup_entrances;
+  CgroupEntrances cgroup_entrances;
+  bool is_born_in_v2 = false;  // Told by spawn().
   std::optional<unsigned long> personality;
   os::OwnProgram own_program;  // Not to be executed inside.
   State state;  // For hooks and listeners; its pid comes from outside.

@@ -18,6 +18,7 @@
 #include "bundle/criu.h"
 #include "bundle/hooks.h"
 #include "bundle/making.h"
+#include "bundle/spawn.h"
 #include "bundle/mount_calls.h"
 #include "os/files.h"
 
@@ -48,7 +49,7 @@ struct Restoring {
   std::vector<Hierarchy> hierarchies;
   Placeholder placeholder;
   std::vector<Source> sources;
-  std::vector<os::Fd> entrances;
+  CgroupEntrances entrances;
   os::Fd network;
   std::string work;
   Created created;
@@ -161,7 +162,8 @@ void remove_places(const Restoring& restoring) {
 }
 
 Result<void> make_surroundings(Restoring& restoring) {
-  for (const os::Fd& entrance : restoring.entrances) TRY(os::write_all(entrance, "0"), "entering the cgroups");
+  TRY(enter_v1(restoring.entrances));
+  TRY(enter_v2(restoring.entrances));
   // With "ignore" CRIU leaves the cgroup namespace to us, too.
   if ((restoring.record.namespaces & CLONE_NEWCGROUP) != 0 && ::unshare(CLONE_NEWCGROUP) != 0)
     return Error::from_errno(errno, "make a cgroup namespace");

@@ -41,6 +41,20 @@ Result<pid_t> clone_process(uint64_t flags, int exit_signal) {
   return pid;
 }
 
+// What clone_process() does, in the cgroup that is wanted.
+Result<pid_t> clone_into_cgroup(const Spawn& wanted, uint64_t flags, int exit_signal) {
+  if (wanted.cgroups == nullptr || !wanted.cgroups->v2_folder.is_open()) return clone_process(flags, exit_signal);
+  clone_args args = {};
+  args.flags = flags | CLONE_INTO_CGROUP;
+  args.exit_signal = static_cast<uint64_t>(exit_signal);
+  args.cgroup = static_cast<uint64_t>(wanted.cgroups->v2_folder.get());
+  *wanted.is_born_in_v2 = true;  // As the process sees it, which is a copy.
+  if (const pid_t pid = os::kernel::clone3(args); pid >= 0) return pid;
+  *wanted.is_born_in_v2 = false;
+  if (wanted.enters_cgroups) TRY(enter_v2(*wanted.cgroups));
+  return clone_process(flags, exit_signal);
+}
+
 // Of a namespace that belongs to the host only the host's root may join it, of one that belongs to a
 // user namespace only root of that; so some are joined before the user namespace and some after.
 Result<void> join_all(const std::vector<Join>& joins) {
@@ -73,15 +87,12 @@ Result<void> make_time_namespace(const Spawn& wanted) {
 }
 
 Result<pid_t> run_stage(const Spawn& wanted) {
-  if (wanted.cgroup_entrances != nullptr)
-    for (const os::Fd& entrance : *wanted.cgroup_entrances)
-      if (::write(entrance.get(), "0", 1) < 0)
-        return Error::from_errno(errno, "enter the cgroup of the container");
+  if (wanted.enters_cgroups) TRY(enter_v1(*wanted.cgroups));
   TRY(make_time_namespace(wanted));
   TRY(join_all(wanted.joins));
   constexpr uint64_t kMadeElsewhere = CLONE_NEWTIME | CLONE_NEWCGROUP;
   // The new process is a child of our caller, not of this one, which ends now.
-  return clone_process((wanted.fresh & ~kMadeElsewhere) | CLONE_PARENT, 0);
+  return clone_into_cgroup(wanted, (wanted.fresh & ~kMadeElsewhere) | CLONE_PARENT, 0);
 }
 
 struct SharedStage {
@@ -179,12 +190,26 @@ bool is_own_id(const std::vector<IdMap>& maps, uint32_t own) {
   return maps.size() == 1 && maps[0].size == 1 && maps[0].outside == own;
 }
 
+Result<void> enter(const os::Fd& entrance) {
+  if (::write(entrance.get(), "0", 1) < 0) return Error::from_errno(errno, "enter the cgroup of the container");
+  return {};
+}
+
 }  // namespace
+
+Result<void> enter_v1(const CgroupEntrances& cgroups) {
+  for (const os::Fd& entrance : cgroups.v1) TRY(enter(entrance));
+  return {};
+}
+
+Result<void> enter_v2(const CgroupEntrances& cgroups) {
+  return cgroups.v2.is_open() ? enter(cgroups.v2) : Result<void>();
+}
 
 Result<pid_t> spawn(const Spawn& wanted, const std::function<void()>& body) {
   if (!wanted.joins.empty() || (wanted.fresh & CLONE_NEWTIME) != 0)
     return spawn_by_stage(wanted, body);
-  const pid_t pid = TRY(clone_process(wanted.fresh & ~uint64_t{CLONE_NEWCGROUP}, SIGCHLD));
+  const pid_t pid = TRY(clone_into_cgroup(wanted, wanted.fresh & ~uint64_t{CLONE_NEWCGROUP}, SIGCHLD));
   if (pid != 0) return pid;
   body();
   ::_exit(1);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "bundle/cgroups.h"
 #include "bundle/spec.h"
 #include "os/fd.h"
 
@@ -23,9 +24,16 @@ struct Spawn {
   uint64_t fresh = 0;  // CLONE_NEW* to make. Not the cgroup namespace: that one comes later.
   std::vector<Join> joins;
   std::vector<TimeOffset> time_offsets;
-  /// Files to write "0" to before anything is joined.
-  const std::vector<os::Fd>* cgroup_entrances = nullptr;
+  /// The process is born in that of version 2 where it can be, and `is_born_in_v2` says whether it was.
+  const CgroupEntrances* cgroups = nullptr;
+  bool* is_born_in_v2 = nullptr;
+  /// Then who joins the namespaces enters the others before, and the body need not.
+  bool enters_cgroups = false;
 };
+
+/// For the process that calls it. Errors: denied.
+Result<void> enter_v1(const CgroupEntrances& cgroups);
+Result<void> enter_v2(const CgroupEntrances& cgroups);
 
 /// Runs `body` in a copy of this process, which is our child and ends with us until it says
 /// otherwise. Errors: denied, invalid (a namespace of the wrong kind).
