@@ -72,7 +72,7 @@ Result<Created> exec(const Runtime& runtime, const std::string& id, const Proces
                      const ExecOptions& options) {
   const Record record = TRY(read_record(runtime.state_root, id));
   const Spec spec = TRY(options.spec != nullptr ? Result<Spec>(*options.spec) : spec_of(runtime, id));
-  const os::Fd target(static_cast<int>(::syscall(SYS_pidfd_open, record.state.pid, 0)));
+  os::Fd target(static_cast<int>(::syscall(SYS_pidfd_open, record.state.pid, 0)));
   if (!target.is_open() || !is_alive(record)) return not_running(id, Status::stopped);
   const Cgroups cgroups(record.cgroups);
   if (!options.ignore_paused && cgroups.is_frozen())
@@ -109,6 +109,10 @@ Result<Created> exec(const Runtime& runtime, const std::string& id, const Proces
   Created created;
   created.pid = TRY(spawn(wanted, [&] {
     pair.outside = os::Fd();
+    // Or a low limit of open files leaves no room for what follows.
+    plan.cgroup_entrances = {};
+    wanted.joins.clear();
+    target = os::Fd();
     if (root.is_open() && (::fchdir(root.get()) != 0 || ::chroot(".") != 0)) ::_exit(1);
     become_entered(plan, std::move(pair.inside), (flags & CLONE_NEWUSER) != 0, proc);
   }));

@@ -267,6 +267,10 @@ class Running(ContainerTest):
         self.assertEqual(calls[:5], ["execve", "statx", "open_tree", "mount_setattr", "execveat"])
         self.assertNotIn("execveat", calls[5:])
 
+    def test_exec_with_few_open_files(self):
+        self.do("run", "-d", "--name", "it", "--ulimit", "nofile=10:20", "--image", "box", "sleep", "100")
+        self.assertEqual(self.do("exec", "it", "sh", "-c", "ulimit -n; ulimit -Hn"), "10\n20\n")
+
     def test_wrong_use(self):
         self.fails(125, "error: --memory: 1m is less than the least that can start something, 6m\n",
                    "run", "--rm", "-m", "1m", "--image", "box", "true")
