@@ -194,6 +194,7 @@ def idle(bench):
     finally:
         for one in started.values():
             call(bench, environment, "rm", "-f", one)
+        call(bench, environment, "network", "prune", "-f")
     note = f"counted for {seconds} s"
     rows = [Row("containers", f"a supervisor's processor time in an hour, {what}", user_name(0), "ms",
                 [ns / 1e6 * 3600 / seconds], goal=1, load=at, note=note) for what, ns in used.items() if what != "checks"]

@@ -193,17 +193,18 @@ Result<void> add_below(const std::string& text, const std::vector<CgroupFolder>&
 }  // namespace
 
 Result<Cgroups> Cgroups::plan(const Spec& spec, const std::string& id,
-                              const std::vector<Hierarchy>& hierarchies) {
+                              const std::vector<Hierarchy>& hierarchies, bool groups_in_v2) {
   const bool hybrid = std::any_of(hierarchies.begin(), hierarchies.end(),
                                   [](const Hierarchy& one) { return one.version == 1; });
   Cgroups out;
   for (const Hierarchy& hierarchy : hierarchies) {
+    const bool only_groups = hybrid && hierarchy.version == 2 && !wants_only_v2(spec.resources, hierarchy, hierarchies);
+    if (only_groups && !groups_in_v2) continue;
     out.folders_.push_back({.version = hierarchy.version,
                             .controllers = hierarchy.controllers,
                             .path = TRY(cgroup_folder(hierarchy, spec.cgroups_path, id)),
                             .mount_point = hierarchy.mount_point,
-                            .only_groups = hybrid && hierarchy.version == 2 &&
-                                           !wants_only_v2(spec.resources, hierarchy, hierarchies)});
+                            .only_groups = only_groups});
   }
   return out;
 }

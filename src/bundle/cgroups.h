@@ -39,10 +39,10 @@ class Cgroups {
  public:
   Cgroups() = default;
   explicit Cgroups(std::vector<CgroupFolder> folders) : folders_(std::move(folders)) {}
-  /// On a hybrid host version 2 holds the processes too, as with runc and systemd, but gets controllers
-  /// only when `resources` wants one that is only there.
+  /// On a hybrid host version 2 is used when `resources` wants a controller that is only there; with
+  /// `groups_in_v2` it holds the processes in any case.
   static Result<Cgroups> plan(const Spec& spec, const std::string& id,
-                              const std::vector<Hierarchy>& hierarchies);
+                              const std::vector<Hierarchy>& hierarchies, bool groups_in_v2 = false);
 
   /// Those of a scope of systemd: `path` is in the tree that systemd keeps, and for all the same.
   static Cgroups of_scope(const std::string& path, const std::vector<Hierarchy>& hierarchies);

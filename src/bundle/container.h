@@ -35,6 +35,9 @@ namespace kist::bundle {
 struct Runtime {
   std::string state_root;  // Absolute; made when missing, mode 0711.
   bool systemd_cgroups = false;
+  /// On a hybrid host a container has a cgroup of version 2 too, as with runc, though nothing limits it
+  /// there: others may look for it. It costs a twentieth of a start.
+  bool groups_in_v2 = false;
   /// Cgroups that cannot be made are no error (as runc's --rootless). Empty: acts_for_a_user().
   std::optional<bool> rootless;
   /// Told what was done less than asked for: a limit lowered, a capability that does not exist.

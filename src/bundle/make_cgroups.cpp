@@ -62,7 +62,7 @@ Result<Cgroups> make_cgroups(const Runtime& runtime, const Spec& spec, const Sta
   const bool lenient = is_lenient(runtime);
   const bool systemd = runtime.systemd_cgroups;
   Cgroups cgroups = TRY(systemd ? make_scope(spec, folder, hierarchies, record, placeholder)
-                                : Cgroups::plan(spec, record.state.id, hierarchies));
+                                : Cgroups::plan(spec, record.state.id, hierarchies, runtime.groups_in_v2));
   record.cgroups = cgroups.folders();
   TRY(folder.write_draft(record));
   TRY(cgroups.make(lenient, systemd), "making the cgroups of the container");

@@ -89,6 +89,7 @@ Result<bundle::Runtime> runtime_of(const Arguments& global, const Caller& caller
     runtime.state_root = os::join(here, runtime.state_root);
   }
   runtime.systemd_cgroups = global.has("systemd-cgroup");
+  runtime.groups_in_v2 = true;
   const std::string rootless = global.text("rootless", "auto");
   if (rootless == "true" || rootless == "false") runtime.rootless = rootless == "true";
   else if (rootless != "auto")
